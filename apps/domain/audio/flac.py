@@ -1,0 +1,158 @@
+"""FLAC's header as far as payload identity needs it: STREAMINFO, the metadata chain, a frame's sync.
+
+Source: RFC 9639 §8 (metadata blocks) and §9.1 (frame header). Pure: reading is injected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from apps.domain.errors import DomainError
+
+ReadAt = Callable[[int, int], bytes]
+"""`read_at(offset, length)`: the bytes there, fewer only at the end of the file."""
+
+MARKER = b"fLaC"
+STREAMINFO_BYTES = 34
+PREAMBLE_BYTES = 42
+"""`fLaC` (4) + metadata block header (4) + STREAMINFO (34)."""
+PREAMBLE_HEAD = MARKER + bytes([0x80, 0x00, 0x00, STREAMINFO_BYTES])
+"""The canonical preamble's first 8 bytes: the is-last bit is always set, so that `preamble + payload` is a valid FLAC file by itself
+and twins with different metadata blocks have equal preambles."""
+_FORBIDDEN_BLOCK = 127
+_MAX_BLOCKS = 65_536
+"""A chain of empty blocks costs one read each; the 64 MiB limit alone would allow 16 million. Real files have under a dozen."""
+
+
+class PreambleError(DomainError):
+    """The bytes in front of a payload are not what its format allows."""
+
+    default_code = "preamble_invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """STREAMINFO (RFC 9639 §8.2), all claims of whoever wrote it until the audio has been decoded."""
+
+    min_block: int
+    """Samples per channel in the smallest block, the last one excluded."""
+    max_block: int
+    min_frame: int
+    """Bytes of the smallest frame; 0 = unknown."""
+    max_frame: int
+    rate: int
+    """Hz."""
+    channels: int
+    bits: int
+    """Bits per sample."""
+    total_samples: int
+    """Samples per channel; 0 = unknown."""
+    md5: bytes
+    """16 bytes: MD5 of the interleaved little-endian PCM; all zero = unknown."""
+
+    @property
+    def fixed_blocksize(self) -> bool:
+        """True if every block but the last has one size."""
+        return self.min_block == self.max_block
+
+
+def decode_streaminfo(body: bytes) -> StreamInfo:
+    """Read the 34 bytes of a STREAMINFO block. Raises PreambleError on a wrong length, rate 0, or block sizes under 16."""
+    if len(body) != STREAMINFO_BYTES:
+        raise PreambleError("A FLAC STREAMINFO block has 34 bytes.", length=len(body))
+    packed = int.from_bytes(body[10:18], "big")
+    info = StreamInfo(
+        min_block=int.from_bytes(body[0:2], "big"),
+        max_block=int.from_bytes(body[2:4], "big"),
+        min_frame=int.from_bytes(body[4:7], "big"),
+        max_frame=int.from_bytes(body[7:10], "big"),
+        rate=packed >> 44,
+        channels=(packed >> 41 & 0x7) + 1,
+        bits=(packed >> 36 & 0x1F) + 1,
+        total_samples=packed & 0xF_FFFF_FFFF,
+        md5=body[18:34],
+    )
+    if info.rate == 0 or info.bits < 4 or not 16 <= info.min_block <= info.max_block:
+        raise PreambleError("This FLAC STREAMINFO block states impossible values.", rate=info.rate, bits=info.bits)
+    return info
+
+
+def parse_streaminfo(preamble: bytes) -> StreamInfo:
+    """Read a canonical 42-byte FLAC preamble. Raises PreambleError on anything else."""
+    if len(preamble) != PREAMBLE_BYTES or not preamble.startswith(PREAMBLE_HEAD):
+        raise PreambleError("A FLAC preamble is exactly fLaC and one last STREAMINFO block.", length=len(preamble))
+    return decode_streaminfo(preamble[8:])
+
+
+def read_chain(read_at: ReadAt, start: int, *, end: int, limit: int) -> tuple[bytes, int] | None:
+    """Walk the metadata blocks of the `fLaC` marker at `start`.
+
+    Returns (canonical preamble, offset just after the is-last block), or None if the chain breaks a rule: first block not a 34-byte
+    STREAMINFO with possible values, a second STREAMINFO, the forbidden type 127, or an end beyond `end` or beyond `limit`.
+    """
+    position = start + len(MARKER)
+    preamble = b""
+    for _ in range(_MAX_BLOCKS):
+        header = read_at(position, 4)
+        if len(header) < 4:
+            return None
+        kind, length = header[0] & 0x7F, int.from_bytes(header[1:4], "big")
+        if (kind == 0) == bool(preamble) or kind == _FORBIDDEN_BLOCK:
+            return None
+        if kind == 0:
+            body = read_at(position + 4, STREAMINFO_BYTES) if length == STREAMINFO_BYTES else b""
+            try:
+                decode_streaminfo(body)
+            except PreambleError:
+                return None
+            preamble = PREAMBLE_HEAD + body
+        position += 4 + length
+        if position > end or position > limit:
+            return None
+        if header[0] & 0x80:
+            return preamble, position
+    return None
+
+
+def find_frame(window: bytes) -> int | None:
+    """Offset of the first frame header in `window` whose CRC-8 is right, or None."""
+    position = window.find(b"\xff")
+    while position != -1:
+        if _frame_header_ok(window[position : position + 16]):
+            return position
+        position = window.find(b"\xff", position + 1)
+    return None
+
+
+def _frame_header_ok(head: bytes) -> bool:
+    """RFC 9639 §9.1: sync code, no reserved value, coded number, CRC-8 over all of it."""
+    if len(head) < 6 or head[0] != 0xFF or head[1] & 0xFE != 0xF8:
+        return False
+    block_code, rate_code = head[2] >> 4, head[2] & 0x0F
+    channel_code, bits_code = head[3] >> 4, head[3] >> 1 & 0x7
+    if block_code == 0 or rate_code == 15 or channel_code > 10 or bits_code == 3 or head[3] & 1:
+        return False
+    length = 4 + _coded_number_bytes(head[4])
+    length += {6: 1, 7: 2}.get(block_code, 0) + {12: 1, 13: 2, 14: 2}.get(rate_code, 0)
+    return len(head) > length and _crc8(head[:length]) == head[length]
+
+
+def _coded_number_bytes(first: int) -> int:
+    """Length of the UTF-8-like number that starts with `first`; an invalid start counts as 1 and fails at the CRC."""
+    for count, (mask, value) in enumerate(
+        ((0x80, 0), (0xE0, 0xC0), (0xF0, 0xE0), (0xF8, 0xF0), (0xFC, 0xF8), (0xFE, 0xFC), (0xFF, 0xFE))
+    ):
+        if first & mask == value:
+            return count + 1
+    return 1
+
+
+def _crc8(data: bytes) -> int:
+    """Polynomial x^8 + x^2 + x + 1, start 0 (RFC 9639 §9.1.8)."""
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc << 1) ^ 0x107 if crc & 0x80 else crc << 1
+    return crc

@@ -1,0 +1,121 @@
+"""MPEG audio Layer III frame headers, and the one information frame (Xing, Info, VBRI) an encoder or tagger may rewrite at will.
+
+Sources: ISO 11172-3 §2.4.2.3, ISO 13818-3 §2.4.2.3; Xing/LAME: http://gabriel.mp3-tech.org/mp3infotag.html; VBRI: Fraunhofer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from apps.domain.audio.flac import ReadAt
+
+MAX_FRAME_BYTES = 1441
+"""144 × 320,000 / 32,000 + 1 padding slot: MPEG-1 Layer III's longest frame; MPEG-2 and 2.5 stay below."""
+
+_BITRATES_V1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+_BITRATES_V2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+_RATES_V1 = (44_100, 48_000, 32_000)
+
+
+class MpegVersion(Enum):
+    """The two header bits that name the version (1 is reserved)."""
+
+    V2_5 = 0
+    V2 = 2
+    V1 = 3
+
+
+@dataclass(frozen=True, slots=True)
+class FrameHeader:
+    """One Layer III frame header."""
+
+    version: MpegVersion
+    rate: int
+    """Hz."""
+    channels: int
+    bitrate_kbps: int
+    length: int
+    """Bytes of the whole frame, header included."""
+    samples: int
+    """Samples per channel: 1152 (MPEG-1) or 576."""
+    protected: bool
+    """A 16-bit CRC follows the header."""
+
+    def chains_with(self, other: FrameHeader) -> bool:
+        """True if `other` can follow in one stream. Bit rate and stereo mode may change (VBR, information frames), these may not."""
+        return self.version is other.version and self.rate == other.rate
+
+    @property
+    def side_info_bytes(self) -> int:
+        """Bytes of side information after the header (and CRC)."""
+        if self.version is MpegVersion.V1:
+            return 17 if self.channels == 1 else 32
+        return 9 if self.channels == 1 else 17
+
+
+def parse_header(head: bytes) -> FrameHeader | None:
+    """Read the 4 bytes of a frame header; None if they are not a Layer III header with a known length (so not free format either)."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+        return None
+    version_bits, layer_bits = head[1] >> 3 & 0x3, head[1] >> 1 & 0x3
+    bitrate_index, rate_index = head[2] >> 4, head[2] >> 2 & 0x3
+    # Layer III only; bit rate 0 is free format, 15 is forbidden; emphasis 2 is reserved and is the commonest false sync.
+    if version_bits == 1 or layer_bits != 1 or bitrate_index in (0, 15) or rate_index == 3 or head[3] & 0x3 == 2:
+        return None
+    version = MpegVersion(version_bits)
+    first = version is MpegVersion.V1
+    kbps = (_BITRATES_V1 if first else _BITRATES_V2)[bitrate_index]
+    rate = _RATES_V1[rate_index] >> {MpegVersion.V1: 0, MpegVersion.V2: 1, MpegVersion.V2_5: 2}[version]
+    return FrameHeader(
+        version=version,
+        rate=rate,
+        channels=1 if head[3] >> 6 == 3 else 2,
+        bitrate_kbps=kbps,
+        length=(144_000 if first else 72_000) * kbps // rate + (head[2] >> 1 & 1),
+        samples=1152 if first else 576,
+        protected=head[1] & 1 == 0,
+    )
+
+
+def find_chain(window: bytes, *, search: int) -> int | None:
+    """Offset (< `search`) of the first frame header in `window` that a second, matching header follows; None if there is none."""
+    position = window.find(b"\xff", 0, search)
+    while position != -1:
+        header = parse_header(window[position : position + 4])
+        if header is not None:
+            following = parse_header(window[position + header.length : position + header.length + 4])
+            if following is not None and header.chains_with(following):
+                return position
+        position = window.find(b"\xff", position + 1, search)
+    return None
+
+
+def is_information_frame(frame: bytes) -> bool:
+    """True if `frame` (whole) carries a Xing, Info or VBRI block instead of sound."""
+    header = parse_header(frame[:4])
+    return header is not None and (_xing_offset(frame, header) is not None or frame[36:40] == b"VBRI")
+
+
+def _xing_offset(frame: bytes, header: FrameHeader) -> int | None:
+    """Offset of `Xing`/`Info`. The CRC's two bytes are counted by some writers and not by others."""
+    base = 4 + header.side_info_bytes
+    for offset in (base, base + 2) if header.protected else (base,):
+        if frame[offset : offset + 4] in (b"Xing", b"Info"):
+            return offset
+    return None
+
+
+def walk_frames(read_at: ReadAt, start: int, end: int) -> Iterator[tuple[int, FrameHeader]]:
+    """Each frame (offset, header) from `start` on, as long as the headers chain; stops at the first break, never raises."""
+    position = start
+    window, window_at = b"", start
+    while position + 4 <= end:
+        if position + 4 > window_at + len(window):
+            window, window_at = read_at(position, min(1 << 20, end - position)), position
+        header = parse_header(window[position - window_at : position - window_at + 4])
+        if header is None:
+            return
+        yield position, header
+        position += header.length
