@@ -1,0 +1,46 @@
+"""Tasks are sent by name, with ids, once the transaction that caused them has committed.
+
+A message is a hint: when the broker is away the send is logged and nothing else happens, because the sweep finds every row that waits.
+"""
+
+from __future__ import annotations
+
+import logging
+from enum import StrEnum
+
+from celery import current_app
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+log = logging.getLogger(__name__)
+
+
+class TaskName(StrEnum):
+    """Every task there is. The value is the registered name of the task in `workers`."""
+
+    RESOLVE_JOB = "workers.resolve_job"
+    VERIFY_DOWNLOAD = "workers.verify_download"
+    CONSUME_NODE_EVENTS = "workers.consume_node_events"
+    IMPORT_FOLDER = "workers.import_folder"
+    SWEEP = "workers.sweep"
+
+
+QUEUES: dict[TaskName, str] = {
+    TaskName.RESOLVE_JOB: "default",
+    TaskName.VERIFY_DOWNLOAD: "verify",
+    TaskName.CONSUME_NODE_EVENTS: "default",
+    TaskName.IMPORT_FOLDER: "verify",
+    TaskName.SWEEP: "default",
+}
+
+
+def enqueue(task: TaskName, *args: str | int) -> None:
+    """Send `task` after the current transaction commits (at once outside of one)."""
+    transaction.on_commit(lambda: _send(task, args))
+
+
+def _send(task: TaskName, args: tuple[str | int, ...]) -> None:
+    try:
+        current_app.send_task(task.value, args=args, queue=QUEUES[task], retry=False)
+    except (OperationalError, OSError) as error:
+        log.warning("broker away, the sweep will find it: task=%s args=%s error=%s", task.value, args, error)

@@ -1,0 +1,98 @@
+"""What a job accepts: typed, versioned, the same words in API, row and node."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Literal, get_args
+
+from apps.domain.errors import DomainError
+
+CONSTRAINTS_VERSION = 1
+DownloadMode = Literal["any", "canonical", "no-transcodes"]
+
+
+class ConstraintsInvalid(DomainError):
+    """A constraint of a job that can't be read or can't be met."""
+
+    default_code = "constraints_invalid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackRef:
+    """A track of a release by medium and position, both counted from 1."""
+
+    medium: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constraints:
+    """Limits and preferences of a job (DESIGN §10). All optional; the default accepts any lossless or lossy payload, lossless first."""
+
+    preferred_codecs: tuple[str, ...] = ("flac", "mp3")
+    allow_lossy: bool = True
+    max_lossy_tracks_per_album: int | None = None
+    prefer_canonical: bool = True
+    download_mode: DownloadMode = "any"
+    use_overlay: bool = True
+    overlay_bandwidth_kbps: int | None = None  # KiB/s over all peers of this job
+    target_dir: str | None = None  # relative to the library root
+    tracks: tuple[TrackRef, ...] = ()  # empty: all
+    original_master: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what no job could mean."""
+        if self.download_mode not in get_args(DownloadMode):
+            raise ConstraintsInvalid(
+                f"download_mode must be one of {', '.join(get_args(DownloadMode))}.", key="download_mode"
+            )
+        if self.overlay_bandwidth_kbps is not None and self.overlay_bandwidth_kbps < 1:
+            raise ConstraintsInvalid("overlay_bandwidth_kbps must be at least 1 KiB/s.", key="overlay_bandwidth_kbps")
+        if self.max_lossy_tracks_per_album is not None and self.max_lossy_tracks_per_album < 0:
+            raise ConstraintsInvalid("max_lossy_tracks_per_album can't be negative.", key="max_lossy_tracks_per_album")
+        if any(ref.medium < 1 or ref.position < 1 for ref in self.tracks):
+            raise ConstraintsInvalid("Tracks are counted from 1.", key="tracks")
+
+    def to_json(self) -> dict[str, object]:
+        """The row's form, with its version."""
+        return {"version": CONSTRAINTS_VERSION, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, value: dict[str, object]) -> Constraints:
+        """Read a row's or a request's form. Raises ConstraintsInvalid for unknown keys, wrong types and newer versions."""
+        version = value.get("version", CONSTRAINTS_VERSION)
+        if not isinstance(version, int) or version > CONSTRAINTS_VERSION:
+            raise ConstraintsInvalid("These constraints were written by a newer version.", key="version")
+        known = {field.name for field in fields(cls)}
+        given = {key: item for key, item in value.items() if key != "version"}
+        if unknown := sorted(set(given) - known):
+            raise ConstraintsInvalid(f"Unknown constraint: {', '.join(unknown)}.", key=unknown[0])
+        return cls(**{key: _read(key, item) for key, item in given.items()})  # type: ignore[arg-type]  # _read checks each key's type
+
+
+_BOOLEANS = frozenset({"allow_lossy", "prefer_canonical", "use_overlay", "original_master"})
+_OPTIONAL_INTS = frozenset({"max_lossy_tracks_per_album", "overlay_bandwidth_kbps"})
+
+
+def _read(key: str, item: object) -> object:
+    if key in _BOOLEANS and isinstance(item, bool):
+        return item
+    if key in _OPTIONAL_INTS and (item is None or (isinstance(item, int) and not isinstance(item, bool))):
+        return item
+    if key == "download_mode" and isinstance(item, str):
+        return item
+    if key == "target_dir" and (item is None or isinstance(item, str)):
+        return item
+    if key == "preferred_codecs" and isinstance(item, list | tuple) and all(isinstance(codec, str) for codec in item):
+        return tuple(item)
+    if key == "tracks" and isinstance(item, list | tuple):
+        return tuple(_track_ref(ref) for ref in item)
+    raise ConstraintsInvalid(f"Constraint {key} has the wrong type.", key=key)
+
+
+def _track_ref(item: object) -> TrackRef:
+    if isinstance(item, dict):
+        medium, position = item.get("medium", 1), item.get("position")
+        if isinstance(medium, int) and isinstance(position, int) and not set(item) - {"medium", "position"}:
+            return TrackRef(medium=medium, position=position)
+    raise ConstraintsInvalid("A track is {medium, position}.", key="tracks")

@@ -1,0 +1,98 @@
+"""What a person asked for, and how far it is."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from apps.common.ids import new_id
+from apps.domain.jobs.lifecycle import JOB_ENDED, JobState, TrackState
+
+
+class JobKind(models.TextChoices):
+    """What a job asks for."""
+
+    MB_RELEASE = "mb_release"
+    RECORDING = "recording"
+
+
+class Job(models.Model):
+    """A request by identity. `lease_until`, `attempt` and `next_step_at` belong to the worker that moves it (DESIGN: fencing)."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    kind = models.CharField(max_length=20, choices=JobKind.choices)
+    target_mbid = models.UUIDField()
+    state = models.CharField(max_length=10, choices=[(s.value, s.value) for s in JobState], default=JobState.PENDING)
+    code = models.CharField(max_length=60, blank=True, default="")
+    params = models.JSONField(default=dict)
+    constraints = models.JSONField(default=dict)
+    title = models.CharField(max_length=1000, blank=True, default="")
+    artist = models.CharField(max_length=1000, blank=True, default="")
+    year = models.CharField(max_length=4, blank=True, default="")
+    release_mbid = models.UUIDField(null=True, blank=True)
+    origin = models.CharField(max_length=10, default="person")
+    requested_by = models.ForeignKey("auth.User", on_delete=models.SET_NULL, null=True, blank=True, related_name="jobs")
+    idempotency_key = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001  (NULL: none given)
+    request_hash = models.BinaryField(max_length=32, default=bytes)
+    attempt = models.PositiveIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    next_step_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["requested_by", "idempotency_key"], name="job_idempotency_once"),
+        ]
+        indexes = [
+            models.Index(fields=["-created_at", "-id"], name="job_newest"),
+            models.Index(fields=["next_step_at"], name="job_open", condition=~models.Q(state__in=sorted(JOB_ENDED))),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.target_mbid} {self.state}"
+
+
+class JobTrack(models.Model):
+    """One recording of a job. Completed means: verified, tagged and placed."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="tracks")
+    medium_position = models.PositiveSmallIntegerField(default=1)
+    position = models.PositiveSmallIntegerField()
+    number = models.CharField(max_length=40, blank=True, default="")
+    title = models.CharField(max_length=1000)
+    artist = models.CharField(max_length=1000, blank=True, default="")
+    recording_mbid = models.UUIDField()
+    track_mbid = models.UUIDField(null=True, blank=True)
+    length_ms = models.PositiveIntegerField(null=True, blank=True)
+    want = models.OneToOneField(
+        "transfers.Want", on_delete=models.SET_NULL, null=True, blank=True, related_name="job_track"
+    )
+    state = models.CharField(max_length=12, choices=[(s.value, s.value) for s in TrackState], default=TrackState.WANTED)
+    code = models.CharField(max_length=60, blank=True, default="")
+    params = models.JSONField(default=dict)
+    verification = models.CharField(max_length=12, blank=True, default="")  # fingerprint, unconfirmed
+    audio_file = models.ForeignKey("library.AudioFile", on_delete=models.SET_NULL, null=True, blank=True)
+    placed_path = models.CharField(max_length=4000, blank=True, default="")
+    file_sha256 = models.BinaryField(max_length=32, null=True, blank=True)
+    payload_root = models.BinaryField(max_length=32, null=True, blank=True)
+    attempt = models.PositiveIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    next_step_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["medium_position", "position"]
+        constraints = [
+            models.UniqueConstraint(fields=["job", "medium_position", "position"], name="job_track_position_once"),
+        ]
+        indexes = [
+            models.Index(fields=["next_step_at"], name="job_track_open", condition=models.Q(state="verifying")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.medium_position}-{self.position:02} {self.title}"

@@ -1,0 +1,172 @@
+"""The typed configuration: `slskdn.yml` in the data folder, overridden by `SLSKDN__SECTION__KEY`.
+
+Owns names, types, units, defaults and the sentences that refuse a wrong value. Knows nothing of Django, so that the launcher, the
+supervisor and the node can read it in milliseconds.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+from typing_extensions import override
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Section(BaseModel):
+    """A section of slskdn.yml: every key known, every value typed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Web(Section):
+    host: str = Field("127.0.0.1", description="Address the web pages and the API listen on.")
+    port: Port = Field(5030, description="TCP port of the web pages and the API.")
+    allowed_hosts: list[str] = Field(
+        default_factory=list,
+        description="Further host names under which the pages may be opened (a reverse proxy's, say).",
+    )
+    secure_cookies: bool = Field(False, description="True behind HTTPS: cookies are then sent over HTTPS only.")  # noqa: FBT003
+
+
+class Database(Section):
+    url: str = Field("", description="postgres://user:password@host:port/name; empty: SQLite in the data folder.")
+
+
+class Redis(Section):
+    url: str = Field("", description="redis://host:port/0 of a Redis or Valkey; empty: an embedded Valkey.")
+
+
+class Library(Section):
+    root: str = Field("", description="Folder that finished albums are placed in; empty: `library` in the data folder.")
+    template: str = Field(
+        "{albumartist}/{album} ({year})/{disc_track} {title}.{ext}",
+        description="Path of a finished file below library.root.",
+    )
+
+
+class Overlay(Section):
+    host: str = Field("0.0.0.0", description="Address the TLS overlay listens on.")  # noqa: S104  (a peer-to-peer port is public by purpose)
+    port: Port = Field(50305, description="TCP port of the TLS overlay.")
+    allow_private: bool = Field(
+        False,  # noqa: FBT003
+        description="True: peers on loopback, private and link-local addresses may be dialled (a home network, tests).",
+    )
+    upload_kbps: int = Field(0, ge=0, description="Upload limit over all peers in KiB/s; 0: no limit.")
+    download_kbps: int = Field(0, ge=0, description="Download limit over all peers in KiB/s; 0: no limit.")
+
+
+class Dht(Section):
+    host: str = Field("0.0.0.0", description="Address the DHT listens on.")  # noqa: S104
+    port: Port = Field(50306, description="UDP port of the DHT; not the overlay's.")
+    bootstrap: list[str] = Field(
+        default_factory=lambda: [
+            "router.bittorrent.com:6881",
+            "dht.transmissionbt.com:6881",
+            "dht.libtorrent.org:25401",
+        ],
+        description="host:port of nodes asked first when no saved node answers.",
+    )
+
+
+class Seed(Section):
+    releases: list[str] = Field(
+        default_factory=list, description="MBIDs of releases announced and served even when idle (at most 100)."
+    )
+
+
+class Mesh(Section):
+    enabled: bool = Field(True, description="False: no overlay and no DHT socket is opened.")  # noqa: FBT003
+    passive: bool = Field(False, description="True: fetches from the mesh but never announces anything.")  # noqa: FBT003
+    seed: Seed = Seed()
+    dht: Dht = Dht()
+
+
+class Chromaprint(Section):
+    enabled: bool = Field(True, description="False: files are not fingerprinted.")  # noqa: FBT003
+
+
+class Acoustid(Section):
+    enabled: bool = Field(True, description="False: AcoustID is never asked.")  # noqa: FBT003
+    client_id: str = Field("", description="AcoustID application key; empty: files are placed as unconfirmed.")
+    host: str = Field("https://api.acoustid.org", description="Scheme and host of the AcoustID service.")
+
+
+class Musicbrainz(Section):
+    host: str = Field("https://musicbrainz.org", description="Scheme and host of MusicBrainz or a mirror.")
+    contact: str = Field("", description="Mail address or URL sent in the User-Agent, as MusicBrainz asks.")
+    interval_ms: int = Field(1050, ge=0, description="Least time between two requests over all processes, in ms.")
+
+
+class Integration(Section):
+    chromaprint: Chromaprint = Chromaprint()
+    acoustid: Acoustid = Acoustid()
+    musicbrainz: Musicbrainz = Musicbrainz()
+
+
+class Verify(Section):
+    require_fingerprint: bool = Field(
+        False,  # noqa: FBT003
+        description="True: a file whose recording no fingerprint confirms is refused instead of placed as unconfirmed.",
+    )
+
+
+class Worker(Section):
+    concurrency: int = Field(0, ge=0, le=64, description="Celery pool processes; 0: one per core.")
+
+
+class Flower(Section):
+    port: Port = Field(5555, description="TCP port of Flower on loopback.")
+
+
+class Config(BaseSettings):
+    """Everything a person can set. Order of precedence: environment, slskdn.yml, default."""
+
+    model_config = SettingsConfigDict(env_prefix="SLSKDN__", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    mode: Literal["legacy", "hybrid", "mesh"] = Field(
+        "hybrid", description="legacy: Soulseek only; hybrid: both; mesh: the overlay only."
+    )
+    web: Web = Web()
+    database: Database = Database()
+    redis: Redis = Redis()
+    library: Library = Library()
+    overlay: Overlay = Overlay()
+    mesh: Mesh = Mesh()
+    integration: Integration = Integration()
+    verify: Verify = Verify()
+    worker: Worker = Worker()
+    flower: Flower = Flower()
+
+    @classmethod
+    @override
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        yml = data_dir() / "slskdn.yml"
+        sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
+        return (*sources, YamlConfigSettingsSource(settings_cls, yaml_file=yml)) if yml.exists() else sources
+
+
+def data_dir() -> Path:
+    """The data folder: `SLSKDN_DATA`, else `$XDG_DATA_HOME/slskdn`, else `~/.local/share/slskdn`."""
+    if named := os.environ.get("SLSKDN_DATA"):
+        return Path(named).expanduser().absolute()
+    base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(base).expanduser().absolute() / "slskdn"
+
+
+@functools.cache
+def load_config() -> Config:
+    """Read and validate once per process."""
+    return Config()

@@ -1,0 +1,137 @@
+"""Django's settings, all of them derived from the typed configuration and the data folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from slskdn_site.broker import celery_broker_url, redis_url
+from slskdn_site.config import data_dir, load_config
+from slskdn_site.database import database_settings
+from slskdn_site.secret_files import secret_read_or_create
+
+CONFIG = load_config()
+DATA_DIR = data_dir()
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+
+SECRET_KEY = secret_read_or_create("django_secret_key")
+DEBUG = os.environ.get("SLSKDN_DEBUG") == "1"
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *CONFIG.web.allowed_hosts]
+if CONFIG.web.host not in {"0.0.0.0", "::"}:  # noqa: S104
+    ALLOWED_HOSTS.append(CONFIG.web.host)
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_celery_beat",
+    "django_filters",
+    "django_htmx",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "apps.common",
+    "apps.nodelink",
+    "apps.catalog",
+    "apps.peers",
+    "apps.mesh",
+    "apps.library",
+    "apps.transfers",
+    "apps.jobs",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "slskdn_site.urls"
+ASGI_APPLICATION = "slskdn_site.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {"default": database_settings(CONFIG.database.url, DATA_DIR)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_PASSWORD_VALIDATORS = [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"}]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "login"
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "run" / "static"
+STATICFILES_DIRS = [path for path in [BASE_DIR / "templates" / "static"] if path.exists()]
+WHITENOISE_USE_FINDERS = True  # no collectstatic step on a person's machine
+
+CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE = CONFIG.web.secure_cookies
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_NAME = "slskdn_session"
+CSRF_COOKIE_NAME = "slskdn_csrf"
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+
+REST_FRAMEWORK = {
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "slskdn",
+    "DESCRIPTION": "MusicBrainz-aware Soulseek daemon.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+REDIS_URL = redis_url()
+
+# Celery. Rows are the truth: results are never read, and a lost message is found again by the sweep (workers/sweep.py).
+CELERY_BROKER_URL = celery_broker_url()
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_TIME_LIMIT = 330  # seconds; tasks are cut to five minutes, the soft limit lets them record why
+CELERY_TASK_SOFT_TIME_LIMIT = 300
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_SEND_TASK_EVENTS = True
+CELERY_TASK_SEND_SENT_EVENT = True
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    # Leases in the database are the recovery; the broker's own redelivery would run long tasks twice.
+    "visibility_timeout": 6 * 3600,
+    "socket_timeout": 10,
+    "socket_connect_timeout": 5,
+    "retry_on_timeout": True,
+}
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
