@@ -1,1 +1,12 @@
-"""Pytest plugin: the real services behind the tests (replaced by the full one as soon as Django is on board)."""
+"""Pytest plugin, loaded before Django's settings: gives the tests a data folder of their own."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+
+_data = tempfile.mkdtemp(prefix="slskdn-test-")
+os.environ["SLSKDN_DATA"] = _data
+atexit.register(shutil.rmtree, _data, ignore_errors=True)
