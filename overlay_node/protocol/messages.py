@@ -242,6 +242,11 @@ class ErrorReply(Message):
     code: str = field(metadata=wire(_CODE_TEXT))
     retry_after_s: int | None = field(default=None, metadata=wire(_RETRY, optional=True))
 
+    @override
+    def _check_whole(self) -> None:
+        if self.in_reply_to is None:
+            raise fail("in_reply_to", "is missing")
+
 
 # ---- query and signal ---------------------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,14 @@ from typing import Final, TypeVar
 from overlay_node.protocol.errors import LocalProtocolError
 
 
+class ConnectionState(StrEnum):
+    """Of one link: hello and hello_ack still to be exchanged, in use, over."""
+
+    HANDSHAKE = "handshake"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
 class DownloaderState(StrEnum):
     NEW = "new"
     NEGOTIATING = "negotiating"
