@@ -1,0 +1,92 @@
+"""Pages of long lists by cursor: stable while rows come and go, and as quick at the end as at the start.
+
+A cursor is opaque to callers: the sort key of the row it stands at, and a direction. It holds nothing secret and is checked when read.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.db.models import Model, Q, QuerySet
+
+from apps.domain.errors import DomainError
+
+M = TypeVar("M", bound=Model)
+T = TypeVar("T")
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 200
+
+
+class CursorInvalid(DomainError):
+    """A cursor that this list did not give out."""
+
+    default_code = "cursor_invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list. A cursor is None where the list ends."""
+
+    items: Sequence[T]
+    next_cursor: str | None
+    previous_cursor: str | None
+
+
+def keyset_page(
+    rows: QuerySet[M], *, order: Sequence[str], cursor: str | None = None, limit: int = DEFAULT_LIMIT
+) -> Page[M]:
+    """The page of `rows` at `cursor` in `order`: field names that together are unique, all ascending or all descending (`-name`).
+
+    Raises CursorInvalid. `limit` is brought into 1…MAX_LIMIT.
+    """
+    limit = max(1, min(limit, MAX_LIMIT))
+    names = [name.removeprefix("-") for name in order]
+    descending = order[0].startswith("-")
+    backwards, values = _read(rows, names, cursor) if cursor else (False, None)
+    down = descending is not backwards
+    if values is not None:
+        rows = rows.filter(_beyond(names, values, down=down))
+    found = list(rows.order_by(*(f"-{name}" if down else name for name in names))[: limit + 1])
+    more = len(found) > limit
+    found = found[:limit]
+    if backwards:
+        found.reverse()
+    has_next, has_previous = (bool(found), more) if backwards else (more, values is not None and bool(found))
+    return Page(
+        items=found,
+        next_cursor=_write(found[-1], names, backwards=False) if has_next else None,
+        previous_cursor=_write(found[0], names, backwards=True) if has_previous else None,
+    )
+
+
+def _beyond(names: Sequence[str], values: Sequence[object], *, down: bool) -> Q:
+    """Rows strictly after the key, compared field by field: (a, b) < (x, y) is a < x, or a = x and b < y."""
+    operator = "lt" if down else "gt"
+    condition = Q(pk__in=[])
+    for index, name in enumerate(names):
+        equal = {names[before]: values[before] for before in range(index)}
+        condition |= Q(**equal, **{f"{name}__{operator}": values[index]})
+    return condition
+
+
+def _write(row: Model, names: Sequence[str], *, backwards: bool) -> str:
+    key = [str(getattr(row, name)) for name in names]
+    return base64.urlsafe_b64encode(json.dumps([int(backwards), *key]).encode()).rstrip(b"=").decode()
+
+
+def _read(rows: QuerySet[M], names: Sequence[str], cursor: str) -> tuple[bool, list[object]]:
+    try:
+        backwards, *key = json.loads(base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)))
+        if backwards not in {0, 1} or len(key) != len(names) or not all(isinstance(part, str) for part in key):
+            raise CursorInvalid("This cursor is not from this list.")
+        fields = [rows.model._meta.get_field(name) for name in names]  # noqa: SLF001  (Django's public model API)
+        return bool(backwards), [field.to_python(part) for field, part in zip(fields, key, strict=True)]  # type: ignore[union-attr]
+    except (ValueError, TypeError, binascii.Error, FieldDoesNotExist, ValidationError) as error:
+        raise CursorInvalid("This cursor is not from this list.") from error
