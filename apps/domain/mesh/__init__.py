@@ -1,0 +1,1 @@
+"""Mesh rules that need no network: today the names things are found under."""
