@@ -21,6 +21,9 @@ PREAMBLE_HEAD = MARKER + bytes([0x80, 0x00, 0x00, STREAMINFO_BYTES])
 """The canonical preamble's first 8 bytes: the is-last bit is always set, so that `preamble + payload` is a valid FLAC file by itself
 and twins with different metadata blocks have equal preambles."""
 _FORBIDDEN_BLOCK = 127
+_BLOCKS = (0, 192, 576, 1152, 2304, 4608, 0, 0, 256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768)
+_RATES = (0, 88_200, 176_400, 192_000, 8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000)
+_BITS = (0, 8, 12, 0, 16, 20, 24, 32)
 _MAX_BLOCKS = 65_536
 """A chain of empty blocks costs one read each; the 64 MiB limit alone would allow 16 million. Real files have under a dozen."""
 
@@ -119,23 +122,52 @@ def find_frame(window: bytes) -> int | None:
     """Offset of the first frame header in `window` whose CRC-8 is right, or None."""
     position = window.find(b"\xff")
     while position != -1:
-        if _frame_header_ok(window[position : position + 16]):
+        if _parse_frame_header(window[position : position + 16]) is not None:
             return position
         position = window.find(b"\xff", position + 1)
     return None
 
 
-def _frame_header_ok(head: bytes) -> bool:
+@dataclass(frozen=True, slots=True)
+class FrameFacts:
+    """What a frame header says; 0 where it refers to STREAMINFO."""
+
+    block: int
+    """Samples per channel in this frame."""
+    variable: bool
+    """Blocking strategy: the header counts samples, not frames."""
+    rate: int
+    channels: int
+    bits: int
+
+
+def first_frame(window: bytes) -> FrameFacts | None:
+    """The first frame whose header is right in `window`; None if there is none."""
+    at = find_frame(window)
+    return None if at is None else _parse_frame_header(window[at : at + 16])
+
+
+def _parse_frame_header(head: bytes) -> FrameFacts | None:
     """RFC 9639 §9.1: sync code, no reserved value, coded number, CRC-8 over all of it."""
     if len(head) < 6 or head[0] != 0xFF or head[1] & 0xFE != 0xF8:
-        return False
+        return None
     block_code, rate_code = head[2] >> 4, head[2] & 0x0F
     channel_code, bits_code = head[3] >> 4, head[3] >> 1 & 0x7
     if block_code == 0 or rate_code == 15 or channel_code > 10 or bits_code == 3 or head[3] & 1:
-        return False
-    length = 4 + _coded_number_bytes(head[4])
-    length += {6: 1, 7: 2}.get(block_code, 0) + {12: 1, 13: 2, 14: 2}.get(rate_code, 0)
-    return len(head) > length and _crc8(head[:length]) == head[length]
+        return None
+    block_at = 4 + _coded_number_bytes(head[4])
+    rate_at = block_at + {6: 1, 7: 2}.get(block_code, 0)
+    length = rate_at + {12: 1, 13: 2, 14: 2}.get(rate_code, 0)
+    if len(head) <= length or _crc8(head[:length]) != head[length]:
+        return None
+    stated_rate = int.from_bytes(head[rate_at:length], "big")
+    return FrameFacts(
+        block=int.from_bytes(head[block_at:rate_at], "big") + 1 if block_code in (6, 7) else _BLOCKS[block_code],
+        variable=bool(head[1] & 1),
+        rate=stated_rate * {12: 1000, 14: 10}.get(rate_code, 1) if rate_code >= 12 else _RATES[rate_code],
+        channels=channel_code + 1 if channel_code < 8 else 2,
+        bits=_BITS[bits_code],
+    )
 
 
 def _coded_number_bytes(first: int) -> int:

@@ -5,7 +5,7 @@ Sources: ISO 11172-3 §2.4.2.3, ISO 13818-3 §2.4.2.3; Xing/LAME: http://gabriel
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -119,3 +119,107 @@ def walk_frames(read_at: ReadAt, start: int, end: int) -> Iterator[tuple[int, Fr
             return
         yield position, header
         position += header.length
+
+
+@dataclass(frozen=True, slots=True)
+class Information:
+    """What a Xing or Info frame says of the stream; every number is a claim."""
+
+    cbr: bool
+    """Written as `Info` instead of `Xing`."""
+    frames: int | None
+    """Frames after this one."""
+    stream_bytes: int | None
+    encoder: str
+    """LAME's name and version, printable ASCII only; empty if there is none."""
+    lame_v: int | None
+    """-V number, only where a LAME tag says that it encoded VBR."""
+
+
+def read_information(frame: bytes) -> Information | None:
+    """Read an information frame (whole); None if it is no Xing or Info frame (VBRI states nothing that we use)."""
+    layout = _layout(frame)
+    if layout is None:
+        return None
+    encoder_raw = frame[layout.lame : layout.lame + 9]
+    is_lame = encoder_raw[:4] in (b"LAME", b"L3.9") and len(frame) >= layout.lame + 36
+    lame_v = None
+    if is_lame and layout.quality is not None and frame[layout.lame + 9] & 0x0F in (3, 4, 5, 6):
+        quality = int.from_bytes(frame[layout.quality : layout.quality + 4], "big")
+        lame_v = (100 - quality) // 10 if 0 < quality <= 100 else None
+    return Information(
+        cbr=frame[layout.at : layout.at + 4] == b"Info",
+        frames=_number(frame, layout.frames),
+        stream_bytes=_number(frame, layout.bytes),
+        encoder="".join(chr(byte) for byte in encoder_raw if 32 <= byte < 127).strip() if is_lame else "",
+        lame_v=lame_v,
+    )
+
+
+def rebuild_information(preamble: bytes, frame_offsets: Sequence[int], payload_bytes: int) -> bytes:
+    """The information frame with its frame count, byte count, seek table, LAME music length and LAME tag CRC made true.
+
+    `frame_offsets` are those of every payload frame, from the payload's start. Encoder delay and padding stay as they are: nothing but the
+    encoder knows them. VBRI frames are returned unchanged.
+    """
+    layout = _layout(preamble)
+    if layout is None or not frame_offsets:
+        return preamble
+    frame = bytearray(preamble)
+    total = len(preamble) + payload_bytes
+    if layout.frames is not None:
+        frame[layout.frames : layout.frames + 4] = min(len(frame_offsets), 0xFFFF_FFFF).to_bytes(4, "big")
+    if layout.bytes is not None:
+        frame[layout.bytes : layout.bytes + 4] = min(total, 0xFFFF_FFFF).to_bytes(4, "big")
+    if layout.toc is not None:
+        count = len(frame_offsets)
+        table = bytes(
+            min(255, 256 * (len(preamble) + frame_offsets[percent * count // 100]) // total) for percent in range(100)
+        )
+        frame[layout.toc : layout.toc + 100] = table
+    if preamble[layout.lame : layout.lame + 4] == b"LAME" and len(frame) >= layout.lame + 36:
+        frame[layout.lame + 28 : layout.lame + 32] = min(total, 0xFFFF_FFFF).to_bytes(4, "big")
+        frame[layout.lame + 34 : layout.lame + 36] = _crc16(bytes(frame[: layout.lame + 34])).to_bytes(2, "big")
+    return bytes(frame)
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Offsets of an information frame's fields; None where its flags say they are absent."""
+
+    at: int
+    frames: int | None
+    bytes: int | None
+    toc: int | None
+    quality: int | None
+    lame: int
+
+
+def _layout(frame: bytes) -> _Layout | None:
+    header = parse_header(frame[:4])
+    at = _xing_offset(frame, header) if header is not None else None
+    if at is None or len(frame) < at + 8:
+        return None
+    flags, position = int.from_bytes(frame[at + 4 : at + 8], "big"), at + 8
+    found: list[int | None] = []
+    for bit, length in ((1, 4), (2, 4), (4, 100), (8, 4)):
+        found.append(position if flags & bit else None)
+        position += length if flags & bit else 0
+    if position > len(frame):
+        return None
+    frames, stream_bytes, toc, quality = found
+    return _Layout(at=at, frames=frames, bytes=stream_bytes, toc=toc, quality=quality, lame=position)
+
+
+def _number(frame: bytes, at: int | None) -> int | None:
+    return None if at is None else int.from_bytes(frame[at : at + 4], "big")
+
+
+def _crc16(data: bytes) -> int:
+    """CRC-16/ARC (polynomial 8005 reflected, start 0), as LAME's tag uses it."""
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0xA001 if crc & 1 else crc >> 1
+    return crc

@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from typing_extensions import override
+
 from apps.domain.errors import DomainError
 
 
@@ -115,6 +117,7 @@ class CodecProfile:
                     return False
                 return self.quality in (MP3_KBPS if self.codec is Codec.MP3 else CLASS_KBPS)
 
+    @override
     def __str__(self) -> str:
         prefix = {QualityKind.LAME_V: "v", QualityKind.VORBIS_Q: "q"}.get(self.kind, "")
         return f"{self.codec.value}-{prefix}{self.quality}-{self.rate}-{self.channels}"
