@@ -337,12 +337,15 @@ class DhtNode:
 
         The endpoints are remembered for later attempts (up to 64) and become ordinary nodes of the table when they answer.
         """
-        usable = [
-            s for s in seeds if s.family in self._realms and s.is_usable(allow_private=self._config.allow_private)
-        ]
-        self._seeds = tuple(dict.fromkeys([*usable, *self._seeds]))[:MAX_SEEDS]
+        self.add_seeds(seeds)
         self._retry_at = None
         return self._start_bootstrap_call(now)
+
+    def add_seeds(self, seeds: Iterable[Endpoint]) -> None:
+        """Remember endpoints for the next attempt to join, without starting one."""
+        private = self._config.allow_private
+        usable = [s for s in seeds if s.family in self._realms and s.is_usable(allow_private=private)]
+        self._seeds = tuple(dict.fromkeys([*usable, *self._seeds]))[:MAX_SEEDS]
 
     def start_find_node(self, target: bytes, now: float) -> CallId:
         """Find the nodes nearest to a 20-byte id. Ends with FindNodeFinished."""
@@ -431,8 +434,8 @@ class DhtNode:
         storers = call.storers()
         call.store_open = len(storers)
         for storer in storers:
-            question = AnnouncePeer(call.targets[storer.endpoint.family], call.port, storer.token or b"")
-            self._ask(storer.endpoint, storer.node_id, question, _Store(call), now)
+            announcement = AnnouncePeer(call.targets[storer.endpoint.family], call.port, storer.token or b"")
+            self._ask(storer.endpoint, storer.node_id, announcement, _Store(call), now)
         if not storers:
             self._finish(call, now)
 
