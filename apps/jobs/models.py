@@ -45,6 +45,12 @@ class Job(models.Model):
         ordering = ["-created_at", "-id"]
         constraints = [
             models.UniqueConstraint(fields=["requested_by", "idempotency_key"], name="job_idempotency_once"),
+            # NULLs differ from each other in a unique index, so jobs without a person need one of their own.
+            models.UniqueConstraint(
+                fields=["idempotency_key"],
+                condition=models.Q(requested_by__isnull=True),
+                name="job_idempotency_once_anonymous",
+            ),
         ]
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="job_newest"),

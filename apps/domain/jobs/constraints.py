@@ -6,9 +6,15 @@ from dataclasses import asdict, dataclass, fields
 from typing import Literal, get_args
 
 from apps.domain.errors import DomainError
+from apps.domain.library.naming import clean_text
 
 CONSTRAINTS_VERSION = 1
 DownloadMode = Literal["any", "canonical", "no-transcodes"]
+MAX_TRACK_REFS = 5000
+"""More than the largest release MusicBrainz holds; bounds what one request may make us store."""
+MAX_TARGET_DIR_PARTS = 8
+MAX_TARGET_PART_BYTES = 255
+"""NAME_MAX of every filesystem we place on."""
 
 
 class ConstraintsInvalid(DomainError):
@@ -52,6 +58,19 @@ class Constraints:
             raise ConstraintsInvalid("max_lossy_tracks_per_album can't be negative.", key="max_lossy_tracks_per_album")
         if any(ref.medium < 1 or ref.position < 1 for ref in self.tracks):
             raise ConstraintsInvalid("Tracks are counted from 1.", key="tracks")
+        if len(self.tracks) > MAX_TRACK_REFS:
+            raise ConstraintsInvalid(f"A job names at most {MAX_TRACK_REFS} tracks.", key="tracks")
+        if self.target_dir is not None:
+            _check_target_dir(self.target_dir)
+        if not self.allow_lossy and self.max_lossy_tracks_per_album:
+            raise ConstraintsInvalid(
+                "max_lossy_tracks_per_album contradicts allow_lossy: false.", key="max_lossy_tracks_per_album"
+            )
+
+    @property
+    def lossy_limit(self) -> int | None:
+        """How many tracks of the album may be lossy; None: any number."""
+        return self.max_lossy_tracks_per_album if self.allow_lossy else 0
 
     def to_json(self) -> dict[str, object]:
         """The row's form, with its version."""
@@ -88,6 +107,20 @@ def _read(key: str, item: object) -> object:
     if key == "tracks" and isinstance(item, list | tuple):
         return tuple(_track_ref(ref) for ref in item)
     raise ConstraintsInvalid(f"Constraint {key} has the wrong type.", key=key)
+
+
+def _check_target_dir(text: str) -> None:
+    """Refuse a folder that is absolute, climbs, or has a part that a filesystem or an eye could stumble over."""
+    parts = text.split("/")
+    if not text or len(parts) > MAX_TARGET_DIR_PARTS:
+        raise ConstraintsInvalid("target_dir is a folder of one to eight parts below the library.", key="target_dir")
+    for part in parts:
+        plain = part == clean_text(part) and not part.startswith(".") and not part.endswith(".")
+        if not part or not plain or len(part.encode()) > MAX_TARGET_PART_BYTES:
+            raise ConstraintsInvalid(
+                "target_dir is relative to the library, without .., empty parts or characters that some filesystem refuses.",
+                key="target_dir",
+            )
 
 
 def _track_ref(item: object) -> TrackRef:

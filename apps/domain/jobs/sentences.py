@@ -1,0 +1,73 @@
+"""What each code of a job, track, transfer or want says to a person, and how serious it is.
+
+Rows hold code + params, never sentences (DESIGN §10 "Words"). This table is the one place where the English text lives: pages translate it
+(gettext takes the template, not the filled-in sentence), the command line and the API print it. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+SENTENCES: Mapping[str, str] = {
+    # Asking MusicBrainz
+    "musicbrainz_unavailable": "MusicBrainz does not answer right now; it is asked again by itself.",
+    "musicbrainz_garbled": "MusicBrainz answered with something that is no answer.",
+    "musicbrainz_refused": "MusicBrainz refused the request (HTTP status {status}).",
+    "broker_unavailable": "The message broker is away; the request waits for it.",
+    "rate_limited": "The request waits for its turn, so that the service is not asked too often.",
+    "release_not_found": "MusicBrainz knows no release with this id.",
+    "recording_not_found": "MusicBrainz knows no recording with this id.",
+    "release_without_tracks": "This release has no audio tracks on MusicBrainz.",
+    "track_not_on_release": "The release has no track {medium}-{position}.",
+    # Jobs
+    "tracks_failed": "{failed} of {total} tracks could not be completed.",
+    "cancelled_by_person": "Cancelled.",
+    "unexpected": "Something unexpected went wrong ({error}); the log tells more.",
+    # The node's side of a track
+    "transfer_stopped": "The transfer was stopped; the track is looked for again.",
+    "transfer_failed": "The transfer failed; the track is looked for again.",
+    "no_source": "Nobody on the mesh has this track right now; it is looked for again.",
+    # Verification
+    "wrong_recording": "The file is another recording: {title} by {artist} ({recording}).",
+    "wrong_duration": "The file lasts {actual_s} s, the recording {expected_s} s.",
+    "decode_failed": "The file does not decode as a whole: {reason}.",
+    "payload_mismatch": "The assembled file is not the payload it was fetched as.",
+    "file_missing": "The assembled file is gone from the partial folder.",
+    "lossy_limit": "The album has its {limit} lossy tracks already.",
+    "fingerprint_required": "No fingerprint confirms the recording, and verify.require_fingerprint refuses such files.",
+    "acoustid_unavailable": "AcoustID does not answer right now; it is asked again by itself.",
+    "acoustid_garbled": "AcoustID answered with something that is no answer.",
+    "acoustid_refused": "AcoustID refused the request: {message}.",
+    "acoustid_key_invalid": "AcoustID does not accept integration.acoustid.client_id.",
+    "acoustid_disabled": "AcoustID is not asked (disabled or without a client id).",
+    "acoustid_no_result": "AcoustID knows no recording with this fingerprint.",
+    "chromaprint_disabled": "Files are not fingerprinted (integration.chromaprint.enabled).",
+    "chromaprint_missing": "No Chromaprint is installed, so the file could not be fingerprinted.",
+    "fingerprint_failed": "The file could not be fingerprinted.",
+    # Placing
+    "disk_full": "The disk of the library is full; placing is tried again by itself.",
+    "library_unwritable": "The library folder can't be written to ({reason}); placing is tried again by itself.",
+    "placing_failed": "The file could not be placed ({reason}); it is tried again by itself.",
+    # Importing
+    "mbid_missing": "The file carries no MusicBrainz recording id.",
+    "file_unreadable": "The file can't be read: {reason}.",
+    "file_undecodable": "The file does not decode: {reason}.",
+    "file_changed": "The file changed while it was read.",
+    "codec_unknown": "The codec is not one this program files.",
+}
+"""Code → English template. `{name}` takes the param of that name; a missing one shows as a dash."""
+
+_FIELD = re.compile(r"\{([a-z_]+)\}")
+
+
+def sentence(code: str, params: Mapping[str, object] | None = None) -> str:
+    """The sentence of a code with its params filled in; "" for no code, the code itself for one this table lacks."""
+    return fill(SENTENCES.get(code, code), params or {})
+
+
+def fill(template: str, params: Mapping[str, object]) -> str:
+    """Put `params` into a (translated) template. Never formats attributes or indices, so params may be anybody's text."""
+    return _FIELD.sub(
+        lambda match: str(params.get(match[1]) if params.get(match[1]) not in (None, "") else "–"), template
+    )

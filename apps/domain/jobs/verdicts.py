@@ -1,0 +1,14 @@
+"""What the verdict on an assembled file means for the payload and for those who claimed it.
+
+A **denial** says: this payload is not that recording (or no sound at all), for every job and for good. Verdicts about *this job's wishes*
+(a lossy limit, a required fingerprint) or about *this machine* (the file is gone) deny nothing.
+A **charge** says: whoever claimed (recording, root) claimed something false. Senders of good leaves are never charged (DESIGN §5).
+"""
+
+from __future__ import annotations
+
+DENYING = frozenset({"wrong_recording", "wrong_duration", "decode_failed", "payload_mismatch"})
+"""Codes that forbid the payload for this recording from now on."""
+
+CHARGING = frozenset({"wrong_recording", "decode_failed"})
+"""Codes for which the claimers are charged. A wrong duration alone may be MusicBrainz' mistake; a mismatch of the file on disk is ours."""

@@ -1,0 +1,447 @@
+"""Reads of jobs: the list, and one job as a tree of values for API, pages and terminal. Never inside `atomic`."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count, Q, QuerySet
+
+from apps.domain.jobs.lifecycle import JOB_ENDED, TRANSFER_LIVE, JobState, TrackState, TransferState, WantPhase
+from apps.domain.jobs.sentences import sentence
+from apps.jobs.models import Job, JobTrack
+from apps.transfers.models import Transfer, TransferSource
+
+Params = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceView:
+    """What one peer gave to one track."""
+
+    peer: str
+    """Key the peer proved on its plane (overlay: base32 peer id)."""
+    plane: str
+    agent: str
+    verified_bytes: int
+    """Bytes of this peer that are in the file."""
+    wasted_bytes: int
+    bad_leaves: int
+    """Over all transfers of the track."""
+    share: float
+    """0..1 of the verified bytes."""
+    speed_bps: int
+    """Bytes per second."""
+    state: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedView:
+    """A payload that was fetched whole and refused."""
+
+    payload_root: str
+    """Hex."""
+    profile: str
+    code: str
+    params: Params
+    peers: tuple[str, ...]
+    """Who sent bytes of it (not who claimed it)."""
+
+    @property
+    def sentence(self) -> str:
+        """The reason for a person."""
+        return sentence(self.code, self.params)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferView:
+    """The transfer a track shows: the live one, else the accepted one, else the latest."""
+
+    id: uuid.UUID
+    state: TransferState
+    code: str
+    params: Params
+    profile: str
+    payload_root: str
+    """Hex."""
+    payload_bytes: int
+    verified_bytes: int
+    refetched_bytes: int
+    speed_bps: int
+    """Bytes per second; 0 when not fetching."""
+    eta_s: int | None
+    """Seconds to go at this speed; None when unknown."""
+    started_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgressView:
+    """What the node says it does for a want."""
+
+    phase: WantPhase
+    code: str
+    params: Params
+    sources_known: int
+    next_look_at: datetime | None
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackView:
+    """One track of a job."""
+
+    id: uuid.UUID
+    medium: int
+    position: int
+    number: str
+    title: str
+    artist: str
+    recording_mbid: uuid.UUID
+    track_mbid: uuid.UUID | None
+    length_ms: int | None
+    state: TrackState
+    code: str
+    params: Params
+    verification: str
+    """"fingerprint", "unconfirmed" or ""."""
+    placed_path: str
+    """Absolute path of the finished file; "" before it is placed."""
+    sha256: str
+    """Hex; "" before it is placed."""
+    payload_root: str
+    """Hex of the finished file's payload; "" before."""
+    next_step_at: datetime | None
+    """When a verification that waits is tried again."""
+    want_id: uuid.UUID | None
+    desired: str
+    progress: ProgressView | None
+    transfer: TransferView | None
+    sources: tuple[SourceView, ...]
+    rejected: tuple[RejectedView, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The track's code for a person; the node's word where the control plane has none."""
+        if self.code:
+            return sentence(self.code, self.params)
+        return sentence(self.progress.code, self.progress.params) if self.progress else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobTree:
+    """A job with everything below it."""
+
+    id: uuid.UUID
+    kind: str
+    target_mbid: uuid.UUID
+    release_mbid: uuid.UUID | None
+    state: JobState
+    code: str
+    params: Params
+    title: str
+    artist: str
+    year: str
+    constraints: Params
+    origin: str
+    requested_by: str
+    """User name; "" for nobody."""
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    next_step_at: datetime | None
+    """When a job that waits (MusicBrainz away, say) tries again."""
+    tracks: tuple[TrackView, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The job's code for a person."""
+        return sentence(self.code, self.params)
+
+    @property
+    def ended(self) -> bool:
+        """True when nothing more happens by itself."""
+        return self.state in JOB_ENDED
+
+    @property
+    def tracks_completed(self) -> int:
+        """Tracks verified, tagged and placed."""
+        return sum(track.state is TrackState.COMPLETED for track in self.tracks)
+
+    @property
+    def payload_bytes(self) -> int:
+        """Bytes of all payloads chosen so far."""
+        return sum(track.transfer.payload_bytes for track in self.tracks if track.transfer)
+
+    @property
+    def verified_bytes(self) -> int:
+        """Bytes of them that are here and verified."""
+        return sum(track.transfer.verified_bytes for track in self.tracks if track.transfer)
+
+    @property
+    def speed_bps(self) -> int:
+        """Bytes per second over all tracks."""
+        return sum(track.transfer.speed_bps for track in self.tracks if track.transfer)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRow:
+    """One line of the list of jobs."""
+
+    id: uuid.UUID
+    kind: str
+    target_mbid: uuid.UUID
+    state: JobState
+    code: str
+    params: Params
+    title: str
+    artist: str
+    year: str
+    origin: str
+    requested_by: str
+    tracks_total: int
+    tracks_completed: int
+    tracks_failed: int
+    created_at: datetime
+    ended_at: datetime | None
+    next_step_at: datetime | None
+
+    @property
+    def sentence(self) -> str:
+        """The job's code for a person."""
+        return sentence(self.code, self.params)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPage:
+    """A stretch of the list, newest first. `before` of the next page is `next_before`; None: this was the last."""
+
+    rows: tuple[JobRow, ...]
+    next_before: tuple[datetime, uuid.UUID] | None
+
+
+def job_query(
+    *, states: Iterable[JobState] = (), kind: str = "", requested_by_id: int | None = None, text: str = ""
+) -> QuerySet[Job]:
+    """Jobs, newest first (created_at, id), annotated with tracks_total, tracks_completed, tracks_failed; for cursor pagination.
+
+    `states` empty: all. `text`: part of the title or artist. Requested person and counts come with the same query.
+    """
+    rows = Job.objects.select_related("requested_by").annotate(
+        tracks_total=Count("tracks"),
+        tracks_completed=Count("tracks", filter=Q(tracks__state=TrackState.COMPLETED)),
+        tracks_failed=Count("tracks", filter=Q(tracks__state=TrackState.FAILED)),
+    )
+    if wanted := list(states):
+        rows = rows.filter(state__in=wanted)
+    if kind:
+        rows = rows.filter(kind=kind)
+    if requested_by_id is not None:
+        rows = rows.filter(requested_by_id=requested_by_id)
+    if text:
+        rows = rows.filter(Q(title__icontains=text) | Q(artist__icontains=text))
+    return rows.order_by("-created_at", "-id")
+
+
+def job_list(
+    *,
+    states: Iterable[JobState] = (),
+    kind: str = "",
+    requested_by_id: int | None = None,
+    text: str = "",
+    before: tuple[datetime, uuid.UUID] | None = None,
+    limit: int = 50,
+) -> JobPage:
+    """Up to `limit` (1..200) jobs that are older than the key `before`, newest first, in one query."""
+    rows = job_query(states=states, kind=kind, requested_by_id=requested_by_id, text=text)
+    if before is not None:
+        rows = rows.filter(Q(created_at__lt=before[0]) | Q(created_at=before[0], id__lt=before[1]))
+    limit = max(1, min(limit, 200))
+    found = list(rows[: limit + 1])
+    shown = found[:limit]
+    more = (shown[-1].created_at, shown[-1].id) if len(found) > limit else None
+    return JobPage(rows=tuple(job_row(job) for job in shown), next_before=more)
+
+
+def job_row(job: Job) -> JobRow:
+    """One row of `job_query` as a value."""
+    return JobRow(
+        id=job.id,
+        kind=job.kind,
+        target_mbid=job.target_mbid,
+        state=JobState(job.state),
+        code=job.code,
+        params=job.params,
+        title=job.title,
+        artist=job.artist,
+        year=job.year,
+        origin=job.origin,
+        requested_by=job.requested_by.get_username() if job.requested_by else "",
+        tracks_total=getattr(job, "tracks_total", 0),
+        tracks_completed=getattr(job, "tracks_completed", 0),
+        tracks_failed=getattr(job, "tracks_failed", 0),
+        created_at=job.created_at,
+        ended_at=job.ended_at,
+        next_step_at=job.next_step_at,
+    )
+
+
+def job_tree(job_id: uuid.UUID) -> JobTree | None:
+    """One job with tracks, progress, transfers and sources; None if there is none. Four queries, however large the job."""
+    job = Job.objects.select_related("requested_by").filter(id=job_id).first()
+    if job is None:
+        return None
+    tracks = list(JobTrack.objects.filter(job_id=job_id).select_related("want", "want__progress"))
+    transfers: dict[uuid.UUID, list[Transfer]] = {}
+    for transfer in (
+        Transfer.objects.filter(want__job_track__job_id=job_id).select_related("verdict").order_by("created_at", "id")
+    ):
+        transfers.setdefault(transfer.want_id, []).append(transfer)
+    sources: dict[uuid.UUID, list[TransferSource]] = {}
+    for source in (
+        TransferSource.objects.filter(transfer__want__job_track__job_id=job_id).select_related("peer").order_by("id")
+    ):
+        sources.setdefault(source.transfer_id, []).append(source)
+    return JobTree(
+        id=job.id,
+        kind=job.kind,
+        target_mbid=job.target_mbid,
+        release_mbid=job.release_mbid,
+        state=JobState(job.state),
+        code=job.code,
+        params=job.params,
+        title=job.title,
+        artist=job.artist,
+        year=job.year,
+        constraints=job.constraints,
+        origin=job.origin,
+        requested_by=job.requested_by.get_username() if job.requested_by else "",
+        created_at=job.created_at,
+        started_at=job.started_at,
+        ended_at=job.ended_at,
+        next_step_at=job.next_step_at,
+        tracks=tuple(
+            _track(track, transfers.get(track.want_id, []) if track.want_id else [], sources) for track in tracks
+        ),
+    )
+
+
+def _track(track: JobTrack, transfers: list[Transfer], sources: Mapping[uuid.UUID, list[TransferSource]]) -> TrackView:
+    shown = _shown_transfer(transfers)
+    want = track.want
+    return TrackView(
+        id=track.id,
+        medium=track.medium_position,
+        position=track.position,
+        number=track.number,
+        title=track.title,
+        artist=track.artist,
+        recording_mbid=track.recording_mbid,
+        track_mbid=track.track_mbid,
+        length_ms=track.length_ms,
+        state=TrackState(track.state),
+        code=track.code,
+        params=track.params,
+        verification=track.verification,
+        placed_path=track.placed_path if track.state == TrackState.COMPLETED else "",
+        sha256=bytes(track.file_sha256).hex() if track.file_sha256 and track.state == TrackState.COMPLETED else "",
+        payload_root=bytes(track.payload_root).hex() if track.payload_root else "",
+        next_step_at=track.next_step_at,
+        want_id=track.want_id,
+        desired=want.desired if want else "",
+        progress=_progress(track),
+        transfer=_transfer(shown) if shown else None,
+        sources=_sources(shown, transfers, sources),
+        rejected=tuple(_rejected(one, sources.get(one.id, [])) for one in transfers if _refused(one)),
+    )
+
+
+def _refused(transfer: Transfer) -> bool:
+    return hasattr(transfer, "verdict") and not transfer.verdict.accepted
+
+
+def _shown_transfer(transfers: list[Transfer]) -> Transfer | None:
+    def rank(one: Transfer) -> tuple[bool, bool, datetime]:
+        live = one.state in TRANSFER_LIVE and not _refused(one)
+        return (live, one.state == TransferState.ACCEPTED, one.created_at)
+
+    return max(transfers, key=rank, default=None)
+
+
+def _progress(track: JobTrack) -> ProgressView | None:
+    if track.want is None or not hasattr(track.want, "progress"):
+        return None
+    row = track.want.progress
+    return ProgressView(
+        phase=WantPhase(row.phase),
+        code=row.code,
+        params=row.params,
+        sources_known=row.sources_known,
+        next_look_at=row.next_look_at,
+        since=row.since,
+    )
+
+
+def _transfer(row: Transfer) -> TransferView:
+    fetching = row.state == TransferState.FETCHING
+    left = row.payload_bytes - row.verified_bytes
+    return TransferView(
+        id=row.id,
+        state=TransferState(row.state),
+        code=row.code,
+        params=row.params,
+        profile=row.profile,
+        payload_root=bytes(row.payload_root).hex(),
+        payload_bytes=row.payload_bytes,
+        verified_bytes=row.verified_bytes,
+        refetched_bytes=row.refetched_bytes,
+        speed_bps=row.speed_bps if fetching else 0,
+        eta_s=-(-left // row.speed_bps) if fetching and row.speed_bps > 0 else None,
+        started_at=row.created_at,
+        ended_at=row.ended_at,
+    )
+
+
+def _sources(
+    shown: Transfer | None, transfers: list[Transfer], sources: Mapping[uuid.UUID, list[TransferSource]]
+) -> tuple[SourceView, ...]:
+    """One line a peer: bytes and state from the transfer shown, bad leaves and waste summed over all transfers of the track."""
+    by_peer: dict[int, list[TransferSource]] = {}
+    for transfer in transfers:
+        for source in sources.get(transfer.id, []):
+            by_peer.setdefault(source.peer_id, []).append(source)
+    in_file = {one.peer_id: one for one in sources.get(shown.id, [])} if shown else {}
+    total = sum(one.verified_bytes for one in in_file.values())
+    views: list[SourceView] = []
+    for peer_id, rows in by_peer.items():
+        here = in_file.get(peer_id)
+        latest = here or rows[-1]
+        verified = here.verified_bytes if here else 0
+        views.append(
+            SourceView(
+                peer=latest.peer.key,
+                plane=latest.peer.plane,
+                agent=latest.peer.agent,
+                verified_bytes=verified,
+                wasted_bytes=sum(row.wasted_bytes for row in rows),
+                bad_leaves=sum(row.bad_leaves for row in rows),
+                share=verified / total if total else 0.0,
+                speed_bps=here.speed_bps if here and shown and shown.state == TransferState.FETCHING else 0,
+                state=latest.state,
+                code=latest.code,
+            )
+        )
+    return tuple(sorted(views, key=lambda view: (-view.verified_bytes, view.peer)))
+
+
+def _rejected(transfer: Transfer, sources: list[TransferSource]) -> RejectedView:
+    return RejectedView(
+        payload_root=bytes(transfer.payload_root).hex(),
+        profile=transfer.profile,
+        code=transfer.verdict.code,
+        params=transfer.verdict.params,
+        peers=tuple(sorted(source.peer.key for source in sources)),
+    )

@@ -1,0 +1,55 @@
+"""Reads of wants, transfers and denials for the control plane. The node reads through its own services."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from apps.domain.jobs.lifecycle import TransferState, WantDesired
+from apps.transfers.models import PayloadDenial, Transfer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferFacts:
+    """One transfer as a worker needs it to judge the assembled file."""
+
+    id: uuid.UUID
+    want_id: uuid.UUID
+    recording_mbid: uuid.UUID
+    desired: WantDesired
+    state: TransferState
+    payload_format: str
+    payload_root: bytes
+    payload_bytes: int
+    profile: str
+    path: str
+    """Of the assembled file in the partial folder; "" before it stands."""
+    judged: bool
+    """True once a verdict was written."""
+
+
+def transfer_facts(transfer_id: uuid.UUID) -> TransferFacts | None:
+    """The transfer, or None if the row is gone."""
+    row = Transfer.objects.select_related("want", "verdict").filter(id=transfer_id).first()
+    if row is None:
+        return None
+    return TransferFacts(
+        id=row.id,
+        want_id=row.want_id,
+        recording_mbid=row.want.recording_mbid,
+        desired=WantDesired(row.want.desired),
+        state=TransferState(row.state),
+        payload_format=row.payload_format,
+        payload_root=bytes(row.payload_root),
+        payload_bytes=row.payload_bytes,
+        profile=row.profile,
+        path=row.path,
+        judged=hasattr(row, "verdict"),
+    )
+
+
+def payload_denied(recording_mbid: uuid.UUID, *, payload_format: str, payload_root: bytes) -> bool:
+    """True if the payload was found not to be this recording."""
+    return PayloadDenial.objects.filter(
+        recording_mbid=recording_mbid, payload_format=payload_format, payload_root=payload_root
+    ).exists()

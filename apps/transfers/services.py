@@ -1,0 +1,89 @@
+"""What the control plane writes for the node: wants, verdicts and denials. Everything else about transfers is the node's."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping
+
+from django.db.models.functions import Now
+
+from apps.common.doorbell import NODE_CHANNEL, ring
+from apps.domain.errors import Param
+from apps.domain.jobs.constraints import Constraints
+from apps.domain.jobs.lifecycle import WantDesired
+from apps.transfers.models import PayloadDenial, Transfer, TransferVerdict, Want
+
+WANT_MOVES: Mapping[WantDesired, frozenset[WantDesired]] = {
+    WantDesired.ACTIVE: frozenset({WantDesired.PAUSED, WantDesired.CANCELLED, WantDesired.SATISFIED}),
+    WantDesired.PAUSED: frozenset({WantDesired.ACTIVE, WantDesired.CANCELLED, WantDesired.SATISFIED}),
+    WantDesired.CANCELLED: frozenset({WantDesired.ACTIVE}),
+    WantDesired.SATISFIED: frozenset(),
+}
+"""A paused want may still be satisfied: its file was complete and under verification when the person paused."""
+
+
+def want_create(
+    recording_mbid: uuid.UUID,
+    *,
+    release_mbids: Collection[uuid.UUID],
+    duration_ms: int | None,
+    constraints: Constraints,
+    requested_by_id: int | None,
+    origin: str = "job",
+    priority: int = 5,
+) -> Want:
+    """A new active want. `release_mbids`: keys under which sources are looked up, best first; `duration_ms`: the recording's length."""
+    want = Want.objects.create(
+        recording_mbid=recording_mbid,
+        release_mbids=[str(mbid) for mbid in release_mbids],
+        duration_ms=duration_ms,
+        constraints=constraints.to_json(),
+        requested_by_id=requested_by_id,
+        origin=origin,
+        priority=priority,
+    )
+    ring(NODE_CHANNEL, f"want {want.id}")
+    return want
+
+
+def wants_move(want_ids: Collection[uuid.UUID], *, desired: WantDesired) -> int:
+    """Change what is desired, where WANT_MOVES allows it; returns how many wants moved and wakes the node."""
+    allowed = [state for state, targets in WANT_MOVES.items() if desired in targets]
+    moved = Want.objects.filter(id__in=want_ids, desired__in=allowed).update(desired=desired, updated_at=Now())
+    if moved:
+        ring(NODE_CHANNEL, f"wants {desired.value}")
+    return moved
+
+
+def wants_refuse_lossy(want_ids: Collection[uuid.UUID]) -> int:
+    """Forbid lossy payloads for wants that still allow them: the album has had its share. Returns how many changed."""
+    changed = 0
+    for want in Want.objects.filter(id__in=want_ids, desired__in=[WantDesired.ACTIVE, WantDesired.PAUSED]):
+        if want.constraints.get("allow_lossy", True):
+            strict = {**want.constraints, "allow_lossy": False, "max_lossy_tracks_per_album": None}
+            changed += Want.objects.filter(id=want.id).update(constraints=strict, updated_at=Now())
+    if changed:
+        ring(NODE_CHANNEL, "wants lossless")
+    return changed
+
+
+def verdict_write(
+    transfer: uuid.UUID, *, accepted: bool, code: str = "", params: Mapping[str, Param] | None = None
+) -> bool:
+    """Judge an assembled file, once: True if this call wrote the verdict, False if there was one. Call inside a transaction."""
+    _, created = TransferVerdict.objects.get_or_create(
+        transfer_id=transfer, defaults={"accepted": accepted, "code": code, "params": dict(params or {})}
+    )
+    ring(NODE_CHANNEL, f"verdict {transfer}")
+    return created
+
+
+def denial_write(transfer: uuid.UUID, *, code: str, params: Mapping[str, Param] | None = None) -> None:
+    """Never fetch this transfer's payload for its recording again. Repeating it changes nothing. Call inside a transaction."""
+    row = Transfer.objects.select_related("want").get(id=transfer)
+    PayloadDenial.objects.get_or_create(
+        recording_mbid=row.want.recording_mbid,
+        payload_format=row.payload_format,
+        payload_root=bytes(row.payload_root),
+        defaults={"code": code, "params": dict(params or {})},
+    )
