@@ -17,6 +17,7 @@ from typing import Literal, cast
 from urllib.parse import parse_qsl
 
 from slskdn_site.demo.answer_shapes import (
+    ARTIST_INCS,
     GROUP_INCS,
     RECORDING_INCS,
     RELEASE_INCS,
@@ -72,7 +73,11 @@ class Entry:
     @property
     def incs(self) -> frozenset[str]:
         """What a lookup of this entry may ask for."""
-        return self.inc_available if self.inc_available is not None else frozenset(filter(None, self.query.get("inc", "").split("+")))
+        return (
+            self.inc_available
+            if self.inc_available is not None
+            else frozenset(filter(None, self.query.get("inc", "").split("+")))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +131,9 @@ def load_answers(folder: Path) -> AnswerFolder:
     prints = _fingerprints(folder / "acoustid" / "fingerprints.jsonl")
     entries = [_entry(folder, _object(raw, where), prints) for raw in listed]
     world = folder / "musicbrainz" / "world"
-    return AnswerFolder(tuple(entry for entry in entries if entry is not None), world if (world / "links.json").is_file() else None)
+    return AnswerFolder(
+        tuple(entry for entry in entries if entry is not None), world if (world / "links.json").is_file() else None
+    )
 
 
 def _fingerprints(path: Path) -> dict[str, tuple[str, int]]:
@@ -177,7 +184,13 @@ def _musicbrainz(path: str, body: JsonObject, incs: frozenset[str], **query: str
     return Entry(
         service="musicbrainz",
         path=f"/ws/2/{path}",
-        query=canonical_query([("fmt", "json"), ("inc", " ".join(incs)), *((key.replace("_", "-"), value) for key, value in query.items())]),
+        query=canonical_query(
+            [
+                ("fmt", "json"),
+                ("inc", " ".join(incs)),
+                *((key.replace("_", "-"), value) for key, value in query.items()),
+            ]
+        ),
         body=json_bytes(body),
         inc_available=incs,
     )
@@ -195,14 +208,16 @@ def release_entries(releases: Sequence[ReleaseFacts]) -> list[Entry]:
         for track in facts.tracks:
             artists.setdefault(track.artist_mbid, track.artist)
             homes.setdefault(track.recording_mbid, (track, []))[1].append(facts)
-    entries += [_musicbrainz(f"artist/{mbid}", artist_json(name, mbid), frozenset()) for mbid, name in artists.items()]
+    entries += [_musicbrainz(f"artist/{mbid}", artist_json(name, mbid), ARTIST_INCS) for mbid, name in artists.items()]
     entries += [recording_entry(track, home) for track, home in homes.values()]
     pages = {"limit": "100", "offset": "0"}
     listed: list[Json] = [release_json(facts) for facts in releases]
     page: JsonObject = {"release-count": len(releases), "release-offset": 0, "releases": listed}
     entries.append(_musicbrainz("release", page, RELEASE_INCS, release_group=first.release_group_mbid, **pages))
     groups: JsonObject = {"release-group-count": 1, "release-group-offset": 0, "release-groups": [group]}
-    entries.append(_musicbrainz("release-group", groups, frozenset({"artist-credits"}), artist=first.artist_mbid, **pages))
+    entries.append(
+        _musicbrainz("release-group", groups, frozenset({"artist-credits"}), artist=first.artist_mbid, **pages)
+    )
     return entries
 
 
@@ -212,7 +227,12 @@ def recording_entry(track: TrackFacts, releases: Sequence[ReleaseFacts]) -> Entr
 
 
 def fingerprint_entry(
-    track: TrackFacts, fingerprint: str, duration_s: float, *, releases: Sequence[ReleaseFacts], other_recordings: Sequence[str] = ()
+    track: TrackFacts,
+    fingerprint: str,
+    duration_s: float,
+    *,
+    releases: Sequence[ReleaseFacts],
+    other_recordings: Sequence[str] = (),
 ) -> Entry:
     """The AcoustID answer for one fingerprint of a track."""
     seconds = int(duration_s)
@@ -259,10 +279,17 @@ def write_answers(folder: Path, entries: Sequence[Entry], *, provenance: str) ->
         if entry.fingerprint:
             row["match"] = {"fingerprint_sha1": entry.fingerprint_sha1, "duration": entry.duration_s}
             prints.append(
-                {"id": entry.fingerprint_sha1, "duration": entry.duration_s, "fingerprint": entry.fingerprint, "response": file}
+                {
+                    "id": entry.fingerprint_sha1,
+                    "duration": entry.duration_s,
+                    "fingerprint": entry.fingerprint,
+                    "response": file,
+                }
             )
         rows.append(row)
-    (folder / "index.json").write_text(json.dumps({"format": 1, "entries": rows}, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    (folder / "index.json").write_text(
+        json.dumps({"format": 1, "entries": rows}, ensure_ascii=False, indent=1) + "\n", "utf-8"
+    )
     if prints:
         (folder / "acoustid").mkdir(parents=True, exist_ok=True)
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in prints)

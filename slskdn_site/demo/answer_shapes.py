@@ -8,17 +8,24 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Union
+from typing import TypeAlias
 
 from slskdn_site.demo.album import DemoAlbum, DemoTrack
 
-Json = Union[dict[str, "Json"], list["Json"], str, int, float, bool, None]
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 JsonObject = dict[str, Json]
 
 # Everything our release answers carry, so that any subset of it can be asked for.
-RELEASE_INCS = frozenset({"artist-credits", "artists", "isrcs", "labels", "media", "recordings", "release-groups"})
-RECORDING_INCS = frozenset({"artist-credits", "artists", "isrcs", "releases"})
-GROUP_INCS = frozenset({"artist-credits", "artists", "releases"})
+_NOTHING_THERE = frozenset({"aliases", "annotation", "artist-rels", "genres", "tags", "url-rels"})
+_LEVELS = frozenset({"recording-level-rels", "recording-rels", "work-level-rels", "work-rels"})
+RELEASE_INCS = (
+    _NOTHING_THERE
+    | _LEVELS
+    | {"artist-credits", "artists", "discids", "isrcs", "labels", "media", "recordings", "release-groups"}
+)
+RECORDING_INCS = _NOTHING_THERE | _LEVELS | {"artist-credits", "artists", "isrcs", "releases"}
+GROUP_INCS = _NOTHING_THERE | {"artist-credits", "artists", "releases"}
+ARTIST_INCS = _NOTHING_THERE
 
 # MusicBrainz' own ids of its enumerations.
 _OFFICIAL = "4e304316-386d-3409-af2e-78857eec5cfe"
@@ -99,8 +106,13 @@ def demo_release_facts(facts: DemoAlbum) -> ReleaseFacts:
     )
 
 
+def _nothing_there() -> JsonObject:
+    """What a client may ask for and these releases do not have: no relation, no tag, no second name."""
+    return {"aliases": [], "annotation": None, "genres": [], "relations": [], "tags": []}
+
+
 def artist_json(name: str, mbid: str) -> JsonObject:
-    """`/ws/2/artist/<mbid>` without includes."""
+    """`/ws/2/artist/<mbid>` with all of ARTIST_INCS."""
     return {
         "id": mbid,
         "name": name,
@@ -117,6 +129,7 @@ def artist_json(name: str, mbid: str) -> JsonObject:
         "life-span": {"begin": None, "end": None, "ended": False},
         "ipis": [],
         "isnis": [],
+        **_nothing_there(),
     }
 
 
@@ -142,6 +155,7 @@ def _recording(track: TrackFacts, *, date: str) -> JsonObject:
         "disambiguation": "",
         "first-release-date": date,
         "isrcs": [track.isrc] if track.isrc else [],
+        **_nothing_there(),
         "artist-credit": _credit(track.artist, track.artist_mbid),
     }
 
@@ -157,6 +171,7 @@ def _group(facts: ReleaseFacts) -> JsonObject:
         "secondary-type-ids": [],
         "first-release-date": facts.date,
         "artist-credit": _credit(facts.artist, facts.artist_mbid),
+        **_nothing_there(),
     }
 
 
@@ -210,6 +225,7 @@ def _medium(facts: ReleaseFacts, disc: int, tracks: Sequence[TrackFacts]) -> Jso
         "title": "",
         "track-count": len(tracks),
         "track-offset": 0,
+        "discs": [],
         "tracks": listed,
     }
 
@@ -217,7 +233,9 @@ def _medium(facts: ReleaseFacts, disc: int, tracks: Sequence[TrackFacts]) -> Jso
 def release_json(facts: ReleaseFacts) -> JsonObject:
     """`/ws/2/release/<mbid>` with all of RELEASE_INCS."""
     discs = sorted({track.disc for track in facts.tracks})
-    media: list[Json] = [_medium(facts, disc, [track for track in facts.tracks if track.disc == disc]) for disc in discs]
+    media: list[Json] = [
+        _medium(facts, disc, [track for track in facts.tracks if track.disc == disc]) for disc in discs
+    ]
     labels: list[Json] = []
     if facts.label:
         label: JsonObject = {
@@ -230,7 +248,13 @@ def release_json(facts: ReleaseFacts) -> JsonObject:
             "type-id": "7aaa37fe-2def-3476-b359-80245850062d",
         }
         labels.append({"catalog-number": facts.catalog_number or None, "label": label})
-    return {**_release_head(facts), "release-group": _group(facts), "label-info": labels, "media": media}
+    return {
+        **_release_head(facts),
+        **_nothing_there(),
+        "release-group": _group(facts),
+        "label-info": labels,
+        "media": media,
+    }
 
 
 def release_group_json(releases: Sequence[ReleaseFacts]) -> JsonObject:
@@ -252,7 +276,9 @@ def acoustid_of(fingerprint: str) -> str:
     return str(uuid.uuid5(_ACOUSTID_NAMESPACE, fingerprint))
 
 
-def acoustid_result(track: TrackFacts, fingerprint: str, *, groups: Sequence[ReleaseFacts], other_recordings: Sequence[str] = ()) -> JsonObject:
+def acoustid_result(
+    track: TrackFacts, fingerprint: str, *, groups: Sequence[ReleaseFacts], other_recordings: Sequence[str] = ()
+) -> JsonObject:
     """One result of `/v2/lookup` with meta=recordings+releasegroups+compress; `other_recordings` are ids that share the AcoustID."""
     listed: list[Json] = [{"id": facts.release_group_mbid, "title": facts.title, "type": "Album"} for facts in groups]
     recording: JsonObject = {
@@ -263,5 +289,6 @@ def acoustid_result(track: TrackFacts, fingerprint: str, *, groups: Sequence[Rel
     }
     if listed:
         recording["releasegroups"] = listed
-    recordings: list[Json] = [recording, *({"id": mbid} for mbid in other_recordings)]
+    recordings: list[Json] = [recording]
+    recordings += [{"id": mbid} for mbid in other_recordings]
     return {"id": acoustid_of(fingerprint), "score": 1.0, "recordings": recordings}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from mutagen.flac import FLAC, Picture
+from mutagen.flac import FLAC, Picture, VCFLACDict
 from mutagen.id3 import APIC, COMM, ID3, TALB, TCON, TDRC, TIT2, TPE1, TPE2, TPOS, TPUB, TRCK, TSRC, TSSE, TXXX, UFID
 from numpy.typing import NDArray
 
@@ -20,7 +20,9 @@ _UFID_OWNER = "http://musicbrainz.org"
 
 def safe_stem(title: str) -> str:
     """A file name for one of our own titles: characters that some file system refuses become an underscore."""
-    return "".join("_" if character in '/\\:*?"<>|' or ord(character) < 32 else character for character in title).strip(" .")
+    return "".join("_" if character in '/\\:*?"<>|' or ord(character) < 32 else character for character in title).strip(
+        " ."
+    )
 
 
 def picard_tags(facts: DemoAlbum, track: DemoTrack) -> dict[str, str]:
@@ -116,7 +118,8 @@ def _cover() -> bytes:
     """A 64 x 64 PNG of evening colours: enough of a picture block to move every audio byte of the file."""
     side = 64
     rows = b"".join(
-        b"\x00" + b"".join(bytes((40 + 3 * y, 60 + 2 * y, 120 + (x * y) % 100)) for x in range(side)) for y in range(side)
+        b"\x00" + b"".join(bytes((40 + 3 * y, 60 + 2 * y, 120 + (x * y) % 100)) for x in range(side))
+        for y in range(side)
     )
 
     def chunk(kind: bytes, body: bytes) -> bytes:
@@ -143,9 +146,18 @@ def write_retagged_twin(src: Path, dst: Path) -> Path:
     return dst
 
 
+def vorbis_comments(path: Path) -> dict[str, list[str]]:
+    """The Vorbis comments of a FLAC file, names in lower case, in the file's order. Raises mutagen.MutagenError."""
+    comments = FLAC(path).tags
+    out: dict[str, list[str]] = {}
+    for key, value in comments if isinstance(comments, VCFLACDict) else ():
+        out.setdefault(str(key).lower(), []).append(str(value))
+    return out
+
+
 def _retag_flac(path: Path) -> None:
     flac = FLAC(path)
-    old = {key.lower(): list(flac[key]) for key in flac.tags.keys()} if flac.tags else {}  # noqa: SIM118
+    old = vorbis_comments(path)
     flac.delete()
     if flac.tags is None:
         flac.add_tags()
@@ -185,4 +197,3 @@ def _retag_mp3(path: Path) -> None:
     new.add(APIC(encoding=0, mime="image/png", type=3, desc="front", data=_cover()))
     ID3(path).delete(path)
     new.save(path, v1=2, v2_version=3, padding=lambda _info: 7_777)
-

@@ -31,12 +31,25 @@ class Measured:
 
 def measure(path: Path) -> Measured:
     """Fingerprint the first 120 s of an audio file. Raises NoFingerprintError when it can't be decoded."""
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-i", str(path), "-map", "0:a:0", "-t", str(MEASURED_SECONDS)]
+    command = [
+        imageio_ffmpeg.get_ffmpeg_exe(),
+        "-v",
+        "error",
+        "-nostdin",
+        "-i",
+        str(path),
+        "-map",
+        "0:a:0",
+        "-t",
+        str(MEASURED_SECONDS),
+    ]
     command += ["-f", "chromaprint", "-fp_format", "base64", "-"]
     done = subprocess.run(command, capture_output=True, check=False, timeout=120)
     text = done.stdout.decode("ascii", "replace").strip()
     if done.returncode != 0 or not text:
-        raise NoFingerprintError("no fingerprint: " + (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no audio"])[-1])
+        raise NoFingerprintError(
+            "no fingerprint: " + (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no audio"])[-1]
+        )
     try:
         info = mutagen.File(path)
     except mutagen.MutagenError as error:

@@ -10,7 +10,15 @@ from slskdn_site.demo.scores import SECTION_BARS, Score, Section, form_of
 
 # Durations in beats that fill one bar. Longer cells are likelier at the end of a phrase.
 _RHYTHMS: dict[int, tuple[tuple[float, ...], ...]] = {
-    4: ((1, 1, 1, 1), (1.5, 0.5, 1, 1), (2, 1, 1), (0.5, 0.5, 1, 2), (1, 0.5, 0.5, 1, 1), (1.5, 1.5, 1), (0.5, 1, 0.5, 2)),
+    4: (
+        (1, 1, 1, 1),
+        (1.5, 0.5, 1, 1),
+        (2, 1, 1),
+        (0.5, 0.5, 1, 2),
+        (1, 0.5, 0.5, 1, 1),
+        (1.5, 1.5, 1),
+        (0.5, 1, 0.5, 2),
+    ),
     3: ((1, 1, 1), (2, 1), (1.5, 0.5, 1), (1, 0.5, 0.5, 1), (0.5, 0.5, 2)),
 }
 _STEPS = (-2, -1, -1, 0, 1, 1, 2, 3)
@@ -48,7 +56,7 @@ def _chord(score: Score, degree: int) -> tuple[int, ...]:
 
 def _melody(score: Score, letter: str, section: Section, bars: int) -> list[tuple[float, float, int]]:
     """(start beat, beats, scale degree) over one section: two-bar cells a b a c, strong beats on chord tones, last note long."""
-    rng = Random(f"{score.seed}/{letter}")  # noqa: S311
+    rng = Random(f"{score.seed}/{letter}")
     cells = _RHYTHMS[score.beats]
     order = [_pick(rng, tuple(range(len(cells)))) for _ in range(3)]
     steps = [[_pick(rng, _STEPS) for _ in range(8)] for _ in range(3)]
@@ -93,11 +101,11 @@ def _frame(score: Score, beat: float) -> int:
 
 def _section_notes(score: Score, letter: str, offset: int, bars: int, number: int) -> Iterator[Note]:
     section = score.sections[letter]
-    rng = Random(f"{score.seed}/{letter}/{number}")  # noqa: S311
+    rng = Random(f"{score.seed}/{letter}/{number}")
     layers = section.layers
     beat_frames = score.beat_frames
 
-    def tone(beat: float, voice: str, midi: int, beats: float, gain: float, pan: float, send: float) -> Note:
+    def tone(beat: float, voice: str, midi: int, beats: float, *, gain: float, pan: float, send: float) -> Note:
         lively = gain * (0.88 + 0.24 * rng.random())
         return Note(_frame(score, offset + beat), voice, midi, int(beats * 0.94 * beat_frames), lively, pan, send)
 
@@ -109,7 +117,9 @@ def _section_notes(score: Score, letter: str, offset: int, bars: int, number: in
             at = 0.0
             for beats in score.chord_rhythm:
                 for index, midi in enumerate(chord):
-                    yield tone(first + at, score.chords, midi, beats, 0.15, -0.45 + 0.3 * index, score.room)
+                    yield tone(
+                        first + at, score.chords, midi, beats, gain=0.15, pan=-0.45 + 0.3 * index, send=score.room
+                    )
                 at += beats
         if "bass" in layers:
             low = _pitch(score, degree) - 12
@@ -117,7 +127,9 @@ def _section_notes(score: Score, letter: str, offset: int, bars: int, number: in
                 low -= 12
             at = 0.0
             for index, beats in enumerate(score.bass_rhythm):
-                yield tone(first + at, score.bass, low + (7 if index % 4 == 3 else 0), beats, 0.3, 0.0, 0.02)
+                yield tone(
+                    first + at, score.bass, low + (7 if index % 4 == 3 else 0), beats, gain=0.3, pan=0.0, send=0.02
+                )
                 at += beats
         if "arp" in layers:
             count = round(score.beats / score.arp_step)
@@ -126,18 +138,30 @@ def _section_notes(score: Score, letter: str, offset: int, bars: int, number: in
                 rung = index % (2 * len(ladder) - 2)
                 midi = ladder[rung if rung < len(ladder) else 2 * len(ladder) - 2 - rung]
                 pan = 0.6 if index % 2 else -0.6
-                yield tone(first + index * score.arp_step, score.arp, midi + 12, score.arp_step, 0.12, pan, score.room)
+                yield tone(
+                    first + index * score.arp_step,
+                    score.arp,
+                    midi + 12,
+                    score.arp_step,
+                    gain=0.12,
+                    pan=pan,
+                    send=score.room,
+                )
         yield from _drum_notes(score, section, offset + first, rng, fill=bar == bars - 1)
     if "lead" in layers:
         for beat, beats, step in _melody(score, letter, section, bars):
-            yield tone(beat, score.lead, _pitch(score, step) + 12 * section.octave, beats, 0.27, 0.1, score.room)
+            yield tone(
+                beat, score.lead, _pitch(score, step) + 12 * section.octave, beats, gain=0.27, pan=0.1, send=score.room
+            )
     if "counter" in layers:
         for bar in range(0, bars, 2):
             degree = section.progression[bar % len(section.progression)]
             line = _chord(score, degree)[-1] + 12
-            yield tone(bar * score.beats, score.counter, line, score.beats, 0.14, -0.25, score.room)
+            yield tone(bar * score.beats, score.counter, line, score.beats, gain=0.14, pan=-0.25, send=score.room)
             after = _chord(score, section.progression[(bar + 1) % len(section.progression)])[-1] + 12
-            yield tone((bar + 1) * score.beats, score.counter, after, score.beats, 0.14, -0.25, score.room)
+            yield tone(
+                (bar + 1) * score.beats, score.counter, after, score.beats, gain=0.14, pan=-0.25, send=score.room
+            )
 
 
 _DRUM_MIX: dict[str, tuple[float, float]] = {  # gain, pan
@@ -163,4 +187,12 @@ def _drum_notes(score: Score, section: Section, first: int, rng: Random, *, fill
             stroke = mark == "x" or (fill and name in {"snare", "tom"} and step >= len(pattern) - 4)
             if stroke:
                 accent = 1.0 if step % 4 == 0 else 0.72
-                yield Note(_frame(score, first + step / 4), name, None, 0, gain * accent * (0.9 + 0.2 * rng.random()), pan, 0.04)
+                yield Note(
+                    _frame(score, first + step / 4),
+                    name,
+                    None,
+                    0,
+                    gain * accent * (0.9 + 0.2 * rng.random()),
+                    pan,
+                    0.04,
+                )

@@ -48,24 +48,60 @@ def _drawbars(k: int) -> float:
 
 
 VOICES: dict[str, Voice] = {
-    "flute": Voice(lambda k: k**-2.6, lambda k: k**-3.0, 0.05, 0.09, vibrato_hz=5.2, vibrato=0.004, breath=0.03, gain=1.1),
+    "flute": Voice(
+        lambda k: k**-2.6, lambda k: k**-3.0, 0.05, 0.09, vibrato_hz=5.2, vibrato=0.004, breath=0.03, gain=1.1
+    ),
     "epiano": Voice(
-        lambda k: 1.0 / k**1.6 + (0.5 if k == 7 else 0.0), lambda k: k**-3.2, 0.004, 0.12, decay_s=1.3, fade_s=0.35, gain=1.0
+        lambda k: 1.0 / k**1.6 + (0.5 if k == 7 else 0.0),
+        lambda k: k**-3.2,
+        0.004,
+        0.12,
+        decay_s=1.3,
+        fade_s=0.35,
+        gain=1.0,
     ),
     "pluck": Voice(lambda k: k**-1.0, lambda k: k**-2.6, 0.002, 0.05, decay_s=0.28, fade_s=0.12, gain=0.9),
     "harp": Voice(lambda k: k**-1.3, lambda k: k**-3.0, 0.003, 0.25, decay_s=0.8, fade_s=0.3, gain=1.0),
     "pad": Voice(lambda k: k**-1.4, lambda k: k**-1.9, 0.35, 0.5, detune=0.005, fade_s=2.0, gain=0.7),
-    "strings": Voice(lambda k: k**-1.2, lambda k: k**-1.5, 0.14, 0.3, vibrato_hz=5.6, vibrato=0.003, detune=0.003, gain=0.6),
+    "strings": Voice(
+        lambda k: k**-1.2, lambda k: k**-1.5, 0.14, 0.3, vibrato_hz=5.6, vibrato=0.003, detune=0.003, gain=0.6
+    ),
     "organ": Voice(_drawbars, _drawbars, 0.008, 0.05, vibrato_hz=6.4, vibrato=0.0015, gain=0.55),
-    "reed": Voice(lambda k: _odd(k) * 1.2 if k < 12 else 0.0, _odd, 0.03, 0.08, vibrato_hz=4.8, vibrato=0.003, breath=0.015, gain=0.75),
+    "reed": Voice(
+        lambda k: _odd(k) * 1.2 if k < 12 else 0.0,
+        _odd,
+        0.03,
+        0.08,
+        vibrato_hz=4.8,
+        vibrato=0.003,
+        breath=0.015,
+        gain=0.75,
+    ),
     "square": Voice(_odd, _odd, 0.003, 0.03, vibrato_hz=6.0, vibrato=0.002, gain=0.5),
     "saw": Voice(lambda k: k**-1.0, lambda k: k**-1.7, 0.006, 0.08, fade_s=0.3, detune=0.004, gain=0.55),
-    "brass": Voice(lambda k: k**-1.9, lambda k: k**-1.1 if k < 14 else 0.0, 0.06, 0.12, fade_s=0.18, vibrato_hz=5.0, vibrato=0.002, gain=0.6),
+    "brass": Voice(
+        lambda k: k**-1.9,
+        lambda k: k**-1.1 if k < 14 else 0.0,
+        0.06,
+        0.12,
+        fade_s=0.18,
+        vibrato_hz=5.0,
+        vibrato=0.002,
+        gain=0.6,
+    ),
     "bell": Voice(
-        lambda k: {1: 0.8, 3: 0.5, 5: 0.25, 8: 0.35, 11: 0.2}.get(k, 0.0), lambda k: k**-4.0, 0.002, 0.6, decay_s=1.6, fade_s=0.5, gain=0.8
+        lambda k: {1: 0.8, 3: 0.5, 5: 0.25, 8: 0.35, 11: 0.2}.get(k, 0.0),
+        lambda k: k**-4.0,
+        0.002,
+        0.6,
+        decay_s=1.6,
+        fade_s=0.5,
+        gain=0.8,
     ),
     "round": Voice(lambda k: k**-1.8, lambda k: k**-3.0, 0.006, 0.06, decay_s=0.9, fade_s=0.2, gain=1.5),
-    "pulse": Voice(lambda k: abs(np.sin(np.pi * k * 0.3)) / k, lambda k: k**-2.4, 0.004, 0.04, decay_s=0.6, fade_s=0.15, gain=1.3),
+    "pulse": Voice(
+        lambda k: abs(np.sin(np.pi * k * 0.3)) / k, lambda k: k**-2.4, 0.004, 0.04, decay_s=0.6, fade_s=0.15, gain=1.3
+    ),
     "sub": Voice(lambda k: k**-2.6, lambda k: k**-4.0, 0.02, 0.15, decay_s=2.5, gain=1.7),
 }
 
@@ -159,8 +195,12 @@ def _snare(t: _Wave) -> _Wave:
 
 
 def _clap(t: _Wave) -> _Wave:
-    bursts = np.asarray(sum(np.where(t >= at, np.exp(-(t - at) / 0.011), 0.0) for at in (0.0, 0.012, 0.025)), dtype=np.float64)
-    return np.asarray(_highpassed(_noise(len(t), seed=12), 1) * (bursts * 0.5 + np.exp(-t / 0.09) * 0.3), dtype=np.float64)
+    bursts = np.asarray(
+        sum(np.where(t >= at, np.exp(-(t - at) / 0.011), 0.0) for at in (0.0, 0.012, 0.025)), dtype=np.float64
+    )
+    return np.asarray(
+        _highpassed(_noise(len(t), seed=12), 1) * (bursts * 0.5 + np.exp(-t / 0.09) * 0.3), dtype=np.float64
+    )
 
 
 def _hat(t: _Wave) -> _Wave:
@@ -168,16 +208,22 @@ def _hat(t: _Wave) -> _Wave:
 
 
 def _shaker(t: _Wave) -> _Wave:
-    return np.asarray(_highpassed(_noise(len(t), seed=14), 2) * np.minimum(t / 0.02, 1.0) * np.exp(-t / 0.03) * 0.7, dtype=np.float64)
+    return np.asarray(
+        _highpassed(_noise(len(t), seed=14), 2) * np.minimum(t / 0.02, 1.0) * np.exp(-t / 0.03) * 0.7, dtype=np.float64
+    )
 
 
 def _ride(t: _Wave) -> _Wave:
     ring = sum(np.sin(2 * np.pi * f * t) for f in (3127.0, 4211.0, 5493.0, 7019.0, 8837.0))
-    return np.asarray((ring * 0.07 + _highpassed(_noise(len(t), seed=15), 2) * 0.25) * np.exp(-t / 0.25), dtype=np.float64)
+    return np.asarray(
+        (ring * 0.07 + _highpassed(_noise(len(t), seed=15), 2) * 0.25) * np.exp(-t / 0.25), dtype=np.float64
+    )
 
 
 def _rim(t: _Wave) -> _Wave:
-    return np.asarray((np.sin(2 * np.pi * 1730 * t) + np.sin(2 * np.pi * 812 * t)) * 0.5 * np.exp(-t / 0.012), dtype=np.float64)
+    return np.asarray(
+        (np.sin(2 * np.pi * 1730 * t) + np.sin(2 * np.pi * 812 * t)) * 0.5 * np.exp(-t / 0.012), dtype=np.float64
+    )
 
 
 def _tom(t: _Wave) -> _Wave:

@@ -1,6 +1,6 @@
 """Writes the project's own folder of answers from the album's facts and its measured fingerprints. Run by hand when the album changes.
 
-    python -m slskdn_site.demo.make_answers        # replaces slskdn_site/demo/answers
+python -m slskdn_site.demo.make_answers        # replaces slskdn_site/demo/answers
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def acoustid_entries(folder: Path) -> list[Entry]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="slskdn_site.demo.make_answers", description="Write the demonstration's own answers.")
+    parser = argparse.ArgumentParser(
+        prog="slskdn_site.demo.make_answers", description="Write the demonstration's own answers."
+    )
     parser.add_argument("--out", type=Path, default=ANSWERS)
     options = parser.parse_args(arguments)
     out: Path = options.out

@@ -99,7 +99,10 @@ def render_file(folder: Path, *, size: Size, position: int) -> AlbumFile:
     samples = render(track, size)
     stem = folder / f"{track.position:02d} {safe_stem(track.title)}"
     write = write_mp3 if track.mp3_only else write_flac
-    return AlbumFile(track, write(stem.with_name(stem.name + (".mp3" if track.mp3_only else ".flac")), samples, album=facts, track=track))
+    return AlbumFile(
+        track,
+        write(stem.with_name(stem.name + (".mp3" if track.mp3_only else ".flac")), samples, album=facts, track=track),
+    )
 
 
 def write_album(folder: Path, *, size: Size, processes: int = 1, stand_in: bool = True) -> tuple[AlbumFile, ...]:
