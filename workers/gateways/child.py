@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from apps.domain.errors import DomainError
 
 _PR_SET_PDEATHSIG = 1
-_STDERR_BYTES = 16 << 10
-"""Kept of standard error: the first lines name the cause."""
+_STDERR_BYTES = 128 << 10
+"""Kept of standard error: ffmpeg prints a file's tags, lyrics too, before what we look for."""
 _READ_BYTES = 256 << 10
 
 

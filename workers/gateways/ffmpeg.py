@@ -42,6 +42,6 @@ def has_chromaprint(executable: str) -> bool:
 def input_arguments(executable: str, path: Path) -> Sequence[str]:
     """Arguments up to and including the input: one local file, first sound stream, one thread."""
     return [
-        executable, "-nostdin", "-hide_banner", "-threads", "1", "-protocol_whitelist", "file", "-format_whitelist", _FORMATS,
+        executable, "-nostdin", "-hide_banner", "-threads", "1", "-xerror", "-protocol_whitelist", "file", "-format_whitelist", _FORMATS,
         "-i", f"file:{path}", "-map", "0:a:0", "-vn", "-sn", "-dn",
     ]  # fmt: skip

@@ -32,6 +32,7 @@ MAX_VALUES = 32
 """Values kept of one field; real credits have a few."""
 _UFID_OWNER = "http://musicbrainz.org"
 _MBID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_DATE = re.compile(r"\d{4}(?:-\d\d(?:-\d\d)?)?")
 _NUMBER = re.compile(r"\s*(\d{1,4})\s*(?:/\s*(\d{1,4}))?")
 
 
@@ -71,9 +72,9 @@ class AudioTags:
 # field: (Vorbis comment and APE names, ID3 frames or TXXX:descriptions, MP4 atoms or freeform names); Picard's mapping, common aliases after it.
 _NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
     "title": (("title",), ("TIT2",), ("\xa9nam",)),
-    "artist": (("artist",), ("TPE1",), ("\xa9ART",)),
+    "artist": (("artist", "author"), ("TPE1",), ("\xa9ART",)),
     "albumartist": (("albumartist", "album artist"), ("TPE2",), ("aART",)),
-    "album": (("album",), ("TALB",), ("\xa9alb",)),
+    "album": (("album", "albumtitle"), ("TALB",), ("\xa9alb",)),
     "date": (("date", "year"), ("TDRC", "TYER"), ("\xa9day",)),
     "recording_mbid": (
         ("musicbrainz_trackid",),
@@ -111,7 +112,7 @@ _NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
     "isrcs": (("isrc",), ("TSRC",), ("ISRC",)),
     "track": (("tracknumber", "track"), ("TRCK",), ("trkn",)),
     "tracks": (("tracktotal", "totaltracks"), (), ()),
-    "disc": (("discnumber", "disc"), ("TPOS",), ("disk",)),
+    "disc": (("discnumber", "disc", "partofset"), ("TPOS",), ("disk",)),
     "discs": (("disctotal", "totaldiscs"), (), ()),
 }
 
@@ -232,8 +233,9 @@ def _tags(values: Callable[[str], list[str]]) -> AudioTags:
     disc, discs = _numbers(values("disc"), values("discs"))
     first = {
         name: (values(name) or [""])[0]
-        for name in ("title", "artist", "albumartist", "album", "date", "acoustid_id", "label", "catalog_number")
+        for name in ("title", "artist", "albumartist", "album", "acoustid_id", "label", "catalog_number")
     }
+    date = next((match[0] for match in map(_DATE.match, values("date")) if match is not None), "")
     mbid = {
         name: (_mbids(values(name)) or ("",))[0]
         for name in ("recording_mbid", "track_mbid", "release_mbid", "release_group_mbid")
@@ -241,6 +243,7 @@ def _tags(values: Callable[[str], list[str]]) -> AudioTags:
     return AudioTags(
         **first,
         **mbid,
+        date=date,
         track=track,
         tracks=tracks,
         disc=disc,
@@ -259,8 +262,13 @@ def _lookup(tags: object) -> Callable[[str], list[str]]:
         return lambda name: _bounded(_mp4_texts(tags, name))
     keyed: dict[str, list[object]] = {}
     for key, value in _pairs(tags):
-        keyed.setdefault(key.lower().replace("wm/", "").replace("/", "_"), []).extend(value)
-    return lambda name: _bounded(text for key in _NAMES[name][0] for text in keyed.get(key, ()))
+        keyed.setdefault(_plain(key), []).extend(value)
+    return lambda name: _bounded(text for key in _NAMES[name][0] for text in keyed.get(_plain(key), ()))
+
+
+def _plain(key: str) -> str:
+    """One spelling for `MUSICBRAINZ_TRACKID` (Vorbis, APE) and `MusicBrainz/Track Id` (ASF), `Album Artist` and `WM/AlbumArtist`."""
+    return re.sub(r"[ _/]", "", key.lower().removeprefix("wm/"))
 
 
 def _pairs(tags: object) -> Iterable[tuple[str, list[object]]]:

@@ -1,0 +1,520 @@
+"""The decode test: does a file decode from its first to its last sample, and is what its header says true?
+
+libsndfile (in this process) for FLAC, WAV, AIFF, Ogg and MP3; an ffmpeg child for everything else, where there is one.
+Nothing a header says is believed: samples are counted, FLAC's MD5 is computed, MP3's bit rates are read frame by frame.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mutagen.flac
+import mutagen.oggvorbis
+import numpy as np
+import numpy.typing as npt
+import soundfile
+from typing_extensions import override
+
+from apps.domain.audio import flac, mpeg
+from apps.domain.audio.payload import PayloadFormat, PayloadSpan, ReadAt, parse_streaminfo
+from apps.domain.audio.profile import Codec, CodecProfile, ProfileError, profile_of
+from apps.domain.audio.variant import VariantFacts
+from apps.domain.errors import DomainError
+from workers.gateways import ffmpeg
+from workers.gateways.child import ChildError, stream_child
+from workers.gateways.files import identify, reading
+
+MAX_SECONDS = 6 * 3600
+"""Longest sound decoded. 14 bytes of FLAC can hold 65,535 equal samples, so a small file may claim years."""
+_BLOCK_FRAMES = 65_536
+_DECODE_TIMEOUT_S = 240.0
+"""Tasks have five minutes."""
+_MAX_CHANNELS = 32
+_MP3_SLACK_SAMPLES = 4 * 1152 + 2 * 4095
+"""Encoder delay and padding (12 bits each) that a decoder may cut, and a few frames it may add or drop at the ends."""
+
+Samples = npt.NDArray[np.int32]
+"""Shape (frames, channels), int32, full scale (16-bit samples sit in the upper half)."""
+BlockHook = Callable[[Samples, int], None]
+"""Given every decoded block and the rate in Hz: the door through which later analyses share the one decode."""
+
+_CONTAINERS = {
+    "FLAC": "flac",
+    "MP3": "mp3",
+    "OGG": "ogg",
+    "WAV": "wav",
+    "WAVEX": "wav",
+    "RF64": "wav",
+    "AIFF": "aiff",
+    "AU": "au",
+    "CAF": "caf",
+    "W64": "w64",
+}
+_PCM_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32, "FLOAT": 32, "DOUBLE": 32}
+_CODECS = {
+    "VORBIS": Codec.VORBIS,
+    "OPUS": Codec.OPUS,
+    "MPEG_LAYER_III": Codec.MP3,
+    "ALAC_16": Codec.ALAC,
+    "ALAC_24": Codec.ALAC,
+}
+
+
+class DecodeFailed(DomainError):
+    """The file is not what it should be. Codes:
+
+    `decode_failed` (corrupt or unknown), `no_audio`, `sample_count_mismatch`, `pcm_md5_mismatch`, `preamble_mismatch` (STREAMINFO contradicts the
+    frames), `too_long`, `decode_tool_missing` (this machine lacks an ffmpeg for this format; retryable once there is one), `decode_timeout`.
+    """
+
+    default_code = "decode_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedFacts:
+    """What a whole decode has shown."""
+
+    container: str
+    codec: Codec
+    profile: CodecProfile
+    rate: int
+    channels: int
+    bits: int
+    """Of the source; 0 for lossy codecs."""
+    total_samples: int
+    """Per channel, counted."""
+    duration_ms: int
+    bitrate_bps: int
+    min_block: int = 0
+    max_block: int = 0
+    vendor: str = ""
+    pcm_md5: bytes | None = None
+    """Computed here; FLAC only."""
+    md5_checked: bool = False
+    """STREAMINFO stated this very MD5. False where it stated none (its sample count was checked all the same, if stated)."""
+
+
+def decode_test(path: Path, *, span: PayloadSpan | None = None, hook: BlockHook | None = None) -> DecodedFacts:
+    """Decode everything. `span` is the file's own (found if not given). Raises DecodeFailed, FilesError."""
+    known = identify(path).span if span is None else span
+    match known.format:
+        case PayloadFormat.FLAC:
+            return _test_flac(path, known, hook)
+        case PayloadFormat.MP3:
+            return _test_mp3(path, known, hook)
+        case PayloadFormat.FILE:
+            return _test_other(path, known, hook)
+
+
+def measure(path: Path, *, hook: BlockHook | None = None) -> VariantFacts:
+    """Everything a variant's row keeps except its fingerprint: identity and decode test in one. Raises DecodeFailed, FilesError, LeavesError."""
+    identity = identify(path)
+    facts = decode_test(path, span=identity.span, hook=hook)
+    return VariantFacts(
+        profile=facts.profile,
+        container=facts.container,
+        total_samples=facts.total_samples,
+        duration_ms=facts.duration_ms,
+        bitrate_bps=facts.bitrate_bps,
+        payload_root=identity.root,
+        payload_offset=identity.span.offset,
+        payload_bytes=identity.span.length,
+        payload_format=identity.span.format,
+        preamble=identity.span.preamble,
+        bits=facts.bits,
+        min_block=facts.min_block,
+        max_block=facts.max_block,
+        vendor=facts.vendor,
+        pcm_md5=facts.pcm_md5,
+    )
+
+
+# --- FLAC ----------------------------------------------------------------------------------------------------------------------------
+
+
+def _test_flac(path: Path, span: PayloadSpan, hook: BlockHook | None) -> DecodedFacts:
+    info = parse_streaminfo(span.preamble)
+    with reading(path) as (read_at, _):
+        _check_first_frame(read_at(span.offset, min(span.length, 128 << 10)), info)
+    width = -(-info.bits // 8)
+    digest = hashlib.md5(usedforsecurity=False)
+
+    def take(block: Samples, rate: int) -> None:
+        if block.shape[1] != info.channels or rate != info.rate:
+            raise DecodeFailed(
+                "The FLAC header states another rate or number of channels than its sound has.",
+                code="preamble_mismatch",
+            )
+        # STREAMINFO's MD5 is over sign-extended little-endian samples of whole bytes (RFC 9639 §8.2).
+        little = np.ascontiguousarray((block >> (32 - info.bits)).astype("<i4")).view(np.uint8).reshape(-1, 4)
+        digest.update(np.ascontiguousarray(little[:, :width]).tobytes())
+        if hook is not None:
+            hook(block, rate)
+
+    if info.bits in (8, 16, 24) and info.total_samples:  # libsndfile does not open FLAC of unknown length or odd depth
+        with reading(path) as (read_at, _):
+            total = _decode_soundfile(_PayloadView(read_at, span.preamble, span.offset, span.length), take)
+    else:
+        total = _decode_ffmpeg(path, rate=info.rate, channels=info.channels, take=take)
+    if info.total_samples not in (0, total):
+        raise DecodeFailed(
+            "The FLAC header states another number of samples than decode.",
+            code="sample_count_mismatch",
+            stated=info.total_samples,
+            decoded=total,
+        )
+    stated_md5 = info.md5 if any(info.md5) else None
+    if stated_md5 is not None and stated_md5 != digest.digest():
+        raise DecodeFailed(
+            "The decoded sound does not have the MD5 that the FLAC header states.", code="pcm_md5_mismatch"
+        )
+    return DecodedFacts(
+        container="flac",
+        codec=Codec.FLAC,
+        profile=_profile(Codec.FLAC, rate=info.rate, channels=info.channels, bits=info.bits),
+        rate=info.rate,
+        channels=info.channels,
+        bits=info.bits,
+        total_samples=total,
+        duration_ms=total * 1000 // info.rate,
+        bitrate_bps=_bitrate(span.length, total, info.rate),
+        min_block=info.min_block,
+        max_block=info.max_block,
+        vendor=_flac_vendor(path),
+        pcm_md5=digest.digest(),
+        md5_checked=stated_md5 is not None,
+    )
+
+
+def _check_first_frame(window: bytes, info: flac.StreamInfo) -> None:
+    """STREAMINFO against the first frame's own header. A preamble travels outside the root: decoders that forgive it must not decide."""
+    frame = flac.first_frame(window)
+    if frame is None:
+        raise DecodeFailed("No FLAC frame could be found.")
+    single = 0 < info.total_samples <= frame.block
+    block_fits = (
+        frame.block <= info.max_block if frame.variable or single else frame.block == info.min_block == info.max_block
+    )
+    stated = ((frame.rate, info.rate), (frame.channels, info.channels), (frame.bits, info.bits))
+    if not block_fits or any(own not in (0, claimed) for own, claimed in stated):
+        raise DecodeFailed(
+            "The FLAC header contradicts the frames.",
+            code="preamble_mismatch",
+            block=frame.block,
+            min_block=info.min_block,
+            max_block=info.max_block,
+        )
+
+
+def _flac_vendor(path: Path) -> str:
+    try:
+        tags: Any = mutagen.flac.FLAC(str(path)).tags  # type: ignore[no-untyped-call]
+    except Exception:  # a vendor string is worth no failure; mutagen raises anything on hostile bytes
+        return ""
+    return str(getattr(tags, "vendor", "") or "")[:256]
+
+
+# --- MP3 -----------------------------------------------------------------------------------------------------------------------------
+
+
+def _test_mp3(path: Path, span: PayloadSpan, hook: BlockHook | None) -> DecodedFacts:
+    with reading(path) as (read_at, _):
+        walk = _walk_mp3(read_at, span)
+        information = mpeg.read_information(span.preamble)
+        # The payload alone: an information frame may lie about frames, delay and padding, and libmpg123 would believe it. So counts include the
+        # encoder's delay and padding (about 50 ms), and twins with different information frames have one count.
+        total = _decode_soundfile(_PayloadView(read_at, b"", span.offset, span.length), _hooked(hook))
+    if walk.complete and abs(total - walk.samples) > _MP3_SLACK_SAMPLES:
+        raise DecodeFailed(
+            "The MP3 decodes to another length than its frames add up to.",
+            code="sample_count_mismatch",
+            stated=walk.samples,
+            decoded=total,
+        )
+    bitrate = _bitrate(span.length, walk.samples if walk.complete else total, span.rate)
+    return DecodedFacts(
+        container="mp3",
+        codec=Codec.MP3,
+        profile=_profile(
+            Codec.MP3,
+            rate=span.rate,
+            channels=span.channels,
+            bitrate_bps=bitrate if walk.vbr else walk.first_kbps * 1000,
+            vbr=walk.vbr,
+            lame_v=information.lame_v if information is not None and walk.vbr else None,
+        ),
+        rate=span.rate,
+        channels=span.channels,
+        bits=0,
+        total_samples=total,
+        duration_ms=total * 1000 // span.rate,
+        bitrate_bps=bitrate,
+        vendor=information.encoder if information is not None else "",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Mp3Walk:
+    samples: int
+    first_kbps: int
+    vbr: bool
+    complete: bool
+    """The frames chain to the payload's end, within one frame of rest."""
+
+
+def _walk_mp3(read_at: ReadAt, span: PayloadSpan) -> _Mp3Walk:
+    samples, kbps, reached = 0, set[int](), span.offset
+    first = 0
+    for at, header in mpeg.walk_frames(read_at, span.offset, span.end):
+        samples += header.samples
+        kbps.add(header.bitrate_kbps)
+        first = first or header.bitrate_kbps
+        reached = at + header.length
+    return _Mp3Walk(
+        samples=samples, first_kbps=first, vbr=len(kbps) > 1, complete=reached + mpeg.MAX_FRAME_BYTES >= span.end
+    )
+
+
+# --- everything else -----------------------------------------------------------------------------------------------------------------
+
+
+def _test_other(path: Path, span: PayloadSpan, hook: BlockHook | None) -> DecodedFacts:
+    try:
+        info = soundfile.info(str(path))
+    except (soundfile.SoundFileError, RuntimeError, OSError):
+        return _test_by_ffmpeg(path, span, hook)
+    rate, channels, bits = int(info.samplerate), int(info.channels), _PCM_BITS.get(info.subtype, 0)
+    codec = _CODECS.get(info.subtype)
+    if codec is None and bits:
+        codec = Codec.FLAC if info.format in ("OGG", "FLAC") else Codec.PCM
+    if codec is None:
+        raise DecodeFailed(
+            "This kind of sound has no place in slskdn.", code="codec_unsupported", codec=str(info.subtype)
+        )
+    with reading(path) as (read_at, size):
+        total = _decode_soundfile(_PayloadView(read_at, b"", 0, size), _hooked(hook))
+    bitrate = _bitrate(span.length, total, rate)
+    return DecodedFacts(
+        container=_CONTAINERS.get(info.format, info.format.lower()),
+        codec=codec,
+        profile=_profile(codec, rate=rate, channels=channels, bits=bits, bitrate_bps=_nominal_bitrate(path) or bitrate),
+        rate=rate,
+        channels=channels,
+        bits=bits,
+        total_samples=total,
+        duration_ms=total * 1000 // rate,
+        bitrate_bps=bitrate,
+    )
+
+
+def _nominal_bitrate(path: Path) -> int:
+    """What an Ogg Vorbis header states as its setting; 0 elsewhere. Averages of VBR do not name a setting."""
+    try:
+        info: Any = mutagen.oggvorbis.OggVorbis(str(path)).info  # type: ignore[no-untyped-call]
+        return max(0, int(info.bitrate))
+    except Exception:  # not Vorbis, or bytes that make mutagen raise anything at all
+        return 0
+
+
+_INPUT_AUDIO = re.compile(r"Stream #0:\d+.*?: Audio: (\w+)")
+_INPUT_BITS = re.compile(r"\((\d\d) bit\)")
+_OUTPUT_AUDIO = re.compile(r"Audio: pcm_s32le.*?, (\d+) Hz,.*?, (\d+) kb/s")
+_FFMPEG_CODECS = {
+    "aac": Codec.AAC, "alac": Codec.ALAC, "ape": Codec.APE, "wavpack": Codec.WAVPACK, "tta": Codec.TTA, "tak": Codec.TAK, "mp3": Codec.MP3,
+    "mp3float": Codec.MP3, "opus": Codec.OPUS, "vorbis": Codec.VORBIS, "wmav1": Codec.WMA, "wmav2": Codec.WMA, "wmapro": Codec.WMA,
+    "ac3": Codec.AC3, "eac3": Codec.AC3, "musepack7": Codec.MUSEPACK, "musepack8": Codec.MUSEPACK, "flac": Codec.FLAC,
+}  # fmt: skip
+
+
+def _test_by_ffmpeg(path: Path, span: PayloadSpan, hook: BlockHook | None) -> DecodedFacts:
+    """Two runs: the first half second tells codec, rate and channels; the second decodes everything."""
+    probe: list[bytes] = []
+    stderr = _run_ffmpeg(path, ["-t", "0.5"], probe.append)
+    source, output = _INPUT_AUDIO.search(stderr), _OUTPUT_AUDIO.findall(stderr)
+    codec = _FFMPEG_CODECS.get(source[1]) if source is not None else None
+    if source is None or not output:
+        raise DecodeFailed("This file has no sound that can be decoded.")
+    if codec is None:
+        raise DecodeFailed("This kind of sound has no place in slskdn.", code="codec_unsupported", codec=source[1])
+    rate = int(output[-1][0])
+    channels = round(int(output[-1][1]) * 1000 / (32 * rate))
+    line = stderr[source.start() :].splitlines()[0]
+    stated = _INPUT_BITS.search(line)
+    bits = 0
+    if codec in (Codec.ALAC, Codec.APE, Codec.WAVPACK, Codec.TTA, Codec.TAK, Codec.FLAC):
+        bits = (
+            int(stated[1])
+            if stated is not None
+            else 16
+            if re.search(r", s16p?\b", line)
+            else 8
+            if re.search(r", u8p?\b", line)
+            else 32
+        )
+    total = _decode_ffmpeg(path, rate=rate, channels=channels, take=_hooked(hook))
+    bitrate = _bitrate(span.length, total, rate)
+    return DecodedFacts(
+        container=path.suffix.lower().lstrip(".")[:8] or codec.value,
+        codec=codec,
+        profile=_profile(codec, rate=rate, channels=channels, bits=bits, bitrate_bps=bitrate),
+        rate=rate,
+        channels=channels,
+        bits=bits,
+        total_samples=total,
+        duration_ms=total * 1000 // rate,
+        bitrate_bps=bitrate,
+    )
+
+
+# --- decoding ------------------------------------------------------------------------------------------------------------------------
+
+
+class _PayloadView(io.RawIOBase):
+    """Preamble + payload as one file for libsndfile: what others will get from us is what is tested, tags never come into it."""
+
+    def __init__(self, read_at: ReadAt, preamble: bytes, offset: int, length: int) -> None:
+        super().__init__()
+        self._read_at = read_at
+        self._preamble = preamble
+        self._offset = offset
+        self._size = len(preamble) + length
+        self._position = 0
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def seekable(self) -> bool:
+        return True
+
+    @override
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    @override
+    def tell(self) -> int:
+        return self._position
+
+    @override
+    def readinto(self, buffer: Any, /) -> int:
+        view = memoryview(buffer).cast("B")
+        length = max(0, min(len(view), self._size - self._position))
+        head = self._preamble[self._position : self._position + length]
+        rest = length - len(head)
+        if rest:
+            head += self._read_at(self._offset + max(0, self._position - len(self._preamble)), rest)
+        view[: len(head)] = head
+        self._position += len(head)
+        return len(head)
+
+
+def _decode_soundfile(view: _PayloadView, take: BlockHook) -> int:
+    """Samples per channel that libsndfile decodes, each block given to `take`."""
+    total = 0
+    try:
+        with soundfile.SoundFile(view) as sound:
+            rate = int(sound.samplerate)
+            while True:
+                block = sound.read(_BLOCK_FRAMES, dtype="int32", always_2d=True)
+                if not len(block):
+                    break
+                total += len(block)
+                _check_length(total, rate)
+                take(block, rate)
+    except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as error:
+        raise DecodeFailed("This file does not decode.", reason=str(error)[:200]) from error
+    if total == 0:
+        raise DecodeFailed("This file has no sound in it.", code="no_audio")
+    return total
+
+
+def _decode_ffmpeg(path: Path, *, rate: int, channels: int, take: BlockHook) -> int:
+    """Samples per channel that ffmpeg decodes at the source's own rate and channels."""
+    if not 1 <= channels <= _MAX_CHANNELS or rate <= 0:
+        raise DecodeFailed("This file states an impossible rate or number of channels.", rate=rate, channels=channels)
+    total, rest, width = 0, b"", 4 * channels
+
+    def receive(data: bytes) -> None:
+        nonlocal total, rest
+        data = rest + data
+        whole = len(data) // width * width
+        rest = data[whole:]
+        total += whole // width
+        _check_length(total, rate)
+        take(np.frombuffer(data[:whole], dtype="<i4").reshape(-1, channels).astype(np.int32, copy=False), rate)
+
+    _run_ffmpeg(path, ["-ar", str(rate), "-ac", str(channels)], receive)
+    if total == 0:
+        raise DecodeFailed("This file has no sound in it.", code="no_audio")
+    return total
+
+
+def _run_ffmpeg(path: Path, options: list[str], take: Callable[[bytes], None]) -> str:
+    executable = next(iter(ffmpeg.candidates()), None)
+    if executable is None:
+        raise DecodeFailed(
+            "This machine has no ffmpeg, which this kind of sound needs.", code="decode_tool_missing", retryable=True
+        )
+    arguments = [
+        *ffmpeg.input_arguments(executable, path.absolute()),
+        "-map_metadata",
+        "-1",
+        *options,
+        "-f",
+        "s32le",
+        "pipe:1",
+    ]
+    try:
+        returncode, stderr = stream_child(arguments, take, timeout_s=_DECODE_TIMEOUT_S)
+    except ChildError as error:
+        code = "decode_timeout" if error.code == "child_timeout" else "decode_failed"
+        raise DecodeFailed(
+            "The decoder did not finish.", code=code, retryable=error.retryable, reason=error.code
+        ) from error
+    if returncode != 0:
+        raise DecodeFailed(
+            "This file does not decode.", reason=stderr.strip().splitlines()[-1][:200] if stderr.strip() else ""
+        )
+    return stderr
+
+
+def _check_length(samples: int, rate: int) -> None:
+    if samples > MAX_SECONDS * rate:
+        raise DecodeFailed("This file is longer than six hours.", code="too_long")
+
+
+def _hooked(hook: BlockHook | None) -> BlockHook:
+    return hook if hook is not None else lambda _block, _rate: None
+
+
+def _bitrate(payload_bytes: int, samples: int, rate: int) -> int:
+    return payload_bytes * 8 * rate // samples if samples else 0
+
+
+def _profile(
+    codec: Codec,
+    *,
+    rate: int,
+    channels: int,
+    bits: int = 0,
+    bitrate_bps: int = 0,
+    vbr: bool = False,
+    lame_v: int | None = None,
+) -> CodecProfile:
+    try:
+        return profile_of(
+            codec, rate=rate, channels=channels, bits=bits, bitrate_bps=bitrate_bps, vbr=vbr, lame_v=lame_v
+        )
+    except ProfileError as error:
+        raise DecodeFailed(
+            "This kind of sound has no place in slskdn.", code="codec_unsupported", codec=codec.value
+        ) from error
