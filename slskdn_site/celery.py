@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging.config
 import os
 
 from celery import Celery
+from celery.signals import setup_logging
+
+from slskdn_site.logs import logging_settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "slskdn_site.settings")
 
@@ -12,3 +16,10 @@ app = Celery("slskdn")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.set_default()
 app.autodiscover_tasks(["workers"], related_name="tasks", force=True)
+app.loader.import_module("workers.process_guard")
+
+
+@setup_logging.connect
+def _log_like_everybody(**_: object) -> None:
+    """With a receiver here, Celery leaves logging alone: worker and beat log as the other processes do."""
+    logging.config.dictConfig(logging_settings())

@@ -8,13 +8,36 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
-from typing_extensions import override
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from slskdn_site.config_keys import Key, keys_of
+from slskdn_site.config_sources import ConfigError, Reading, configuration_read
+
+
+def _url_of(*schemes: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if text and urlsplit(text).scheme not in schemes:
+            sentence = f"it must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}"
+            raise ValueError(sentence)
+        return text
+
+    return AfterValidator(check)
+
+
+def _host_and_port(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    if not (host and colon and port.isascii() and port.isdecimal() and 0 < int(port) <= 65535):
+        sentence = f"{text!r} is not host:port"
+        raise ValueError(sentence)
+    return text
+
+
+Bootstrap = Annotated[str, AfterValidator(_host_and_port)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -35,11 +58,19 @@ class Web(Section):
 
 
 class Database(Section):
-    url: str = Field("", description="postgres://user:password@host:port/name; empty: SQLite in the data folder.")
+    url: Annotated[str, _url_of("postgres", "postgresql")] = Field(
+        "",
+        description="postgres://user:password@host:port/name; empty: SQLite in the data folder.",
+        json_schema_extra={"secret": True},
+    )
 
 
 class Redis(Section):
-    url: str = Field("", description="redis://host:port/0 of a Redis or Valkey; empty: an embedded Valkey.")
+    url: Annotated[str, _url_of("redis", "rediss")] = Field(
+        "",
+        description="redis://host:port/0 of a Redis or Valkey; empty: an embedded Valkey.",
+        json_schema_extra={"secret": True},
+    )
 
 
 class Library(Section):
@@ -64,7 +95,7 @@ class Overlay(Section):
 class Dht(Section):
     host: str = Field("0.0.0.0", description="Address the DHT listens on.")  # noqa: S104
     port: Port = Field(50306, description="UDP port of the DHT; not the overlay's.")
-    bootstrap: list[str] = Field(
+    bootstrap: list[Bootstrap] = Field(
         default_factory=lambda: [
             "router.bittorrent.com:6881",
             "dht.transmissionbt.com:6881",
@@ -93,12 +124,20 @@ class Chromaprint(Section):
 
 class Acoustid(Section):
     enabled: bool = Field(True, description="False: AcoustID is never asked.")  # noqa: FBT003
-    client_id: str = Field("", description="AcoustID application key; empty: files are placed as unconfirmed.")
-    host: str = Field("https://api.acoustid.org", description="Scheme and host of the AcoustID service.")
+    client_id: str = Field(
+        "",
+        description="AcoustID application key; empty: files are placed as unconfirmed.",
+        json_schema_extra={"secret": True},
+    )
+    host: Annotated[str, _url_of("http", "https")] = Field(
+        "https://api.acoustid.org", description="Scheme and host of the AcoustID service."
+    )
 
 
 class Musicbrainz(Section):
-    host: str = Field("https://musicbrainz.org", description="Scheme and host of MusicBrainz or a mirror.")
+    host: Annotated[str, _url_of("http", "https")] = Field(
+        "https://musicbrainz.org", description="Scheme and host of MusicBrainz or a mirror."
+    )
     contact: str = Field("", description="Mail address or URL sent in the User-Agent, as MusicBrainz asks.")
     interval_ms: int = Field(1050, ge=0, description="Least time between two requests over all processes, in ms.")
 
@@ -124,10 +163,8 @@ class Flower(Section):
     port: Port = Field(5555, description="TCP port of Flower on loopback.")
 
 
-class Config(BaseSettings):
-    """Everything a person can set. Order of precedence: environment, slskdn.yml, default."""
-
-    model_config = SettingsConfigDict(env_prefix="SLSKDN__", env_nested_delimiter="__", extra="forbid", frozen=True)
+class Config(Section):
+    """Everything a person can set."""
 
     mode: Literal["legacy", "hybrid", "mesh"] = Field(
         "hybrid", description="legacy: Soulseek only; hybrid: both; mesh: the overlay only."
@@ -143,20 +180,6 @@ class Config(BaseSettings):
     worker: Worker = Worker()
     flower: Flower = Flower()
 
-    @classmethod
-    @override
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        yml = data_dir() / "slskdn.yml"
-        sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
-        return (*sources, YamlConfigSettingsSource(settings_cls, yaml_file=yml)) if yml.exists() else sources
-
 
 def data_dir() -> Path:
     """The data folder: `SLSKDN_DATA`, else `$XDG_DATA_HOME/slskdn`, else `~/.local/share/slskdn`."""
@@ -167,6 +190,39 @@ def data_dir() -> Path:
 
 
 @functools.cache
+def all_keys() -> Mapping[str, Key]:
+    """Every key by name, in the order of the schema."""
+    return {key.name: key for key in keys_of(Config)}
+
+
+def configuration_of(reading: Reading) -> Config:
+    """The typed configuration of raw values. Raises ConfigError with one line for each wrong value."""
+    nested: dict[str, object] = {}
+    for name, value in reading.values.items():
+        *sections, leaf = name.split(".")
+        place = nested
+        for section in sections:
+            place = place.setdefault(section, {})  # type: ignore[assignment]
+        place[leaf] = value
+    try:
+        return Config.model_validate(nested)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors(include_url=False):
+            parts = [str(part) for part in problem["loc"]]
+            name = ".".join(part for part in parts if not part.isdecimal())
+            shown = "" if name in all_keys() and all_keys()[name].secret else f" it is {problem['input']!r},"
+            message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+            lines.append(f"{name}: {message};{shown} read from {reading.origins.get(name, 'the configuration')}.")
+        raise ConfigError("\n".join(lines), key=name) from None
+
+
+def configuration_reading() -> Reading:
+    """Raw values and where each was read, from the data folder's slskdn.yml and this process's environment."""
+    return configuration_read(all_keys().values(), yml=data_dir() / "slskdn.yml", environ=os.environ)
+
+
+@functools.cache
 def load_config() -> Config:
-    """Read and validate once per process."""
-    return Config()
+    """Read and validate, once per process. Raises ConfigError."""
+    return configuration_of(configuration_reading())

@@ -1,0 +1,30 @@
+"""`./slskdn prepare`: checks, migrations, first user. `up` does it by itself; containers run it once before the others."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+SUMMARY = "Check the settings, back up and migrate the database, create the first user (up does this itself)."
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """No arguments."""
+    parser.set_defaults(run=run)
+
+
+def run(_args: argparse.Namespace) -> int:
+    """Prepare; a failed system check is printed and counts."""
+    from slskdn_site.cli.main import django_setup
+
+    django_setup()
+    from django.core.management.base import SystemCheckError
+
+    from slskdn_site.prepare import prepare
+
+    try:
+        prepare()
+    except SystemCheckError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
