@@ -174,17 +174,22 @@ class DhtNode:
             self._dropped["unexpected_answer"] += 1
             return
         realm = self._realms[source.family]
-        if response.sender == realm.table.own or transaction.expected_id not in (None, response.sender):
-            # Not who we asked: a restarted node, a liar, or ourselves through a loop.
-            self._dropped["answered_by_another"] += 1
+        if response.sender == realm.table.own:
+            # Ourselves, through a loop or a liar.
+            self._dropped["answered_as_ourselves"] += 1
             self._give_up(transaction, now)
             return
-        self._counts["answers_in"] += 1
         rtt_s = now - transaction.sent_at
         realm.rtt.sample(rtt_s)
         for doubtful in realm.table.answered(Contact(response.sender, source), rtt_s, now):
             if not self._transactions.expects(doubtful.endpoint):
                 self._check(doubtful, now)
+        if transaction.expected_id not in (None, response.sender):
+            # Restarted under another id, which the table has just learned, or somebody told us wrong.
+            self._dropped["answered_by_another"] += 1
+            self._give_up(transaction, now)
+            return
+        self._counts["answers_in"] += 1
         if response.observed is not None:
             learned = realm.observed(source, response.observed, now)
             if learned is not None:
@@ -321,8 +326,12 @@ class DhtNode:
             stale = realm.table.stale_bucket(now, self._config.bucket_refresh_s)
             if stale is not None and len(realm.table) and not self._upkeep:
                 self._refresh(realm, stale, now)
-        if any(not any(node.failures == 0 for node in realm.table.nodes()) for realm in self._realms.values()):
+        live = [sum(not node.failures for node in realm.table.nodes()) for realm in self._realms.values()]
+        if not any(live):
             self._schedule_retry(now)
+        elif min(live) < self._config.k:
+            # A small network, or half of us alone: look in at the seeds now and then, they may know others by now.
+            self._schedule_retry(now, at_least_s=MAX_RETRY_S)
         self._start_waiting(now)
 
     def _refresh(self, realm: Realm, bucket: int, now: float) -> None:
@@ -458,24 +467,24 @@ class DhtNode:
         event = call.finished_event(sum(len(realm.table) for realm in self._realms.values()))
         if event is not None:
             self._events.append(event)
-        if call.kind is CallKind.BOOTSTRAP:
-            self._after_bootstrap(call, now)
+        if call.answered == 0:
+            # Nobody is there: whoever is in the table has just failed.
+            self._schedule_retry(now)
+        elif call.kind is CallKind.BOOTSTRAP:
+            self._retry_s = FIRST_RETRY_S
+            for realm in self._realms.values():
+                for bucket in realm.table.sparse_buckets():
+                    self._refresh(realm, bucket, now)
         self._start_waiting(now)
 
-    def _after_bootstrap(self, call: Call, now: float) -> None:
-        if call.answered == 0:
-            self._schedule_retry(now)
-            return
-        self._retry_s = FIRST_RETRY_S
-        for realm in self._realms.values():
-            for bucket in realm.table.sparse_buckets():
-                self._refresh(realm, bucket, now)
-
-    def _schedule_retry(self, now: float) -> None:
+    def _schedule_retry(self, now: float, *, at_least_s: float = 0.0) -> None:
         joining = any(call.kind is CallKind.BOOTSTRAP for call in self._calls.values())
-        if joining or self._retry_at is not None or not (self._seeds or self._config.saved.nodes):
+        if joining or not (self._seeds or self._config.saved.nodes):
             return
-        self._retry_at = now + self._retry_s * (1 + random_below(1000, self._random_bytes) / 2000)
+        wait_s = max(self._retry_s, at_least_s)
+        if self._retry_at is not None and self._retry_at <= now + 1.5 * wait_s:
+            return
+        self._retry_at = now + wait_s * (1 + random_below(1000, self._random_bytes) / 2000)
         self._retry_s = min(2 * self._retry_s, MAX_RETRY_S)
 
     def _usable(self, contacts: Iterable[Contact]) -> list[Contact]:

@@ -107,7 +107,9 @@ class VirtualNetwork:
             self.pump(member)
 
 
-def grown(seed: int, size: int, *, loss: float = 0.0, config: DhtConfig = PRIVATE) -> tuple[VirtualNetwork, list[Member]]:
+def grown(
+    seed: int, size: int, *, loss: float = 0.0, config: DhtConfig = PRIVATE
+) -> tuple[VirtualNetwork, list[Member]]:
     """A network of `size` nodes that joined one after another, each knowing one random earlier one."""
     network = VirtualNetwork(seed, loss=loss)
     members: list[Member] = []
