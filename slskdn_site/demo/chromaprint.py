@@ -15,6 +15,8 @@ import mutagen
 
 # AcoustID's clients fingerprint the first two minutes.
 MEASURED_SECONDS = 120
+# Two minutes of audio decode in a quarter of a second; a slow disk may take its time.
+_PATIENCE_SECONDS = 120
 
 
 class NoFingerprintError(ValueError):
@@ -31,25 +33,18 @@ class Measured:
 
 def measure(path: Path) -> Measured:
     """Fingerprint the first 120 s of an audio file. Raises NoFingerprintError when it can't be decoded."""
-    command = [
-        imageio_ffmpeg.get_ffmpeg_exe(),
-        "-v",
-        "error",
-        "-nostdin",
-        "-i",
-        str(path),
-        "-map",
-        "0:a:0",
-        "-t",
-        str(MEASURED_SECONDS),
-    ]
-    command += ["-f", "chromaprint", "-fp_format", "base64", "-"]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=120)
+    # "file:" keeps a name like "concat:a.flac" from being taken for one of ffmpeg's protocols.
+    source = ["-nostdin", "-i", f"file:{path}", "-map", "0:a:0", "-t", str(MEASURED_SECONDS)]
+    sink = ["-f", "chromaprint", "-fp_format", "base64", "-"]
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *source, *sink]
+    try:
+        done = subprocess.run(command, capture_output=True, check=False, timeout=_PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise NoFingerprintError("no fingerprint: decoding took too long") from error
     text = done.stdout.decode("ascii", "replace").strip()
     if done.returncode != 0 or not text:
-        raise NoFingerprintError(
-            "no fingerprint: " + (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no audio"])[-1]
-        )
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise NoFingerprintError(f"no fingerprint: {said[-1] if said else 'no audio'}")
     try:
         info = mutagen.File(path)
     except mutagen.MutagenError as error:

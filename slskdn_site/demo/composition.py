@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
-from slskdn_site.demo.scores import SECTION_BARS, Score, Section, form_of
+from slskdn_site.demo.scores import SECTION_BARS, TRANSPOSED, Score, Section, form_of
 
 # Durations in beats that fill one bar. Longer cells are likelier at the end of a phrase.
 _RHYTHMS: dict[int, tuple[tuple[float, ...], ...]] = {
@@ -85,6 +85,7 @@ def _melody(score: Score, letter: str, section: Section, bars: int) -> list[tupl
 def notes_of(score: Score, size: str) -> Iterator[Note]:
     """All notes of the piece in the order of its sections. Frames count from the start of the piece."""
     bars = SECTION_BARS[size]
+    score = replace(score, root=score.root + TRANSPOSED[size])
     section_beats = bars * score.beats
     for number, letter in enumerate(form_of(score, size)):
         yield from _section_notes(score, letter, number * section_beats, bars, number)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import uuid
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -169,14 +170,19 @@ def _read(path: Path, recorded: AcoustidCatalogue | None) -> _Tagged | LeftOut:
     return _Tagged(path, codec, tags, measured, match.recording_ids() if match else ())
 
 
-def _album_key(file: _Tagged) -> str:
-    return file.tags.get("musicbrainz_albumid", "").lower() or _key(file.tags["album"])
-
-
-def _main_album(files: Sequence[_Tagged]) -> str:
-    """The album most files belong to; the first by name among equals."""
-    counts = Counter(_album_key(file) for file in files)
-    return min(counts, key=lambda key: (-counts[key], key))
+def _albums(files: Sequence[_Tagged]) -> dict[str, list[_Tagged]]:
+    """Files by album: by the release's MBID where tagged; a file without one joins the only release of its album's title, if there is one."""
+    ids: dict[str, set[str]] = {}
+    for file in files:
+        ids.setdefault(_key(file.tags["album"]), set()).update(
+            filter(None, [_mbid(file.tags.get("musicbrainz_albumid", ""))])
+        )
+    albums: dict[str, list[_Tagged]] = {}
+    for file in files:
+        title = _key(file.tags["album"])
+        only = next(iter(ids[title])) if len(ids[title]) == 1 else title
+        albums.setdefault(_mbid(file.tags.get("musicbrainz_albumid", "")) or only, []).append(file)
+    return albums
 
 
 def _mbid(text: str) -> str:
@@ -243,8 +249,10 @@ def read_music_folder(folder: Path, *, fixtures: Path | None = None) -> MusicFol
     left_out = [LeftOut(path, "neither FLAC nor MP3") for path in everything if path.suffix.lower() not in _SUFFIXES]
     left_out += [LeftOut(path, f"more than {_MAX_FILES} files") for path in audio[_MAX_FILES:]]
     usable: list[_Tagged] = []
-    for path in audio[:_MAX_FILES]:
-        read = _read(path, recorded)
+    # Threads: each waits for a decoder of its own.
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        outcomes = list(pool.map(lambda path: _read(path, recorded), audio[:_MAX_FILES]))
+    for read in outcomes:
         if isinstance(read, LeftOut):
             left_out.append(read)
         else:
@@ -252,9 +260,13 @@ def read_music_folder(folder: Path, *, fixtures: Path | None = None) -> MusicFol
     if not usable:
         reasons = "; ".join(f"{one.path.name}: {one.reason}" for one in left_out[:3])
         raise MusicFolderError(f"no tagged FLAC or MP3 in {folder}" + (f" ({reasons})" if reasons else ""))
-    chosen = _main_album(usable)
-    left_out += [LeftOut(file.path, "belongs to another album") for file in usable if _album_key(file) != chosen]
-    return _as_release([file for file in usable if _album_key(file) == chosen], left_out)
+    albums = _albums(usable)
+    # The album most files belong to; the first by name among equals.
+    chosen = min(albums, key=lambda key: (-len(albums[key]), key))
+    left_out += [
+        LeftOut(file.path, "belongs to another album") for key in albums if key != chosen for file in albums[key]
+    ]
+    return _as_release(albums[chosen], left_out)
 
 
 def _as_release(files: Sequence[_Tagged], left_out: Sequence[LeftOut]) -> MusicFolder:

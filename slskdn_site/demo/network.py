@@ -1,0 +1,339 @@
+"""The demonstration's loopback network: a metadata service, a DHT bootstrap node, the neighbours and the platform, each a process of its own.
+
+Every process has a folder below `root` with its own key, configuration and library, and hangs on a leash: when this process ends, however it
+ends, they end. Nothing outside loopback is reached. The tests for faults use the same network and kill its processes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, cast
+
+import yaml
+
+from apps.domain.errors import DomainError
+from slskdn_site.demo.audio_files import write_retagged_twin
+from slskdn_site.demo.plan import NeighbourPlan, Offer
+from slskdn_site.processes import PROJECT
+from slskdn_site.supervise_exec import leashed
+
+START_S = 90.0  # a cold start of Django on a busy machine
+STOP_S = 30.0
+PLATFORM_HOST = "127.0.0.1"
+CLIENT_ID = "demonstration"  # any key: the metadata service asks for none
+
+
+class NetworkFailed(DomainError):
+    """A process of the network did not come up or did not do what was asked."""
+
+    default_code = "demo_network_failed"
+
+
+@dataclass(slots=True)
+class Process:
+    """A running process and where its lines go."""
+
+    name: str
+    popen: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self.popen.pid
+
+    def running(self) -> bool:
+        """False once it has ended."""
+        return self.popen.poll() is None
+
+    def kill(self) -> None:
+        """SIGKILL, and wait for the end."""
+        self.popen.kill()
+        self.popen.wait()
+
+    def stop(self) -> None:
+        """SIGTERM, then SIGKILL when it does not listen."""
+        if self.running():
+            self.popen.send_signal(signal.SIGTERM)
+            try:
+                self.popen.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def tail(self) -> str:
+        """Its last lines."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+
+
+@dataclass(slots=True)
+class Neighbour:
+    """A neighbour of the platform: its plan, its folder, its process and the id it proved."""
+
+    plan: NeighbourPlan
+    folder: Path
+    port: int
+    process: Process
+    peer_id: str
+
+
+@dataclass(slots=True)
+class Platform:
+    """The platform under demonstration, as its ready file describes it."""
+
+    folder: Path
+    process: Process
+    ready: Mapping[str, object]
+
+    @property
+    def url(self) -> str:
+        """Address of the pages, with a slash at its end."""
+        return str(self.ready["url"])
+
+    @property
+    def password(self) -> str:
+        """The first user's password."""
+        return Path(str(self.ready["password_file"])).read_text(encoding="ascii").strip()
+
+    def pids(self) -> dict[str, int]:
+        """Process ids of its children by name, as of now."""
+        facts = json.loads((self.folder / "run" / "ready.json").read_text(encoding="utf-8"))
+        return cast("dict[str, int]", facts["pids"])
+
+
+@dataclass(slots=True)
+class Network:
+    """Starts and stops the processes. `root` is made; use as a context manager."""
+
+    root: Path
+    processes: list[Process] = field(default_factory=list)
+    neighbours: dict[str, Neighbour] = field(default_factory=dict)
+    platform: Platform | None = None
+    metadata_port: int = 0
+    dht_port: int = 0
+    _template: Path | None = None
+
+    def __enter__(self) -> Network:
+        self.root.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop everything, the platform first."""
+        if self.platform is not None:
+            self.platform.process.stop()
+        for process in self.processes:
+            if process.running():
+                process.popen.send_signal(signal.SIGTERM)
+        for process in self.processes:
+            process.stop()
+
+    # ---- services
+
+    def start_metadata(self, answers: Path, *, fixtures: Path | None = None, music: Path | None = None) -> None:
+        """MusicBrainz and AcoustID from recorded answers."""
+        argv = ["-m", "slskdn_site.demo.metadata_service", "--answers", str(answers), "--port", "0"]
+        if fixtures is not None:
+            argv += ["--fixtures", str(fixtures)]
+        if music is not None:
+            argv += ["--music", str(music)]
+        self.metadata_port = self._start_announcing("metadata", argv)
+
+    def start_bootstrap(self) -> None:
+        """The DHT node that the others ask first."""
+        folder = self.root / "bootstrap"
+        folder.mkdir(exist_ok=True)
+        argv = ["-m", "overlay_node.net.dht_bootstrap", "--host", PLATFORM_HOST, "--port", "0", "--data", str(folder)]
+        self.dht_port = self._start_announcing("bootstrap", argv)
+
+    # ---- nodes
+
+    def prepare_database(self) -> None:
+        """One migrated database, copied to every node: five migrations of the same tables would be five times the wait."""
+        folder = self.root / "template"
+        self._run_to_end("template", ["-m", "slskdn_site.cli", "prepare"], env=self._environment(folder))
+        self._template = folder / "db" / "slskdn.sqlite3"
+
+    def start_neighbour(self, plan: NeighbourPlan) -> Neighbour:
+        """A neighbour with its library imported and its node running."""
+        folder = self.root / plan.who
+        port = free_port(plan.host)
+        self._node_folder(
+            folder, host=plan.host, port=port, passive=False, upload_kbps=plan.upload_kbps, releases=plan.offers
+        )
+        (folder / "offers.json").write_text(
+            json.dumps([self._offer_row(folder, offer) for offer in plan.offers]), encoding="utf-8"
+        )
+        argv = ["-m", "slskdn_site.demo.neighbour", "--offers", str(folder / "offers.json")]
+        if plan.corrupt_every:
+            argv += ["--corrupt-every", str(plan.corrupt_every)]
+        process, ready = self._spawn_announcing(plan.who, argv, env=self._environment(folder))
+        neighbour = Neighbour(plan=plan, folder=folder, port=port, process=process, peer_id=str(ready["peer_id"]))
+        self.neighbours[plan.who] = neighbour
+        return neighbour
+
+    def give(self, who: str, offers: Sequence[Offer]) -> None:
+        """Put further files into a running neighbour's library."""
+        folder = self.neighbours[who].folder
+        rows = folder / f"offers-{time.monotonic_ns()}.json"
+        rows.write_text(json.dumps([self._offer_row(folder, offer) for offer in offers]), encoding="utf-8")
+        argv = ["-m", "slskdn_site.demo.neighbour", "--offers", str(rows), "--import-only"]
+        self._run_to_end(f"{who}-import", argv, env=self._environment(folder))
+
+    def start_platform(self, *, web_port: int = 0, folder: Path | None = None) -> Platform:
+        """The platform itself, exactly as `./slskdn up` starts it. Starting it again in the same folder goes on where it stopped."""
+        home = folder or self.root / "platform"
+        if not (home / "slskdn.yml").exists():
+            port = free_port(PLATFORM_HOST)
+            self._node_folder(home, host=PLATFORM_HOST, port=port, passive=False, web_port=web_port)
+        (home / "run" / "ready.json").unlink(missing_ok=True)
+        process = self._spawn("platform", ["-m", "slskdn_site.cli", "up", "--quiet"], env=self._environment(home))
+        deadline = time.monotonic() + START_S
+        ready_json = home / "run" / "ready.json"
+        while not ready_json.exists():
+            if not process.running() or time.monotonic() > deadline:
+                raise NetworkFailed(f"The platform did not start:\n{process.tail()}", process="platform")
+            time.sleep(0.05)
+        self.platform = Platform(folder=home, process=process, ready=json.loads(ready_json.read_text(encoding="utf-8")))
+        return self.platform
+
+    # ---- private
+
+    def _node_folder(
+        self,
+        folder: Path,
+        *,
+        host: str,
+        port: int,
+        passive: bool,
+        upload_kbps: int = 0,
+        releases: Sequence[Offer] = (),
+        web_port: int | None = None,
+    ) -> None:
+        """Configuration and database of a node."""
+        folder.mkdir(parents=True, exist_ok=True)
+        service = f"http://{PLATFORM_HOST}:{self.metadata_port}"
+        config: dict[str, object] = {
+            "mode": "mesh",
+            "overlay": {"host": host, "port": port, "allow_private": True, "upload_kbps": upload_kbps},
+            "mesh": {
+                "passive": passive,
+                "seed": {"releases": sorted({offer.release_mbid for offer in releases})},
+                "dht": {"host": host, "port": free_port(host), "bootstrap": [f"{PLATFORM_HOST}:{self.dht_port}"]},
+            },
+            "integration": {
+                "musicbrainz": {"host": service},
+                "acoustid": {"host": service, "client_id": CLIENT_ID},
+            },
+        }
+        if web_port is not None:
+            config["web"] = {"port": web_port}
+        descriptor = os.open(folder / "slskdn.yml", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            yaml.safe_dump(config, file, sort_keys=False)
+        if self._template is not None:
+            (folder / "db").mkdir(mode=0o700, exist_ok=True)
+            shutil.copyfile(self._template, folder / "db" / "slskdn.sqlite3")
+
+    def _offer_row(self, folder: Path, offer: Offer) -> dict[str, object]:
+        """The row of a neighbour's list; the file is linked (or, for a twin, copied and retagged) into its music folder."""
+        music = folder / "music"
+        music.mkdir(exist_ok=True)
+        if offer.twin:
+            path = music / f"{offer.medium}{offer.position:02d}-{offer.recording_mbid[:4]}{offer.source.suffix}"
+            write_retagged_twin(offer.source, path)
+        else:
+            path = music / offer.source.name
+            if not path.exists():
+                link_or_copy(offer.source, path)
+        return {
+            "path": str(path),
+            "recording": offer.recording_mbid,
+            "release": offer.release_mbid,
+            "medium": offer.medium,
+            "position": offer.position,
+        }
+
+    def _environment(self, folder: Path) -> dict[str, str]:
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("SLSKDN_")}
+        return {
+            **inherited,
+            "SLSKDN_DATA": str(folder),
+            "PYTHONPATH": str(PROJECT),
+            "PYTHONUNBUFFERED": "1",
+            "OMP_NUM_THREADS": "1",
+        }
+
+    def _spawn(
+        self, name: str, argv: Sequence[str], *, env: Mapping[str, str], stdout: int | IO[bytes] | None = None
+    ) -> Process:
+        log = self.root / f"{name}.log"
+        with log.open("ab") as lines:
+            popen = subprocess.Popen(
+                leashed([sys.executable, *argv]),
+                env=env,
+                cwd=PROJECT,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout if stdout is not None else lines,
+                stderr=lines,
+                start_new_session=True,
+            )
+        process = Process(name=name, popen=popen, log=log)
+        self.processes.append(process)
+        return process
+
+    def _spawn_announcing(
+        self, name: str, argv: Sequence[str], *, env: Mapping[str, str]
+    ) -> tuple[Process, Mapping[str, object]]:
+        """Start a program that says in one line of JSON when it is ready."""
+        process = self._spawn(name, argv, env=env, stdout=subprocess.PIPE)
+        assert process.popen.stdout is not None
+        line = process.popen.stdout.readline()
+        if not line:
+            raise NetworkFailed(f"{name} did not start:\n{process.tail()}", process=name)
+        return process, cast("Mapping[str, object]", json.loads(line))
+
+    def _start_announcing(self, name: str, argv: Sequence[str]) -> int:
+        folder = self.root / name
+        _, ready = self._spawn_announcing(name, argv, env=self._environment(folder))
+        return cast("int", ready["port"])
+
+    def _run_to_end(self, name: str, argv: Sequence[str], *, env: Mapping[str, str]) -> None:
+        process = self._spawn(name, argv, env=env)
+        if process.popen.wait(START_S * 4) != 0:
+            raise NetworkFailed(f"{name} failed:\n{process.tail()}", process=name)
+
+
+def free_port(host: str) -> int:
+    """A port that is free on `host` for TCP and UDP now."""
+    while True:
+        with contextlib.ExitStack() as stack:
+            tcp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            tcp.bind((host, 0))
+            port: int = tcp.getsockname()[1]
+            try:
+                udp.bind((host, port))
+            except OSError:
+                continue
+            return port
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """The same bytes at `target`, by a hard link where the filesystem allows it. The source is never changed."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,102 @@
+"""What the demonstration says at its end, from the job tree that the API gives: for programs as JSON, for people as lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+
+Json: TypeAlias = Mapping[str, object]
+
+
+def report_of(job: Json, *, seconds: float, names: Mapping[str, str]) -> dict[str, object]:
+    """The report of a finished (or given up) job. `names` tells which neighbour a peer id is."""
+    return {
+        "state": job["state"],
+        "code": job["code"],
+        "job": job["id"],
+        "artist": job["artist"],
+        "title": job["title"],
+        "release": job["release_mbid"],
+        "tracks": [_track(track, names) for track in parts(job, "tracks")],
+        "seconds": round(seconds, 1),
+    }
+
+
+def _track(track: Json, names: Mapping[str, str]) -> dict[str, object]:
+    return {
+        "number": f"{track['medium']}-{track['position']}",
+        "title": track["title"],
+        "recording": track["recording_mbid"],
+        "state": track["state"],
+        "code": track["code"],
+        "verification": track["verification"],
+        "path": track["placed_path"],
+        "sha256": track["sha256"],
+        "payload_root": track["payload_root"],
+        "sources": [
+            {
+                "peer": source["peer"],
+                "name": names.get(str(source["peer"]), ""),
+                "plane": source["plane"],
+                "bytes": source["verified_bytes"],
+                "bad_leaves": source["bad_leaves"],
+            }
+            for source in parts(track, "sources")
+        ],
+        "rejected": [
+            {
+                "payload_root": one["payload_root"],
+                "reason": one["code"],
+                "message": one["message"],
+                "sent_by": [names.get(peer, peer) for peer in cast("Sequence[str]", one["peers"])],
+            }
+            for one in parts(track, "rejected")
+        ],
+    }
+
+
+def parts(row: Json, key: str) -> Sequence[Json]:
+    """The list of objects under `key`."""
+    return cast("Sequence[Json]", row[key])
+
+
+@dataclass(slots=True)
+class Given:
+    """What one neighbour gave to the whole album."""
+
+    bytes: int = 0
+    bad_leaves: int = 0
+    tracks: int = 0
+
+
+def given_by(report: Json) -> dict[str, Given]:
+    """Per neighbour, the most generous first."""
+    totals: dict[str, Given] = {}
+    for track in parts(report, "tracks"):
+        for source in parts(track, "sources"):
+            one = totals.setdefault(str(source["name"] or source["peer"]), Given())
+            one.bytes += cast("int", source["bytes"])
+            one.bad_leaves += cast("int", source["bad_leaves"])
+            one.tracks += 1 if source["bytes"] else 0
+    return dict(sorted(totals.items(), key=lambda item: (-item[1].bytes, item[0])))
+
+
+def report_lines(report: Json, *, folder: str) -> list[str]:
+    """The report for a person."""
+    tracks = parts(report, "tracks")
+    done = sum(track["state"] == "completed" for track in tracks)
+    lines = [
+        f"{report['artist']} – {report['title']}: {report['state']}, {done} of {len(tracks)} tracks in {report['seconds']} s"
+    ]
+    if folder:
+        lines += ["", f"On disk: {folder}"]
+    lines += ["", "Who gave what:"]
+    for name, one in given_by(report).items():
+        bad = f", {one.bad_leaves} bad leaves" if one.bad_leaves else ""
+        lines.append(f"  {name:<8} {one.bytes / 1e6:8.1f} MB in {one.tracks} tracks{bad}")
+    rejected = [(track, one) for track in tracks for one in parts(track, "rejected")]
+    if rejected:
+        lines += ["", "Rejected:"]
+        lines += [f"  {track['number']} {track['title']}: {one['message'] or one['reason']}" for track, one in rejected]
+    return lines
