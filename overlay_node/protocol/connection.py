@@ -191,6 +191,16 @@ class Connection:
         """The next fact, or None when there is nothing to tell."""
         return self._events.popleft() if self._events else None
 
+    @property
+    def has_events(self) -> bool:
+        """True when ``next_event`` has something to tell."""
+        return bool(self._events)
+
+    @property
+    def has_data_to_send(self) -> bool:
+        """True when ``data_to_send`` is not empty."""
+        return bool(self._outbox)
+
     # ---- bytes out ------------------------------------------------------------------------------------------------------------------
 
     def send(

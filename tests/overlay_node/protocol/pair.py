@@ -49,7 +49,9 @@ SAMPLES: tuple[Message, ...] = (
     Pong(message_id=uuid(4), nonce=7, in_reply_to=uuid(3)),
     Bye(message_id=uuid(5), reason_code="idle", retry_after_s=30),
     ErrorReply(message_id=uuid(6), in_reply_to=uuid(3), code="not_found"),
-    MbidQuery(message_id=uuid(7), releases=(uuid(70),), recordings=(uuid(71), uuid(72)), preferred_profile="flac-16-44100-2"),
+    MbidQuery(
+        message_id=uuid(7), releases=(uuid(70),), recordings=(uuid(71), uuid(72)), preferred_profile="flac-16-44100-2"
+    ),
     MbidResponse(
         message_id=uuid(8),
         in_reply_to=uuid(7),

@@ -58,7 +58,10 @@ def test_every_active_downloader_can_be_aborted_three_ways() -> None:
 
 
 def test_only_completed_aborted_and_rejected_are_final() -> None:
-    assert {s for s in DownloaderState if is_final(DOWNLOADER, s)} == {DownloaderState.COMPLETED, DownloaderState.ABORTED}
+    assert {s for s in DownloaderState if is_final(DOWNLOADER, s)} == {
+        DownloaderState.COMPLETED,
+        DownloaderState.ABORTED,
+    }
     assert {s for s in SeederState if is_final(SEEDER, s)} == {SeederState.REJECTED}
 
 
