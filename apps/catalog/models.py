@@ -56,6 +56,7 @@ class Release(models.Model):
     )  # partial dates are common: YYYY, YYYY-MM, YYYY-MM-DD
     country = models.CharField(max_length=4, blank=True, default="")
     status = models.CharField(max_length=40, blank=True, default="")
+    artist_mbids = models.JSONField(default=list)  # of the credit, in its order; `artist` is the first
     redirected_from = models.JSONField(default=list)
     source = models.CharField(max_length=20, default="musicbrainz")
     fetched_at = models.DateTimeField()
@@ -88,6 +89,7 @@ class Recording(models.Model):
     artist_credit = models.CharField(max_length=1000, blank=True, default="")
     length_ms = models.PositiveIntegerField(null=True, blank=True)
     isrcs = models.JSONField(default=list)
+    artist_mbids = models.JSONField(default=list)  # of the credit, in its order
 
     def __str__(self) -> str:
         return self.title

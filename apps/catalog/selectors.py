@@ -1,0 +1,110 @@
+"""Reads of the catalog as values, so that a fresh answer and a cached one look the same to whoever uses them."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+from django.utils import timezone
+
+from apps.catalog.models import Artist, Recording, Release, Track
+from apps.domain.catalog.release import (
+    ArtistFacts,
+    GroupFacts,
+    LabelFacts,
+    MediumFacts,
+    RecordingFacts,
+    ReleaseFacts,
+    TrackFacts,
+)
+
+RELEASE_FRESH = timedelta(days=30)
+"""After this long MusicBrainz is asked again (PROTOCOL-FACTS: release graph TTL)."""
+
+
+def release_facts(mbid: uuid.UUID, *, fresh_for: timedelta | None = RELEASE_FRESH) -> ReleaseFacts | None:
+    """A cached release with media and tracks; None if unknown, older than `fresh_for`, or without tracks. Five queries.
+
+    `fresh_for=None`: of any age.
+    """
+    row = Release.objects.select_related("release_group", "label").filter(mbid=mbid).first()
+    if row is None or (fresh_for is not None and row.fetched_at < timezone.now() - fresh_for):
+        return None
+    tracks = list(
+        Track.objects.filter(medium__release_id=mbid)
+        .select_related("recording")
+        .order_by("medium__position", "position")
+    )
+    if not tracks:
+        return None
+    wanted = {*row.artist_mbids, *(one for track in tracks for one in track.recording.artist_mbids)}
+    artists = {str(one.mbid): _artist(one) for one in Artist.objects.filter(mbid__in=wanted)}
+    by_medium: dict[int, list[TrackFacts]] = {}
+    for track in tracks:
+        by_medium.setdefault(track.medium_id, []).append(_track(track, artists))
+    group, label = row.release_group, row.label
+    return ReleaseFacts(
+        mbid=row.mbid,
+        title=row.title,
+        artist_credit=row.artist_credit,
+        artists=tuple(artists[one] for one in row.artist_mbids if one in artists),
+        group=GroupFacts(
+            mbid=group.mbid,
+            title=group.title,
+            primary_type=group.primary_type,
+            first_release_date=group.first_release_date,
+        )
+        if group
+        else None,
+        label=LabelFacts(mbid=label.mbid, name=label.name) if label else None,
+        catalog_number=row.catalog_number,
+        barcode=row.barcode,
+        date=row.date,
+        country=row.country,
+        status=row.status,
+        media=tuple(
+            MediumFacts(
+                position=medium.position,
+                title=medium.title,
+                format=medium.format,
+                tracks=tuple(by_medium.get(medium.id, ())),
+            )
+            for medium in row.media.order_by("position")
+        ),
+    )
+
+
+def recording_facts(mbid: uuid.UUID) -> RecordingFacts | None:
+    """A cached recording, of any age."""
+    row = Recording.objects.filter(mbid=mbid).first()
+    if row is None:
+        return None
+    artists = {str(one.mbid): _artist(one) for one in Artist.objects.filter(mbid__in=row.artist_mbids)}
+    return _recording(row, artists)
+
+
+def _artist(row: Artist) -> ArtistFacts:
+    return ArtistFacts(mbid=row.mbid, name=row.name, sort_name=row.sort_name)
+
+
+def _recording(row: Recording, artists: dict[str, ArtistFacts]) -> RecordingFacts:
+    return RecordingFacts(
+        mbid=row.mbid,
+        title=row.title,
+        artist_credit=row.artist_credit,
+        artists=tuple(artists[one] for one in row.artist_mbids if one in artists),
+        length_ms=row.length_ms,
+        isrcs=tuple(row.isrcs),
+    )
+
+
+def _track(row: Track, artists: dict[str, ArtistFacts]) -> TrackFacts:
+    return TrackFacts(
+        mbid=row.mbid,
+        position=row.position,
+        number=row.number,
+        title=row.title,
+        artist_credit=row.artist_credit,
+        length_ms=row.length_ms,
+        recording=_recording(row.recording, artists),
+    )
