@@ -10,10 +10,12 @@ import ast
 import os
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+PROJECT = Path(__file__).resolve().parent.parent
 PIP = [sys.executable, "-m", "pip"]
 # pip's option → uv's variable
 PASSED_ON = {
@@ -27,20 +29,25 @@ PASSED_ON = {
     "default-timeout": "UV_HTTP_TIMEOUT",
 }
 
+EXTRA = {"extra-index-url", "find-links"}
+
 
 def main(lock: Path) -> int:
     """Install `lock`; pip's or uv's exit status."""
-    environment = {**os.environ, **uv_environment(pip_options(), os.environ)}
-    uv = uv_requirement(lock)
     with tempfile.TemporaryDirectory(prefix="slskdn-install-") as folder:
         only_uv = Path(folder) / "uv.txt"
-        only_uv.write_text(uv, encoding="utf-8")
-        quiet = ["--quiet", "--disable-pip-version-check", "--no-input"]
+        only_uv.write_text(uv_requirement(lock), encoding="utf-8")
+        quiet = ["-qq", "--disable-pip-version-check", "--no-input"]
         status = subprocess.run(
             [*PIP, "install", *quiet, "--require-hashes", "-r", str(only_uv)], check=False
         ).returncode
     if status != 0:
         return status
+    options = pip_options()
+    attempts = [options]
+    if EXTRA & options.keys():
+        # An additional index or folder that is out of order must not keep us from the main one.
+        attempts.append({name: value for name, value in options.items() if name not in EXTRA})
     command = [
         sys.executable,
         "-m",
@@ -53,7 +60,19 @@ def main(lock: Path) -> int:
         sys.executable,
         str(lock),
     ]
-    return subprocess.run(command, env=environment, check=False).returncode
+    complaints = ""
+    for attempt in attempts:
+        environment = {**os.environ, **uv_environment(attempt, os.environ)}
+        done = subprocess.run(
+            command, env=environment, check=False, stderr=subprocess.PIPE, text=True, errors="replace"
+        )
+        complaints += done.stderr
+        if done.returncode == 0:
+            # So that `.venv/bin/pytest` and its like find the project, from any folder.
+            (Path(sysconfig.get_path("purelib")) / "slskdn.pth").write_text(f"{PROJECT}\n", encoding="utf-8")
+            return 0
+    sys.stderr.write(complaints)
+    return 1
 
 
 def uv_requirement(lock: Path) -> str:

