@@ -185,15 +185,17 @@ class DhtNode:
             if not self._transactions.expects(doubtful.endpoint):
                 self._check(doubtful, now)
         if transaction.expected_id not in (None, response.sender):
-            # Restarted under another id, which the table has just learned, or somebody told us wrong.
-            self._dropped["answered_by_another"] += 1
-            self._give_up(transaction, now)
-            return
+            # Restarted or moved to another id, which the table has just learned: as good an answer as any.
+            realm.table.failed(Contact(transaction.expected_id, source))
+            self._counts["answers_under_another_id"] += 1
         self._counts["answers_in"] += 1
         if response.observed is not None:
             learned = realm.observed(source, response.observed, now)
             if learned is not None:
                 self._events.append(ExternalAddressLearned(*learned))
+                if learned[1]:
+                    # Join again at the new place, or nobody there knows us.
+                    self._retry_at = now
         match transaction.purpose:
             case _Check():
                 self._verifying -= 1
@@ -529,6 +531,7 @@ class DhtNode:
             queries_in=dict(self._queries_in),
             queries_out=self._counts["queries_out"],
             answers_in=self._counts["answers_in"],
+            answers_under_another_id=self._counts["answers_under_another_id"],
             refusals_in=self._counts["refusals_in"],
             timeouts=self._counts["timeouts"],
             dropped=dict(self._dropped),

@@ -29,6 +29,8 @@ class DhtStats:
     """By method; unknown ones together as `unknown`."""
     queries_out: int
     answers_in: int
+    answers_under_another_id: int
+    """Of those: by nodes that have changed their id since we heard of them."""
     refusals_in: int
     timeouts: int
     dropped: Mapping[str, int]

@@ -107,6 +107,11 @@ class Traversal:
 
     def answered(self, candidate: Candidate, node_id: NodeId, nodes: Iterable[Contact], token: bytes | None) -> None:
         """`candidate` answered as `node_id`, telling of `nodes`. The caller has dropped unusable addresses."""
+        if candidate.node_id not in (None, node_id):
+            # Told of under an id it has no longer: that rank is empty, it takes its own.
+            self._settle(candidate, Progress.FAILED)
+            self._release(candidate)
+            candidate = Candidate(candidate.endpoint, None)
         self._settle(candidate, Progress.ANSWERED)
         self.answered_count += 1
         candidate.token = token
@@ -131,8 +136,7 @@ class Traversal:
         self._doubtful = True
         self.failed_count += 1
         if candidate.node_id is not None:
-            self._by_source[candidate.endpoint.source] -= 1
-            self._by_group[candidate.endpoint.group] -= 1
+            self._release(candidate)
 
     @property
     def done(self) -> bool:
@@ -162,6 +166,11 @@ class Traversal:
         self._by_source[candidate.endpoint.source] += 1
         self._by_group[candidate.endpoint.group] += 1
 
+    def _release(self, candidate: Candidate) -> None:
+        """Its place in the limits is free again."""
+        self._by_source[candidate.endpoint.source] -= 1
+        self._by_group[candidate.endpoint.group] -= 1
+
     def _ask(self, candidate: Candidate) -> Candidate:
         candidate.progress = Progress.ASKED
         self._in_flight += 1
@@ -181,6 +190,4 @@ class Traversal:
     def _trim(self) -> None:
         """Forget the farthest fresh candidates beyond the bound; those asked stay, they are few."""
         while len(self._ranked) > MAX_CANDIDATES and self._ranked[-1][2].progress is Progress.FRESH:
-            _, _, candidate = self._ranked.pop()
-            self._by_source[candidate.endpoint.source] -= 1
-            self._by_group[candidate.endpoint.group] -= 1
+            self._release(self._ranked.pop()[2])

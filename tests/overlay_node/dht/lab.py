@@ -19,11 +19,21 @@ PRIVATE = DhtConfig().for_private_network()
 class Member:
     node: DhtNode
     endpoint: Endpoint
+    other_endpoint: Endpoint | None = None
+    """Where it is reached in the other address family, if it has both."""
     alive: bool = True
+    forgets: bool = False
+    """Confirms announcements and tells nobody."""
     timer_at: float = float("inf")
     finished: dict[CallId, DhtEvent] = field(default_factory=dict)
     """The last event of each call (PeersFound is overwritten by the finish)."""
     events: list[DhtEvent] = field(default_factory=list)
+
+    def at(self, to: Endpoint) -> Endpoint:
+        """Where its datagrams to `to` come from."""
+        if self.endpoint.family is to.family or self.other_endpoint is None:
+            return self.endpoint
+        return self.other_endpoint
 
 
 class VirtualNetwork:
@@ -51,7 +61,7 @@ class VirtualNetwork:
         for datagram, to in member.node.datagrams_to_send():
             if self.random.random() >= self.loss:
                 delay = self.random.uniform(*self.one_way_s)
-                self._at(self.now + delay, lambda d=datagram, t=to: self._deliver(d, member.endpoint, t))
+                self._at(self.now + delay, lambda d=datagram, t=to: self._deliver(d, member.at(t), t))
         while (event := member.node.next_event()) is not None:
             member.events.append(event)
             call_id = getattr(event, "call_id", None)
@@ -98,6 +108,9 @@ class VirtualNetwork:
             return
         self.delivered += 1
         member.node.receive_datagram(datagram, source, self.now)
+        if member.forgets:
+            for realm in member.node._realms.values():
+                realm.store.expire(float("inf"))
         self.pump(member)
 
     def _tick(self, member: Member, when: float) -> None:
