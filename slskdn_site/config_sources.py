@@ -75,7 +75,7 @@ def configuration_read(keys: Iterable[Key], *, yml: Path, environ: Mapping[str, 
                 values[file_of], origins[file_of] = _file_value(Path(text), variable), f"{variable} ({text})"
             continue
         if name not in known:
-            raise ConfigError(_unknown_sentence(name, known, f"environment variable {variable}"), key=name)
+            raise ConfigError(unknown_key_sentence(name, known, f"environment variable {variable}"), key=name)
         key = known[name]
         if text == "" and key.default != "":
             continue  # compose files pass empty variables for what nobody set
@@ -125,10 +125,11 @@ def _flatten(
                 sentence = f"{name} in {yml} is a section: write its keys below it, not a value."
                 raise ConfigError(sentence, key=name)
         else:
-            raise ConfigError(_unknown_sentence(name, known, str(yml)), key=name)
+            raise ConfigError(unknown_key_sentence(name, known, str(yml)), key=name)
 
 
-def _unknown_sentence(name: str, known: Mapping[str, Key], origin: str) -> str:
+def unknown_key_sentence(name: str, known: Mapping[str, Key], origin: str) -> str:
+    """Why `name`, read from `origin`, is refused, and what to write instead."""
     if new_name := RENAMED.get(name):
         hint = " (write `mode: mesh`)" if name == "mesh.disaster_mode.force" else ""
         return f"{name} ({origin}) is called {new_name} now{hint}."
