@@ -5,7 +5,7 @@ Exact encoding, version "slskdn-payload-1" (B3 = BLAKE3-256, ‖ = concatenation
     leaf   = B3(00 ‖ bytes)            256 KiB each, the last one short; a payload of 0 bytes has one leaf, B3(00)
     node   = B3(01 ‖ left ‖ right)
     merkle = leaves paired from the left, level by level; a level's odd last node is *promoted unchanged* to the next level
-             (never paired with itself); one leaf alone is its own merkle
+             (never paired with itself; the shape of RFC 6962); one leaf alone is its own merkle
     root   = B3(02 ‖ "slskdn-payload-1" (16 bytes ASCII)
                 ‖ u8 length of the format's name ‖ the name, ASCII
                 ‖ u64 payload_bytes ‖ u32 rate (Hz) ‖ u32 channels ‖ u32 bits     (0 where unknown)

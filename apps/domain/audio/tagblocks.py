@@ -14,6 +14,7 @@ MAX_TAGS = 64
 """Tags stripped per side. Real files have up to four; a file that is nothing but tags must not cost a read per 128 bytes."""
 _ID3V1_BYTES = 128
 _APE_FOOTER_BYTES = 32
+_APE_IS_HEADER = 1 << 29
 _LYRICS3V1_MAX = 5100
 """Lyrics3 v1: at most 5100 bytes of text between `LYRICSBEGIN` and `LYRICSEND`."""
 
@@ -21,7 +22,7 @@ _LYRICS3V1_MAX = 5100
 def skip_leading(read_at: ReadAt, *, end: int, limit: int) -> int | None:
     """Offset after all ID3v2 tags at the start. None if they pass `end` or `limit`, or are more than MAX_TAGS."""
     position = 0
-    for _ in range(MAX_TAGS):
+    for _ in range(MAX_TAGS + 1):
         length = _id3v2_bytes(read_at(position, 10), b"ID3")
         if length is None:
             return position
@@ -38,7 +39,7 @@ def strip_trailing(read_at: ReadAt, *, start: int, end: int, limit: int) -> int 
     stand at the very end (APE, Lyrics3, ID3v2 footer) are asked before ID3v1, whose marker stands 128 bytes before it.
     """
     position = end
-    for _ in range(MAX_TAGS):
+    for _ in range(MAX_TAGS + 1):
         tail = read_at(max(start, position - _ID3V1_BYTES), min(_ID3V1_BYTES, position - start))
         if len(tail) < min(_ID3V1_BYTES, position - start):
             return position
@@ -81,16 +82,18 @@ def _footer_bytes(read_at: ReadAt, tail: bytes, *, start: int, end: int) -> int:
 
 
 def _ape_bytes(read_at: ReadAt, tail: bytes, *, start: int, end: int) -> int:
-    """Bytes of an APE tag ending at `end`, or 0. A header is counted if it is there, whatever the flags say (writers differ)."""
+    """Bytes of an APE tag ending at `end`, or 0. A header is counted if it is there, whatever the footer says of it (writers differ)."""
     footer = tail[-_APE_FOOTER_BYTES:]
     if len(footer) < _APE_FOOTER_BYTES or not footer.startswith(b"APETAGEX"):
         return 0
     version, size = int.from_bytes(footer[8:12], "little"), int.from_bytes(footer[12:16], "little")
-    is_header = bool(int.from_bytes(footer[20:24], "little") & 1 << 29)
+    is_header = bool(int.from_bytes(footer[20:24], "little") & _APE_IS_HEADER)
     if version not in (1000, 2000) or is_header or size < _APE_FOOTER_BYTES or end - size < start:
         return 0
     header_at = end - size - _APE_FOOTER_BYTES
-    if header_at >= start and read_at(header_at, 8) == b"APETAGEX":
+    header = read_at(header_at, _APE_FOOTER_BYTES) if header_at >= start else b""
+    # The is-header bit tells it from the footer of another tag that ends there.
+    if header.startswith(b"APETAGEX") and int.from_bytes(header[20:24], "little") & _APE_IS_HEADER:
         return size + _APE_FOOTER_BYTES
     return size
 
