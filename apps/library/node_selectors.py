@@ -1,0 +1,135 @@
+"""What the node may offer and serve of the library: only releases that are seeded or worked on, never the inventory."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Collection
+
+from django.db.models import Q
+
+from apps.catalog.models import Release, Track
+from apps.domain.contracts.node_work import HeldFile, HeldPayload, HeldRelease, HeldTrack, HeldVariant
+from apps.library.models import AudioFile, AudioVariant
+
+MAX_RELEASE_RECORDINGS = 1000
+"""Recordings looked at per release: the longest box sets have some hundreds."""
+
+
+def variants_offered(
+    *, recordings: Collection[uuid.UUID], releases: Collection[uuid.UUID], within: Collection[uuid.UUID], limit: int
+) -> list[HeldVariant]:
+    """Payloads held of the asked recordings, and of the asked releases' recordings, as far as they belong to a release of `within`."""
+    allowed = set(within)
+    of_recordings = Q(recording_mbid__in=list(recordings)) & _belongs_to(allowed)
+    of_releases = _belongs_to(allowed & set(releases))
+    rows = (
+        AudioVariant.objects.filter(of_recordings | of_releases, recording_mbid__isnull=False)
+        .filter(files__missing_since__isnull=True)
+        .order_by("id")
+        .distinct()[:limit]
+    )
+    return [variant for row in rows if (variant := _variant(row)) is not None]
+
+
+def release_offered(release_mbid: uuid.UUID) -> HeldRelease | None:
+    """A release with the payloads held of its tracks; None when nothing of it is held."""
+    rows = AudioVariant.objects.filter(_belongs_to({release_mbid}), recording_mbid__isnull=False)
+    held: dict[uuid.UUID, HeldVariant] = {}
+    for row in rows.filter(files__missing_since__isnull=True).order_by("id").distinct()[:MAX_RELEASE_RECORDINGS]:
+        variant = _variant(row)
+        if variant is not None:
+            held.setdefault(variant.recording_mbid, variant)
+    if not held:
+        return None
+    release = (
+        Release.objects.select_related("release_group", "label").prefetch_related("media").filter(mbid=release_mbid)
+    ).first()
+    if release is None:
+        return _release_of_files(release_mbid, held)
+    tracks = Track.objects.filter(medium__release=release).order_by("medium__position", "position")
+    media = list(release.media.all())
+    return HeldRelease(
+        release_mbid=release_mbid,
+        release_group_mbid=release.release_group_id,
+        title=release.title,
+        artist=release.artist_credit,
+        label=release.label.name if release.label is not None else "",
+        label_mbid=release.label_id,
+        catalogue_number=release.catalog_number,
+        country=release.country,
+        date=release.date,
+        medium=media[0].format if media else "",
+        tracks=tuple(
+            HeldTrack(
+                number=number,
+                recording_mbid=track.recording_id,
+                duration_ms=track.length_ms,
+                variant=held.get(track.recording_id),
+            )
+            for number, track in enumerate(tracks, start=1)
+        ),
+    )
+
+
+def payload_held(*, payload_format: str, payload_root: bytes) -> HeldPayload | None:
+    """What is needed to serve a payload; None when no present file holds it."""
+    row = AudioVariant.objects.filter(payload_format=payload_format, payload_root=payload_root).first()
+    if row is None:
+        return None
+    files = row.files.filter(missing_since__isnull=True).select_related("root").order_by("id")[:8]
+    return HeldPayload(
+        payload_format=row.payload_format,
+        payload_root=bytes(row.payload_root),
+        payload_bytes=row.payload_bytes,
+        leaf_bytes=row.leaf_bytes,
+        rate_hz=row.rate_hz if payload_format != "file" else 0,
+        channels=row.channels if payload_format != "file" else 0,
+        bits=row.bits if payload_format == "flac" else 0,
+        preamble=bytes(row.preamble),
+        leaf_hashes=bytes(row.leaf_hashes),
+        files=tuple(
+            HeldFile(
+                path=os.path.join(os.fsencode(one.root.path), bytes(one.rel_path)),  # noqa: PTH118  (paths are raw bytes)
+                size_bytes=one.size_bytes,
+                mtime_ns=one.mtime_ns,
+                payload_offset=one.payload_offset,
+            )
+            for one in files
+        ),
+    )
+
+
+def _belongs_to(releases: Collection[uuid.UUID]) -> Q:
+    """Variants of which a file says that it is of one of the releases, or whose recording the catalogue finds on one of them."""
+    on_release = Track.objects.filter(medium__release__in=list(releases)).values("recording_id")
+    return Q(files__release_mbid__in=list(releases)) | Q(recording_mbid__in=on_release)
+
+
+def _variant(row: AudioVariant) -> HeldVariant | None:
+    if row.recording_mbid is None:
+        return None
+    return HeldVariant(
+        recording_mbid=row.recording_mbid,
+        profile=row.profile,
+        payload_format=row.payload_format,
+        payload_root=bytes(row.payload_root),
+        payload_bytes=row.payload_bytes,
+        duration_ms=row.duration_ms,
+        verified=row.verified,
+        quality_score=row.quality_score,
+    )
+
+
+def _release_of_files(release_mbid: uuid.UUID, held: dict[uuid.UUID, HeldVariant]) -> HeldRelease:
+    """A release the catalogue does not know: what its files say. Titles of files are a person's own words and stay here."""
+    files = AudioFile.objects.filter(release_mbid=release_mbid, variant__recording_mbid__in=list(held))
+    order = files.order_by("medium_position", "track_position", "id").values_list("variant__recording_mbid", flat=True)
+    recordings = [mbid for mbid in dict.fromkeys(order) if mbid is not None]
+    return HeldRelease(
+        release_mbid=release_mbid,
+        tracks=tuple(
+            HeldTrack(number=number, recording_mbid=mbid, duration_ms=held[mbid].duration_ms, variant=held[mbid])
+            for number, mbid in enumerate(recordings, start=1)
+        ),
+    )

@@ -1,0 +1,106 @@
+"""The only writers of claims, seeded releases and announcements."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from apps.common.doorbell import NODE_CHANNEL, ring
+from apps.domain.contracts.node_work import AnnouncedRelease, ClaimReport
+from apps.domain.errors import DomainError
+from apps.domain.mesh.policy import MAX_ANNOUNCED
+from apps.mesh.models import Announcement, Claim, ClaimVerdict, SeededRelease
+
+
+class SeedLimit(DomainError):
+    """More releases than one node may announce."""
+
+    default_code = "seed_limit_reached"
+
+
+def release_seed(release_mbid: uuid.UUID, *, requested_by: User | None = None) -> bool:
+    """Announce and serve a release even when nothing is fetched; False if it was seeded already. Raises SeedLimit at 100 releases."""
+    with transaction.atomic():
+        if SeededRelease.objects.filter(release_mbid=release_mbid).exists():
+            return False
+        if SeededRelease.objects.count() >= MAX_ANNOUNCED:
+            raise SeedLimit(f"At most {MAX_ANNOUNCED} releases can be seeded.", limit=MAX_ANNOUNCED)
+        _, created = SeededRelease.objects.get_or_create(
+            release_mbid=release_mbid, defaults={"requested_by": requested_by}
+        )
+        ring(NODE_CHANNEL, f"seed {release_mbid}")
+    return created
+
+
+def release_unseed(release_mbid: uuid.UUID) -> bool:
+    """Stop seeding a release; False if it was not seeded by hand."""
+    deleted, _ = SeededRelease.objects.filter(release_mbid=release_mbid).delete()
+    if deleted:
+        ring(NODE_CHANNEL, f"unseed {release_mbid}")
+    return deleted > 0
+
+
+def claims_record(claims: Sequence[ClaimReport], *, peer_ids: Mapping[str, int]) -> None:
+    """Keep what peers said. `peer_ids`: row ids of the peers by key. A verdict that was reached stays."""
+    heard_at = timezone.now()
+    rows = {
+        (one.peer, one.recording_mbid, one.payload_format, one.payload_root): Claim(
+            peer_id=peer_ids[one.peer],
+            group=one.group,
+            recording_mbid=one.recording_mbid,
+            payload_format=one.payload_format,
+            payload_root=one.payload_root,
+            profile=one.profile,
+            payload_bytes=one.payload_bytes,
+            complete=one.complete,
+            facts=dict(one.facts),
+            heard_at=heard_at,
+        )
+        for one in claims
+    }
+    Claim.objects.bulk_create(
+        rows.values(),
+        update_conflicts=True,
+        unique_fields=["peer", "recording_mbid", "payload_format", "payload_root"],
+        update_fields=["group", "profile", "payload_bytes", "complete", "facts", "heard_at"],
+    )
+
+
+def claims_judge(recording_mbid: uuid.UUID, *, payload_format: str, payload_root: bytes, confirmed: bool) -> list[str]:
+    """A payload was analysed: its open claims are confirmed or refuted. Returns the keys of the peers that made them."""
+    rows = Claim.objects.filter(
+        recording_mbid=recording_mbid,
+        payload_format=payload_format,
+        payload_root=payload_root,
+        verdict=ClaimVerdict.OPEN,
+    )
+    keys = sorted(rows.values_list("peer__key", flat=True))
+    rows.update(verdict=ClaimVerdict.CONFIRMED if confirmed else ClaimVerdict.REFUTED)
+    return keys
+
+
+def announcements_sync(releases: Sequence[uuid.UUID]) -> list[AnnouncedRelease]:
+    """Make the announced set that of `releases` (most wanted first): those that stay keep their slot, new ones take the lowest free ones."""
+    wanted = list(dict.fromkeys(releases))[:MAX_ANNOUNCED]
+    Announcement.objects.exclude(release_mbid__in=wanted).delete()
+    known = set(Announcement.objects.values_list("release_mbid", flat=True))
+    used = set(Announcement.objects.values_list("slot", flat=True))
+    free = (slot for slot in range(MAX_ANNOUNCED) if slot not in used)
+    fresh = [Announcement(release_mbid=mbid, slot=next(free)) for mbid in wanted if mbid not in known]
+    Announcement.objects.bulk_create(fresh)
+    return [
+        AnnouncedRelease(
+            release_mbid=row.release_mbid, slot=row.slot, announced_at=row.announced_at, stored_at=row.stored_at
+        )
+        for row in Announcement.objects.all()
+    ]
+
+
+def announcement_done(release_mbid: uuid.UUID, *, stored_at: int) -> None:
+    """A release was announced; `stored_at` DHT nodes said that they keep it."""
+    Announcement.objects.filter(release_mbid=release_mbid).update(announced_at=Now(), stored_at=stored_at)

@@ -1,0 +1,75 @@
+"""The only writers of peers, their addresses, charges and traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from django.db.models import F
+from django.db.models.functions import Now
+
+from apps.domain.contracts.node_work import PeerReport, TrafficReport
+from apps.peers.models import Peer, PeerAddress, Plane, TrafficLedger
+
+MAX_ADDRESSES_PER_PEER = 8
+"""A peer that moves (dial-up, mobile) leaves old addresses behind; the least recently answered ones go."""
+
+
+def peer_ids(keys: Collection[str], *, plane: Plane = Plane.OVERLAY) -> dict[str, int]:
+    """Row ids of peers by key; rows are made for peers never met before."""
+    wanted = set(keys)
+    known = dict(Peer.objects.filter(plane=plane, key__in=wanted).values_list("key", "id"))
+    if missing := sorted(wanted - known.keys()):
+        Peer.objects.bulk_create([Peer(plane=plane, key=key) for key in missing], ignore_conflicts=True)
+        known.update(Peer.objects.filter(plane=plane, key__in=missing).values_list("key", "id"))
+    return known
+
+
+def peer_met(report: PeerReport) -> int:
+    """A peer proved its key on a link: it was seen now, and its address answered. Returns the row's id."""
+    peer_id = peer_ids([report.key])[report.key]
+    changes: dict[str, object] = {"last_seen": Now()}
+    if report.agent:
+        changes["agent"] = report.agent[:80]
+    Peer.objects.filter(id=peer_id).update(**changes)
+    if report.host and report.port:
+        PeerAddress.objects.update_or_create(
+            peer_id=peer_id,
+            kind="direct",
+            host=report.host,
+            port=report.port,
+            defaults={"source": report.source, "group": report.group, "last_ok": Now(), "last_try": Now()},
+        )
+        kept = PeerAddress.objects.filter(peer_id=peer_id).order_by(F("last_ok").desc(nulls_last=True), "-id")
+        stale = list(kept.values_list("id", flat=True)[MAX_ADDRESSES_PER_PEER:])
+        if stale:
+            PeerAddress.objects.filter(id__in=stale).delete()
+    return peer_id
+
+
+def peer_charge(key: str, *, bad_leaves: int = 0, wrong_claims: int = 0, violations: int = 0) -> None:
+    """Count a peer's faults. Counters only grow; what they mean is decided by policies."""
+    peer_id = peer_ids([key])[key]
+    Peer.objects.filter(id=peer_id).update(
+        bad_leaves=F("bad_leaves") + bad_leaves,
+        wrong_claims=F("wrong_claims") + wrong_claims,
+        violations=F("violations") + violations,
+    )
+
+
+def traffic_add(lines: Iterable[TrafficReport]) -> None:
+    """Add bytes to the ledger."""
+    reports = [line for line in lines if line.count_bytes > 0]
+    ids = peer_ids({line.peer for line in reports})
+    for line in reports:
+        key = {
+            "peer_id": ids[line.peer],
+            "plane": Plane.OVERLAY,
+            "direction": line.direction,
+            "purpose": line.purpose,
+            "path": line.path,
+        }
+        grown = F("total_bytes") + line.count_bytes
+        if not TrafficLedger.objects.filter(**key).update(total_bytes=grown, updated_at=Now()):
+            _, created = TrafficLedger.objects.get_or_create(**key, defaults={"total_bytes": line.count_bytes})
+            if not created:
+                TrafficLedger.objects.filter(**key).update(total_bytes=grown, updated_at=Now())

@@ -1,0 +1,303 @@
+"""What the node writes about its own work: progress of wants, transfers and their sources, and what follows from a verdict.
+
+Every function is one step of one transaction, which the caller opens (`overlay_node.store.django_store`). State moves only by
+`apps.common.transitions.advance`; a call that comes too late (the state has moved on) changes nothing and returns False.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterable, Mapping
+
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from apps.common.transitions import advance
+from apps.domain.contracts.events import TransferAssembled, TransferEnded, TransferStarted
+from apps.domain.contracts.node_work import (
+    NodeWork,
+    ProgressReport,
+    SourceReport,
+    TransferWork,
+    VerdictWork,
+    WantReport,
+    WantWork,
+)
+from apps.domain.errors import Param
+from apps.domain.jobs.constraints import Constraints, ConstraintsInvalid
+from apps.domain.jobs.lifecycle import TRANSFER_LIVE, TRANSFER_MOVES, TransferState, WantDesired
+from apps.mesh.services import claims_judge
+from apps.nodelink.services import event_record
+from apps.peers.services import peer_charge, peer_ids
+from apps.transfers.models import PayloadDenial, Transfer, TransferSource, Want, WantProgress
+
+MAX_WANTS = 5000
+"""Wants the node looks at in one pass; more wait their turn (most urgent first)."""
+PREAMBLE_CODES = frozenset({"preamble_mismatch", "preamble_invalid", "sample_count_mismatch", "pcm_md5_mismatch"})
+"""Verdicts that speak about the bytes in front of a payload, which its root does not bind: whoever sent them is charged, not the claimers."""
+
+
+def node_work() -> NodeWork:
+    """Everything the node shall do and has under way."""
+    live = Transfer.objects.filter(state__in=sorted(TRANSFER_LIVE)).select_related("want", "verdict")
+    transfers = list(live.order_by("created_at", "id"))
+    wanted = Q(desired__in=[WantDesired.ACTIVE, WantDesired.PAUSED])
+    with_transfer = Q(id__in=[row.want_id for row in transfers])
+    wants = list(Want.objects.filter(wanted | with_transfer).order_by("-priority", "created_at", "id")[:MAX_WANTS])
+    recordings = {want.recording_mbid for want in wants}
+    denied: dict[uuid.UUID, set[tuple[str, bytes]]] = {}
+    for denial in PayloadDenial.objects.filter(recording_mbid__in=recordings):
+        denied.setdefault(denial.recording_mbid, set()).add((denial.payload_format, bytes(denial.payload_root)))
+    preambles: dict[uuid.UUID, set[str]] = {}
+    refused = Transfer.objects.filter(want__in=wants, state=TransferState.REJECTED, code__in=PREAMBLE_CODES)
+    for want_id, params in refused.values_list("want_id", "params"):
+        preambles.setdefault(want_id, set()).add(str(params.get("preamble", "")))
+    return NodeWork(
+        wants=tuple(_want(row, denied.get(row.recording_mbid, set()), preambles.get(row.id, set())) for row in wants),
+        transfers=tuple(_transfer(row) for row in transfers),
+    )
+
+
+def want_progress(report: WantReport) -> None:
+    """What the node does for a want. `since` changes only when phase or code do."""
+    params: dict[str, Param] = dict(report.params)
+    same = WantProgress.objects.filter(want_id=report.want_id, phase=report.phase, code=report.code)
+    if same.update(
+        params=params, sources_known=report.sources_known, next_look_at=report.next_look_at, updated_at=Now()
+    ):
+        return
+    if not Want.objects.filter(id=report.want_id).exists():
+        return
+    WantProgress.objects.update_or_create(
+        want_id=report.want_id,
+        defaults={
+            "phase": report.phase,
+            "code": report.code,
+            "params": params,
+            "sources_known": report.sources_known,
+            "next_look_at": report.next_look_at,
+            "since": timezone.now(),
+        },
+    )
+
+
+def transfer_start(
+    want_id: uuid.UUID,
+    *,
+    payload_format: str,
+    payload_root: bytes,
+    profile: str,
+    payload_bytes: int,
+    leaf_bytes: int,
+) -> TransferWork | None:
+    """A payload was chosen for a want. None if the want is no longer active or has a live transfer already."""
+    want = Want.objects.select_for_update().filter(id=want_id, desired=WantDesired.ACTIVE).first()
+    if want is None or Transfer.objects.filter(want=want, state__in=sorted(TRANSFER_LIVE)).exists():
+        return None
+    row = Transfer.objects.create(
+        want=want,
+        payload_format=payload_format,
+        payload_root=payload_root,
+        profile=profile,
+        payload_bytes=payload_bytes,
+        leaf_bytes=leaf_bytes,
+    )
+    event_record(TransferStarted(transfer_id=row.id, want_id=want_id))
+    return _transfer(row)
+
+
+def transfer_manifest(
+    transfer_id: uuid.UUID,
+    *,
+    payload_bytes: int,
+    leaf_bytes: int,
+    preamble_bytes: int,
+    preamble: str,
+    preamble_from: str,
+) -> bool:
+    """The payload's manifest was proven: its true sizes replace the claimed ones. `preamble`: BLAKE3 (hex) of the untrusted bytes in front."""
+    rows = Transfer.objects.filter(id=transfer_id, state=TransferState.FETCHING)
+    return (
+        rows.update(
+            payload_bytes=payload_bytes,
+            leaf_bytes=leaf_bytes,
+            preamble_bytes=preamble_bytes,
+            params={"preamble": preamble, "preamble_from": preamble_from},
+            verified_bytes=0,
+            updated_at=Now(),
+        )
+        == 1
+    )
+
+
+def transfers_progress(reports: Iterable[ProgressReport]) -> None:
+    """How far running transfers are: one UPDATE each, and their sources."""
+    for report in reports:
+        _write_progress(report, Transfer.objects.filter(id=report.transfer_id, state=TransferState.FETCHING))
+
+
+def transfer_assembled(report: ProgressReport, *, path: str) -> bool:
+    """All leaves verified, the file stands complete at `path` and waits for its verdict."""
+    rows = Transfer.objects.filter(id=report.transfer_id)
+    if not advance(rows, moves=TRANSFER_MOVES, to=TransferState.ASSEMBLED, path=path, code=""):
+        return False
+    _write_progress(report, rows, speed_bps=0)
+    want_id = rows.values_list("want_id", flat=True).get()
+    event_record(TransferAssembled(transfer_id=report.transfer_id, want_id=want_id))
+    return True
+
+
+def transfer_ended(
+    transfer_id: uuid.UUID,
+    *,
+    state: TransferState,
+    code: str,
+    report: ProgressReport | None = None,
+) -> bool:
+    """A transfer was stopped or failed."""
+    if state not in {TransferState.STOPPED, TransferState.FAILED}:
+        raise ValueError(state)
+    rows = Transfer.objects.filter(id=transfer_id)
+    if not advance(rows, moves=TRANSFER_MOVES, to=state, code=code, ended_at=Now(), speed_bps=0):
+        return False
+    if report is not None:
+        _write_sources(report)
+    want_id = rows.values_list("want_id", flat=True).get()
+    event_record(TransferEnded(transfer_id=transfer_id, want_id=want_id, code=code))
+    return True
+
+
+def transfer_blocked(transfer_id: uuid.UUID, *, code: str) -> None:
+    """A live transfer can't go on for now (`disk_full`), or can again (empty code)."""
+    Transfer.objects.filter(id=transfer_id, state__in=sorted(TRANSFER_LIVE)).update(code=code, updated_at=Now())
+
+
+def transfer_refetch(transfer_id: uuid.UUID) -> bool:
+    """The assembled file is gone or damaged: fetch what is missing of it again."""
+    rows = Transfer.objects.filter(id=transfer_id)
+    return advance(rows, moves=TRANSFER_MOVES, to=TransferState.FETCHING, path="") == 1
+
+
+def verdict_apply(transfer_id: uuid.UUID) -> bool:
+    """Act on a worker's verdict, once: the transfer ends, its claims are confirmed or refuted, whoever is to blame is charged."""
+    row = Transfer.objects.select_related("want", "verdict").filter(id=transfer_id, verdict__applied_at=None).first()
+    if row is None or not hasattr(row, "verdict"):
+        return False
+    verdict = row.verdict
+    target = TransferState.ACCEPTED if verdict.accepted else TransferState.REJECTED
+    moved = advance(
+        Transfer.objects.filter(id=transfer_id),
+        moves=TRANSFER_MOVES,
+        to=target,
+        code=verdict.code,
+        params={**row.params, **verdict.params},
+        ended_at=Now(),
+    )
+    type(verdict).objects.filter(transfer_id=transfer_id, applied_at=None).update(applied_at=Now())
+    if not moved:
+        return False
+    if not verdict.accepted and verdict.code in PREAMBLE_CODES:
+        if giver := str(row.params.get("preamble_from", "")):
+            peer_charge(giver, bad_leaves=1)
+        return True
+    claimers = claims_judge(
+        row.want.recording_mbid,
+        payload_format=row.payload_format,
+        payload_root=bytes(row.payload_root),
+        confirmed=verdict.accepted,
+    )
+    if not verdict.accepted:
+        for key in claimers:
+            peer_charge(key, wrong_claims=1)
+    return True
+
+
+def transfers_keeping_files() -> frozenset[uuid.UUID]:
+    """Transfers whose partial folder is still needed: live ones, and accepted ones that a worker may still be placing."""
+    placing = Q(state=TransferState.ACCEPTED, want__desired__in=[WantDesired.ACTIVE, WantDesired.PAUSED])
+    rows = Transfer.objects.filter(Q(state__in=sorted(TRANSFER_LIVE)) | placing)
+    return frozenset(rows.values_list("id", flat=True))
+
+
+def releases_worked_on() -> list[uuid.UUID]:
+    """Releases of active wants, the most urgent want's first."""
+    rows = Want.objects.filter(desired=WantDesired.ACTIVE).order_by("-priority", "created_at")[:MAX_WANTS]
+    found = (
+        uuid.UUID(text) for release_mbids in rows.values_list("release_mbids", flat=True) for text in release_mbids
+    )
+    return list(dict.fromkeys(found))
+
+
+def _write_progress(report: ProgressReport, rows: object, *, speed_bps: int | None = None) -> None:
+    assert hasattr(rows, "update")
+    changed = rows.update(
+        verified_bytes=report.verified_bytes,
+        refetched_bytes=report.refetched_bytes,
+        speed_bps=report.speed_bps if speed_bps is None else speed_bps,
+        updated_at=Now(),
+    )
+    if changed:
+        _write_sources(report)
+
+
+def _write_sources(report: ProgressReport) -> None:
+    ids: Mapping[str, int] = peer_ids({source.peer for source in report.sources})
+    row = Transfer.objects.filter(id=report.transfer_id).only("payload_root").first()
+    if row is None or not report.sources:
+        return
+    TransferSource.objects.bulk_create(
+        [_source(report.transfer_id, bytes(row.payload_root), ids[source.peer], source) for source in report.sources],
+        update_conflicts=True,
+        unique_fields=["transfer", "peer"],
+        update_fields=["state", "code", "verified_bytes", "wasted_bytes", "bad_leaves", "speed_bps", "updated_at"],
+    )
+
+
+def _source(transfer_id: uuid.UUID, root: bytes, peer_id: int, source: SourceReport) -> TransferSource:
+    return TransferSource(
+        transfer_id=transfer_id,
+        peer_id=peer_id,
+        payload_root=root,
+        state=source.state,
+        code=source.code,
+        verified_bytes=source.verified_bytes,
+        wasted_bytes=source.wasted_bytes,
+        bad_leaves=source.bad_leaves,
+        speed_bps=source.speed_bps,
+        updated_at=timezone.now(),
+    )
+
+
+def _want(row: Want, denied: Collection[tuple[str, bytes]], preambles: Collection[str]) -> WantWork:
+    try:
+        constraints = Constraints.from_json(row.constraints)
+    except ConstraintsInvalid:  # written by a newer version: the strictest reading that still fetches something
+        constraints = Constraints(allow_lossy=False)
+    return WantWork(
+        id=row.id,
+        recording_mbid=row.recording_mbid,
+        release_mbids=tuple(uuid.UUID(text) for text in row.release_mbids),
+        duration_ms=row.duration_ms,
+        constraints=constraints,
+        desired=WantDesired(row.desired),
+        priority=row.priority,
+        denied=frozenset(denied),
+        refused_preambles=frozenset(preambles) - {""},
+    )
+
+
+def _transfer(row: Transfer) -> TransferWork:
+    verdict = getattr(row, "verdict", None)
+    return TransferWork(
+        id=row.id,
+        want_id=row.want_id,
+        recording_mbid=row.want.recording_mbid,
+        payload_format=row.payload_format,
+        payload_root=bytes(row.payload_root),
+        profile=row.profile,
+        payload_bytes=row.payload_bytes,
+        leaf_bytes=row.leaf_bytes,
+        state=TransferState(row.state),
+        verdict=VerdictWork(accepted=verdict.accepted, code=verdict.code) if verdict is not None else None,
+    )

@@ -1,0 +1,54 @@
+"""What a node is told at its start. Values only: `overlay_node.__main__` makes one from slskdn.yml, tests and the demo by hand."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from apps.domain.mesh.policy import MeshPolicy, Mode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeConfig:
+    """One node. Ports of 0 mean any free one."""
+
+    data_dir: Path
+    """holds keys/, partial/ and run/"""
+    mode: Mode = Mode.HYBRID
+    mesh_enabled: bool = True
+    passive: bool = False
+    overlay_host: str = "0.0.0.0"  # noqa: S104  (a peer-to-peer port is public by purpose)
+    overlay_port: int = 50305
+    allow_private: bool = False
+    """loopback and private addresses may be dialled"""
+    upload_kbps: int = 0
+    """KiB/s over all peers; 0 = unlimited"""
+    download_kbps: int = 0
+    """likewise"""
+    dht_host: str = "0.0.0.0"  # noqa: S104
+    dht_port: int = 50306
+    dht_bootstrap: tuple[tuple[str, int], ...] = ()
+    seed_releases: tuple[uuid.UUID, ...] = ()
+    """announced and served even when idle, besides those chosen by hand"""
+    redis_url: str = ""
+    """for wake-ups; "" = polling only"""
+    wake_channel: str = "slskdn:node"
+    network: str = "public"
+    """peers of different networks part at once"""
+    version: str = "0.1.0"
+    poll_s: float = 2.0
+    """how often the desired state is looked at without a wake-up"""
+    heartbeat_s: float = 5.0
+    announce_every_s: float = 900.0
+    """PROTOCOL-FACTS: each MBID every 15 min"""
+
+    @property
+    def policy(self) -> MeshPolicy:
+        """What this configuration allows."""
+        return MeshPolicy(mode=self.mode, enabled=self.mesh_enabled, passive=self.passive)
+
+    @property
+    def agent(self) -> str:
+        """What hello says we are."""
+        return f"slskdn/{self.version}"

@@ -1,0 +1,159 @@
+"""What the node's services need of the world, as typed protocols: rows, bytes to serve, rendezvous.
+
+Each has a real implementation and a fake that passes the same contract tests. Values are those of `apps.domain.contracts.node_work`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from apps.domain.audio.payload import PayloadFacts
+from apps.domain.contracts.node_work import (
+    AnnouncedRelease,
+    ClaimReport,
+    Heartbeat,
+    HeldPayload,
+    HeldRelease,
+    HeldVariant,
+    KnownAddress,
+    KnownClaim,
+    NodeWork,
+    PeerReport,
+    ProgressReport,
+    TrafficReport,
+    TransferWork,
+    WantReport,
+)
+from apps.domain.jobs.lifecycle import TransferState
+
+
+class Store(Protocol):
+    """The rows. One call = one transaction, calls are carried out in the order in which they were made.
+
+    Raises DomainError `store_unavailable` (retryable) when the database can't be reached.
+    """
+
+    async def work(self) -> NodeWork:
+        """Everything wanted and under way."""
+
+    async def want_progress(self, reports: Sequence[WantReport]) -> None: ...
+
+    async def transfer_start(
+        self,
+        want_id: uuid.UUID,
+        *,
+        payload_format: str,
+        payload_root: bytes,
+        profile: str,
+        payload_bytes: int,
+        leaf_bytes: int,
+    ) -> TransferWork | None:
+        """None when the want is not active any more or has a live transfer."""
+
+    async def transfer_manifest(
+        self,
+        transfer_id: uuid.UUID,
+        *,
+        payload_bytes: int,
+        leaf_bytes: int,
+        preamble_bytes: int,
+        preamble: str,
+        preamble_from: str,
+    ) -> bool:
+        """The proven sizes; `preamble` = BLAKE3 in hex."""
+
+    async def transfers_progress(self, reports: Sequence[ProgressReport]) -> None: ...
+
+    async def transfer_assembled(self, report: ProgressReport, *, path: str) -> bool: ...
+
+    async def transfer_ended(
+        self, transfer_id: uuid.UUID, *, state: TransferState, code: str, report: ProgressReport | None = None
+    ) -> bool: ...
+
+    async def transfer_blocked(self, transfer_id: uuid.UUID, *, code: str) -> None: ...
+
+    async def transfer_refetch(self, transfer_id: uuid.UUID) -> bool: ...
+
+    async def verdict_apply(self, transfer_id: uuid.UUID) -> bool: ...
+
+    async def transfers_keeping_files(self) -> frozenset[uuid.UUID]: ...
+
+    async def claims_record(self, claims: Sequence[ClaimReport]) -> None: ...
+
+    async def claims_of(self, recording_mbid: uuid.UUID) -> list[KnownClaim]: ...
+
+    async def peer_met(self, report: PeerReport) -> None: ...
+
+    async def peer_charge(self, key: str, *, bad_leaves: int = 0, violations: int = 0) -> None: ...
+
+    async def traffic_add(self, lines: Sequence[TrafficReport]) -> None: ...
+
+    async def known_addresses(self, *, limit: int) -> list[KnownAddress]: ...
+
+    async def seeded_releases(self) -> list[uuid.UUID]: ...
+
+    async def releases_worked_on(self) -> list[uuid.UUID]: ...
+
+    async def announcements_sync(self, releases: Sequence[uuid.UUID]) -> list[AnnouncedRelease]: ...
+
+    async def announcement_done(self, release_mbid: uuid.UUID, *, stored_at: int) -> None: ...
+
+    async def variants_offered(
+        self,
+        *,
+        recordings: Collection[uuid.UUID],
+        releases: Collection[uuid.UUID],
+        within: Collection[uuid.UUID],
+        limit: int,
+    ) -> list[HeldVariant]: ...
+
+    async def release_offered(self, release_mbid: uuid.UUID) -> HeldRelease | None: ...
+
+    async def payload_held(self, *, payload_format: str, payload_root: bytes) -> HeldPayload | None: ...
+
+    async def heartbeat(self, beat: Heartbeat) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobManifest:
+    """What a seeder says of a payload before it serves it."""
+
+    facts: PayloadFacts
+    leaf_bytes: int
+    leaf_hashes: bytes
+    """32 bytes a leaf"""
+    preamble: bytes
+
+
+class Blob(Protocol):
+    """The bytes of one payload, whole or in part. `read` may block: it is called in a thread."""
+
+    @property
+    def manifest(self) -> BlobManifest: ...
+
+    def have(self) -> tuple[tuple[int, int], ...]:
+        """Leaves that can be read now, half-open ranges."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes in payload space. Raises DomainError: `not_found` (the file is gone or changed, or the leaf is not held), `io_error`."""
+
+
+class BlobSource(Protocol):
+    """Where payloads to serve come from. The demo's corrupting peer wraps one."""
+
+    async def open(self, *, payload_format: str, payload_root: bytes) -> Blob | None:
+        """None when the payload is not held here, or may not be served."""
+
+
+class Rendezvous(Protocol):
+    """The DHT. Raises DomainError when nobody answers."""
+
+    async def get_peers(self, key: bytes) -> list[tuple[str, int]]: ...
+
+    async def announce(self, key: bytes, port: int) -> int:
+        """Number of nodes that store it."""

@@ -1,0 +1,270 @@
+"""The only door to Django: the rows behind the `Store` port.
+
+One writer thread carries out every call in the order in which it was made; each call is one transaction, retried when the database was
+briefly unavailable. Nothing of Django leaves this module: values in, values out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import time
+import uuid
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from django.db import InterfaceError, OperationalError, close_old_connections, connections, transaction
+
+from apps.domain.contracts.node_work import (
+    AnnouncedRelease,
+    ClaimReport,
+    Heartbeat,
+    HeldPayload,
+    HeldRelease,
+    HeldVariant,
+    KnownAddress,
+    KnownClaim,
+    NodeWork,
+    PeerReport,
+    ProgressReport,
+    TrafficReport,
+    TransferWork,
+    WantReport,
+)
+from apps.domain.errors import DomainError
+from apps.domain.jobs.lifecycle import TransferState
+from apps.library import node_selectors as library
+from apps.mesh import selectors as mesh_selectors
+from apps.mesh import services as mesh
+from apps.nodelink import services as nodelink
+from apps.peers import selectors as peers_selectors
+from apps.peers import services as peers
+from apps.transfers import node_services as transfers
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+TRIES: Final = 4
+RETRY_S: Final = (
+    0.25  # first pause after a transient failure; doubles: 0.25 + 0.5 + 1 s and the database's own 30 s timeout
+)
+
+
+class StoreUnavailable(DomainError):
+    """The database can't be reached, or stayed locked."""
+
+    default_code = "store_unavailable"
+
+
+class DjangoStore:
+    """See `overlay_node.ports.Store`. Django must be set up before the first call."""
+
+    def __init__(self) -> None:
+        self._thread: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="node-db")
+
+    # ---- transfers and wants
+
+    async def work(self) -> NodeWork:
+        """Everything wanted and under way."""
+        return await self._run(transfers.node_work)
+
+    async def want_progress(self, reports: Sequence[WantReport]) -> None:
+        """What the node does for wants."""
+
+        def write() -> None:
+            for report in reports:
+                transfers.want_progress(report)
+
+        await self._run(write)
+
+    async def transfer_start(
+        self,
+        want_id: uuid.UUID,
+        *,
+        payload_format: str,
+        payload_root: bytes,
+        profile: str,
+        payload_bytes: int,
+        leaf_bytes: int,
+    ) -> TransferWork | None:
+        """A payload was chosen, with its event."""
+        return await self._run(
+            functools.partial(
+                transfers.transfer_start,
+                want_id,
+                payload_format=payload_format,
+                payload_root=payload_root,
+                profile=profile,
+                payload_bytes=payload_bytes,
+                leaf_bytes=leaf_bytes,
+            )
+        )
+
+    async def transfer_manifest(
+        self,
+        transfer_id: uuid.UUID,
+        *,
+        payload_bytes: int,
+        leaf_bytes: int,
+        preamble_bytes: int,
+        preamble: str,
+        preamble_from: str,
+    ) -> bool:
+        """The proven sizes."""
+        return await self._run(
+            functools.partial(
+                transfers.transfer_manifest,
+                transfer_id,
+                payload_bytes=payload_bytes,
+                leaf_bytes=leaf_bytes,
+                preamble_bytes=preamble_bytes,
+                preamble=preamble,
+                preamble_from=preamble_from,
+            )
+        )
+
+    async def transfers_progress(self, reports: Sequence[ProgressReport]) -> None:
+        """How far running transfers are."""
+        await self._run(functools.partial(transfers.transfers_progress, reports))
+
+    async def transfer_assembled(self, report: ProgressReport, *, path: str) -> bool:
+        """The file stands complete, with its event."""
+        return await self._run(functools.partial(transfers.transfer_assembled, report, path=path))
+
+    async def transfer_ended(
+        self, transfer_id: uuid.UUID, *, state: TransferState, code: str, report: ProgressReport | None = None
+    ) -> bool:
+        """Stopped or failed, with its event."""
+        return await self._run(
+            functools.partial(transfers.transfer_ended, transfer_id, state=state, code=code, report=report)
+        )
+
+    async def transfer_blocked(self, transfer_id: uuid.UUID, *, code: str) -> None:
+        """Can't go on for now, or can again (empty code)."""
+        await self._run(functools.partial(transfers.transfer_blocked, transfer_id, code=code))
+
+    async def transfer_refetch(self, transfer_id: uuid.UUID) -> bool:
+        """Back to fetching: the assembled file is gone or damaged."""
+        return await self._run(functools.partial(transfers.transfer_refetch, transfer_id))
+
+    async def verdict_apply(self, transfer_id: uuid.UUID) -> bool:
+        """Act on a verdict, once."""
+        return await self._run(functools.partial(transfers.verdict_apply, transfer_id))
+
+    async def transfers_keeping_files(self) -> frozenset[uuid.UUID]:
+        """Whose partial folder is still needed."""
+        return await self._run(transfers.transfers_keeping_files)
+
+    # ---- claims and peers
+
+    async def claims_record(self, claims: Sequence[ClaimReport]) -> None:
+        """Keep what peers said."""
+
+        def write() -> None:
+            mesh.claims_record(claims, peer_ids=peers.peer_ids({claim.peer for claim in claims}))
+
+        if claims:
+            await self._run(write)
+
+    async def claims_of(self, recording_mbid: uuid.UUID) -> list[KnownClaim]:
+        """What peers claim to be a recording."""
+        return await self._run(functools.partial(mesh_selectors.claims_of, recording_mbid))
+
+    async def peer_met(self, report: PeerReport) -> None:
+        """A peer proved its key."""
+
+        def write() -> None:
+            peers.peer_met(report)
+
+        await self._run(write)
+
+    async def peer_charge(self, key: str, *, bad_leaves: int = 0, violations: int = 0) -> None:
+        """Count a peer's faults."""
+        await self._run(functools.partial(peers.peer_charge, key, bad_leaves=bad_leaves, violations=violations))
+
+    async def traffic_add(self, lines: Sequence[TrafficReport]) -> None:
+        """Add bytes to the ledger."""
+        if lines:
+            await self._run(functools.partial(peers.traffic_add, lines))
+
+    async def known_addresses(self, *, limit: int) -> list[KnownAddress]:
+        """Where peers answered before."""
+        return await self._run(functools.partial(peers_selectors.known_addresses, limit=limit))
+
+    # ---- what we offer
+
+    async def seeded_releases(self) -> list[uuid.UUID]:
+        """Releases chosen by hand."""
+        return await self._run(mesh_selectors.seeded_releases)
+
+    async def releases_worked_on(self) -> list[uuid.UUID]:
+        """Releases of active wants."""
+        return await self._run(transfers.releases_worked_on)
+
+    async def announcements_sync(self, releases: Sequence[uuid.UUID]) -> list[AnnouncedRelease]:
+        """The announced set and its sticky slots."""
+        return await self._run(functools.partial(mesh.announcements_sync, releases))
+
+    async def announcement_done(self, release_mbid: uuid.UUID, *, stored_at: int) -> None:
+        """A release was announced."""
+        await self._run(functools.partial(mesh.announcement_done, release_mbid, stored_at=stored_at))
+
+    async def variants_offered(
+        self,
+        *,
+        recordings: Collection[uuid.UUID],
+        releases: Collection[uuid.UUID],
+        within: Collection[uuid.UUID],
+        limit: int,
+    ) -> list[HeldVariant]:
+        """Payloads held of what was asked for, as far as they belong to a release of `within`."""
+        return await self._run(
+            functools.partial(
+                library.variants_offered, recordings=recordings, releases=releases, within=within, limit=limit
+            )
+        )
+
+    async def release_offered(self, release_mbid: uuid.UUID) -> HeldRelease | None:
+        """A release with the payloads held of its tracks."""
+        return await self._run(functools.partial(library.release_offered, release_mbid))
+
+    async def payload_held(self, *, payload_format: str, payload_root: bytes) -> HeldPayload | None:
+        """What is needed to serve a payload."""
+        return await self._run(
+            functools.partial(library.payload_held, payload_format=payload_format, payload_root=payload_root)
+        )
+
+    async def heartbeat(self, beat: Heartbeat) -> None:
+        """The node is alive."""
+        await self._run(functools.partial(nodelink.heartbeat_record, beat))
+
+    async def close(self) -> None:
+        """Carry out what waits, close the thread's connection, end the thread."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, connections.close_all)
+        self._thread.shutdown(wait=True)
+
+    # ---- private
+
+    async def _run(self, step: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, _transact, step)
+
+
+def _transact(step: Callable[[], T]) -> T:
+    """One transaction in the writer thread. A broken or busy database is tried again before the caller hears of it."""
+    pause = RETRY_S
+    for left in range(TRIES - 1, -1, -1):
+        close_old_connections()
+        try:
+            with transaction.atomic():
+                return step()
+        except (OperationalError, InterfaceError) as error:
+            if not left:
+                raise StoreUnavailable(f"The database can't be used: {error}", retryable=True) from error
+            log.warning("database_retry error=%s pause_s=%s", error, pause)
+            connections.close_all()
+            time.sleep(pause)
+            pause *= 2
+    raise AssertionError("unreachable")

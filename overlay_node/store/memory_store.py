@@ -1,0 +1,404 @@
+"""The rows in memory: what tests and library-only peers run on. Passes the same contract tests as `django_store`.
+
+Besides the `Store` port it has the control plane's side (`want_put`, `verdict_put`, …), which in the daemon is Django's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from apps.domain.contracts.events import NodeEventPayload, TransferAssembled, TransferEnded, TransferStarted
+from apps.domain.contracts.node_work import (
+    AnnouncedRelease,
+    ClaimReport,
+    Heartbeat,
+    HeldPayload,
+    HeldRelease,
+    HeldTrack,
+    HeldVariant,
+    KnownAddress,
+    KnownClaim,
+    NodeWork,
+    PeerReport,
+    ProgressReport,
+    SourceReport,
+    TrafficReport,
+    TransferWork,
+    VerdictWork,
+    WantReport,
+    WantWork,
+)
+from apps.domain.ids import uuid7
+from apps.domain.jobs.lifecycle import TRANSFER_LIVE, TRANSFER_MOVES, TransferState, WantDesired
+from apps.domain.mesh.policy import MAX_ANNOUNCED
+
+_PREAMBLE_CODES: Final = frozenset(
+    {"preamble_mismatch", "preamble_invalid", "sample_count_mismatch", "pcm_md5_mismatch"}
+)
+
+
+@dataclass(slots=True)
+class TransferRow:
+    """A transfer as a row would be."""
+
+    work: TransferWork
+    preamble_bytes: int = 0
+    preamble: str = ""
+    preamble_from: str = ""
+    code: str = ""
+    path: str = ""
+    verified_bytes: int = 0
+    refetched_bytes: int = 0
+    sources: dict[str, SourceReport] = field(default_factory=dict)
+    verdict_applied: bool = False
+
+
+@dataclass(slots=True)
+class PeerRow:
+    """A peer as a row would be."""
+
+    bad_leaves: int = 0
+    wrong_claims: int = 0
+    violations: int = 0
+    agent: str = ""
+    address: tuple[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LibraryEntry:
+    """A payload in the library, under the release it belongs to."""
+
+    release_mbid: uuid.UUID
+    variant: HeldVariant
+    payload: HeldPayload
+
+
+class MemoryStore:
+    """See `overlay_node.ports.Store`. Everything is public: tests look at it."""
+
+    def __init__(self, library: Sequence[LibraryEntry] = ()) -> None:
+        self.library = list(library)
+        self.wants: dict[uuid.UUID, WantWork] = {}
+        self.transfers: dict[uuid.UUID, TransferRow] = {}
+        self.progress: dict[uuid.UUID, WantReport] = {}
+        self.claims: dict[tuple[str, uuid.UUID, str, bytes], tuple[ClaimReport, str]] = {}
+        self.peers: dict[str, PeerRow] = {}
+        self.traffic: dict[tuple[str, str, str, str], int] = {}
+        self.events: list[NodeEventPayload] = []
+        self.beats: list[Heartbeat] = []
+        self.seeded: list[uuid.UUID] = []
+        self.announced: dict[uuid.UUID, AnnouncedRelease] = {}
+        self._ids = 0
+
+    # ---- the control plane's side
+
+    def want_put(self, want: WantWork) -> None:
+        """Create or change a want."""
+        self.wants[want.id] = want
+
+    def verdict_put(self, transfer_id: uuid.UUID, *, accepted: bool, code: str = "", deny: bool = True) -> None:
+        """Judge an assembled transfer; a rejected payload is denied for its recording unless `deny` is False."""
+        row = self.transfers[transfer_id]
+        row.work = dataclasses.replace(row.work, verdict=VerdictWork(accepted=accepted, code=code))
+        want = self.wants[row.work.want_id]
+        if accepted:
+            self.wants[want.id] = dataclasses.replace(want, desired=WantDesired.SATISFIED)
+        elif deny:
+            key = (row.work.payload_format, row.work.payload_root)
+            self.wants[want.id] = dataclasses.replace(want, denied=want.denied | {key})
+
+    # ---- wants and transfers
+
+    async def work(self) -> NodeWork:
+        """Everything wanted and under way."""
+        live = [row.work for row in self.transfers.values() if row.work.state in TRANSFER_LIVE]
+        keep = {work.want_id for work in live}
+        wanted = {WantDesired.ACTIVE, WantDesired.PAUSED}
+        wants = [self._with_preambles(one) for one in self.wants.values() if one.desired in wanted or one.id in keep]
+        return NodeWork(wants=tuple(sorted(wants, key=lambda want: -want.priority)), transfers=tuple(live))
+
+    async def want_progress(self, reports: Sequence[WantReport]) -> None:
+        """What the node does for wants."""
+        for report in reports:
+            if report.want_id in self.wants:
+                self.progress[report.want_id] = report
+
+    async def transfer_start(
+        self,
+        want_id: uuid.UUID,
+        *,
+        payload_format: str,
+        payload_root: bytes,
+        profile: str,
+        payload_bytes: int,
+        leaf_bytes: int,
+    ) -> TransferWork | None:
+        """A payload was chosen, with its event."""
+        want = self.wants.get(want_id)
+        live = any(row.work.want_id == want_id and row.work.state in TRANSFER_LIVE for row in self.transfers.values())
+        if want is None or want.desired is not WantDesired.ACTIVE or live:
+            return None
+        self._ids += 1
+        work = TransferWork(
+            id=uuid7(unix_ms=self._ids, random_bytes=want_id.bytes[:10]),
+            want_id=want_id,
+            recording_mbid=want.recording_mbid,
+            payload_format=payload_format,
+            payload_root=payload_root,
+            profile=profile,
+            payload_bytes=payload_bytes,
+            leaf_bytes=leaf_bytes,
+            state=TransferState.FETCHING,
+        )
+        self.transfers[work.id] = TransferRow(work)
+        self.events.append(TransferStarted(transfer_id=work.id, want_id=want_id))
+        return work
+
+    async def transfer_manifest(
+        self,
+        transfer_id: uuid.UUID,
+        *,
+        payload_bytes: int,
+        leaf_bytes: int,
+        preamble_bytes: int,
+        preamble: str,
+        preamble_from: str,
+    ) -> bool:
+        """The proven sizes."""
+        row = self.transfers.get(transfer_id)
+        if row is None or row.work.state is not TransferState.FETCHING:
+            return False
+        row.work = dataclasses.replace(row.work, payload_bytes=payload_bytes, leaf_bytes=leaf_bytes)
+        row.preamble_bytes, row.preamble, row.preamble_from = preamble_bytes, preamble, preamble_from
+        row.verified_bytes = 0
+        return True
+
+    async def transfers_progress(self, reports: Sequence[ProgressReport]) -> None:
+        """How far running transfers are."""
+        for report in reports:
+            row = self.transfers.get(report.transfer_id)
+            if row is not None and row.work.state is TransferState.FETCHING:
+                self._note(row, report)
+
+    async def transfer_assembled(self, report: ProgressReport, *, path: str) -> bool:
+        """The file stands complete, with its event."""
+        row = self._move(report.transfer_id, TransferState.ASSEMBLED)
+        if row is None:
+            return False
+        row.path, row.code = path, ""
+        self._note(row, report)
+        self.events.append(TransferAssembled(transfer_id=row.work.id, want_id=row.work.want_id))
+        return True
+
+    async def transfer_ended(
+        self, transfer_id: uuid.UUID, *, state: TransferState, code: str, report: ProgressReport | None = None
+    ) -> bool:
+        """Stopped or failed, with its event."""
+        if state not in {TransferState.STOPPED, TransferState.FAILED}:
+            raise ValueError(state)
+        row = self._move(transfer_id, state)
+        if row is None:
+            return False
+        row.code = code
+        if report is not None:
+            row.sources.update({source.peer: source for source in report.sources})
+        self.events.append(TransferEnded(transfer_id=transfer_id, want_id=row.work.want_id, code=code))
+        return True
+
+    async def transfer_blocked(self, transfer_id: uuid.UUID, *, code: str) -> None:
+        """Can't go on for now, or can again."""
+        row = self.transfers.get(transfer_id)
+        if row is not None and row.work.state in TRANSFER_LIVE:
+            row.code = code
+
+    async def transfer_refetch(self, transfer_id: uuid.UUID) -> bool:
+        """Back to fetching."""
+        row = self._move(transfer_id, TransferState.FETCHING)
+        if row is None:
+            return False
+        row.path = ""
+        return True
+
+    async def verdict_apply(self, transfer_id: uuid.UUID) -> bool:
+        """Act on a verdict, once."""
+        row = self.transfers.get(transfer_id)
+        if row is None or row.work.verdict is None or row.verdict_applied:
+            return False
+        verdict = row.work.verdict
+        row.verdict_applied = True
+        if self._move(transfer_id, TransferState.ACCEPTED if verdict.accepted else TransferState.REJECTED) is None:
+            return False
+        row.code = verdict.code
+        if not verdict.accepted and verdict.code in _PREAMBLE_CODES:
+            if row.preamble_from:
+                self._peer(row.preamble_from).bad_leaves += 1
+            return True
+        for key, (claim, state) in list(self.claims.items()):
+            same = (claim.recording_mbid, claim.payload_format, claim.payload_root) == (
+                row.work.recording_mbid,
+                row.work.payload_format,
+                row.work.payload_root,
+            )
+            if same and state == "open":
+                self.claims[key] = (claim, "confirmed" if verdict.accepted else "refuted")
+                if not verdict.accepted:
+                    self._peer(claim.peer).wrong_claims += 1
+        return True
+
+    async def transfers_keeping_files(self) -> frozenset[uuid.UUID]:
+        """Whose partial folder is still needed."""
+        wanted = {WantDesired.ACTIVE, WantDesired.PAUSED}
+        return frozenset(
+            row.work.id
+            for row in self.transfers.values()
+            if row.work.state in TRANSFER_LIVE
+            or (row.work.state is TransferState.ACCEPTED and self.wants[row.work.want_id].desired in wanted)
+        )
+
+    # ---- claims and peers
+
+    async def claims_record(self, claims: Sequence[ClaimReport]) -> None:
+        """Keep what peers said."""
+        for claim in claims:
+            self._peer(claim.peer)
+            key = (claim.peer, claim.recording_mbid, claim.payload_format, claim.payload_root)
+            self.claims[key] = (claim, self.claims[key][1] if key in self.claims else "open")
+
+    async def claims_of(self, recording_mbid: uuid.UUID) -> list[KnownClaim]:
+        """What peers claim to be a recording."""
+        return [
+            KnownClaim(claim=claim, refuted=state == "refuted", wrong_claims=self._peer(claim.peer).wrong_claims)
+            for claim, state in self.claims.values()
+            if claim.recording_mbid == recording_mbid
+        ]
+
+    async def peer_met(self, report: PeerReport) -> None:
+        """A peer proved its key."""
+        row = self._peer(report.key)
+        row.agent = report.agent or row.agent
+        if report.host and report.port:
+            row.address = (report.host, report.port)
+
+    async def peer_charge(self, key: str, *, bad_leaves: int = 0, violations: int = 0) -> None:
+        """Count a peer's faults."""
+        row = self._peer(key)
+        row.bad_leaves += bad_leaves
+        row.violations += violations
+
+    async def traffic_add(self, lines: Sequence[TrafficReport]) -> None:
+        """Add bytes to the ledger."""
+        for line in lines:
+            if line.count_bytes > 0:
+                key = (line.peer, line.direction, line.purpose, line.path)
+                self.traffic[key] = self.traffic.get(key, 0) + line.count_bytes
+
+    async def known_addresses(self, *, limit: int) -> list[KnownAddress]:
+        """Where peers answered before."""
+        found = [(key, row.address) for key, row in self.peers.items() if row.address is not None]
+        return [KnownAddress(peer=key, host=host, port=port) for key, (host, port) in found[-limit:]]
+
+    # ---- what we offer
+
+    async def seeded_releases(self) -> list[uuid.UUID]:
+        """Releases chosen by hand."""
+        return list(self.seeded)
+
+    async def releases_worked_on(self) -> list[uuid.UUID]:
+        """Releases of active wants."""
+        wants = [one for one in self.wants.values() if one.desired is WantDesired.ACTIVE]
+        wants.sort(key=lambda want: -want.priority)
+        return list(dict.fromkeys(mbid for want in wants for mbid in want.release_mbids))
+
+    async def announcements_sync(self, releases: Sequence[uuid.UUID]) -> list[AnnouncedRelease]:
+        """The announced set and its sticky slots."""
+        wanted = list(dict.fromkeys(releases))[:MAX_ANNOUNCED]
+        self.announced = {mbid: row for mbid, row in self.announced.items() if mbid in wanted}
+        used = {row.slot for row in self.announced.values()}
+        free = iter([slot for slot in range(MAX_ANNOUNCED) if slot not in used])
+        for mbid in wanted:
+            if mbid not in self.announced:
+                self.announced[mbid] = AnnouncedRelease(release_mbid=mbid, slot=next(free))
+        return sorted(self.announced.values(), key=lambda row: row.slot)
+
+    async def announcement_done(self, release_mbid: uuid.UUID, *, stored_at: int) -> None:
+        """A release was announced."""
+        if release_mbid in self.announced:
+            row = self.announced[release_mbid]
+            self.announced[release_mbid] = dataclasses.replace(row, stored_at=stored_at)
+
+    async def variants_offered(
+        self,
+        *,
+        recordings: Collection[uuid.UUID],
+        releases: Collection[uuid.UUID],
+        within: Collection[uuid.UUID],
+        limit: int,
+    ) -> list[HeldVariant]:
+        """Payloads held of what was asked for, as far as they belong to a release of `within`."""
+        allowed, asked = set(within), set(releases)
+        found = [
+            entry.variant
+            for entry in self.library
+            if entry.release_mbid in allowed
+            and (entry.variant.recording_mbid in set(recordings) or entry.release_mbid in asked)
+        ]
+        return found[:limit]
+
+    async def release_offered(self, release_mbid: uuid.UUID) -> HeldRelease | None:
+        """A release with the payloads held of its tracks."""
+        held: Mapping[uuid.UUID, HeldVariant] = {
+            entry.variant.recording_mbid: entry.variant for entry in self.library if entry.release_mbid == release_mbid
+        }
+        if not held:
+            return None
+        return HeldRelease(
+            release_mbid=release_mbid,
+            tracks=tuple(
+                HeldTrack(number=number, recording_mbid=mbid, duration_ms=variant.duration_ms, variant=variant)
+                for number, (mbid, variant) in enumerate(held.items(), start=1)
+            ),
+        )
+
+    async def payload_held(self, *, payload_format: str, payload_root: bytes) -> HeldPayload | None:
+        """What is needed to serve a payload."""
+        for entry in self.library:
+            if (entry.payload.payload_format, entry.payload.payload_root) == (payload_format, payload_root):
+                return entry.payload
+        return None
+
+    async def heartbeat(self, beat: Heartbeat) -> None:
+        """The node is alive; the last hundred are kept."""
+        self.beats = [*self.beats[-99:], beat]
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    # ---- private
+
+    def _peer(self, key: str) -> PeerRow:
+        return self.peers.setdefault(key, PeerRow())
+
+    def _move(self, transfer_id: uuid.UUID, to: TransferState) -> TransferRow | None:
+        row = self.transfers.get(transfer_id)
+        if row is None or to not in TRANSFER_MOVES[row.work.state]:
+            return None
+        row.work = dataclasses.replace(row.work, state=to)
+        return row
+
+    def _note(self, row: TransferRow, report: ProgressReport) -> None:
+        row.verified_bytes, row.refetched_bytes = report.verified_bytes, report.refetched_bytes
+        row.sources.update({source.peer: source for source in report.sources})
+        for source in report.sources:
+            self._peer(source.peer)
+
+    def _with_preambles(self, want: WantWork) -> WantWork:
+        refused = {
+            row.preamble
+            for row in self.transfers.values()
+            if row.work.want_id == want.id and row.work.state is TransferState.REJECTED and row.code in _PREAMBLE_CODES
+        }
+        return dataclasses.replace(want, refused_preambles=frozenset(refused - {""}))
