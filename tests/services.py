@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import importlib.util
+import json
 import os
 import pwd
 import shutil
@@ -226,6 +227,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_report_header() -> str:
     """Which lane this is."""
     return f"slskdn: database {LANE}, data folder {DATA}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The counts, for `./slskdn test`."""
+    if path := os.environ.get("SLSKDN_TEST_REPORT"):
+        stats = terminalreporter.stats
+        counts = {
+            "passed": len(stats.get("passed", [])) + len(stats.get("xfailed", [])),
+            "failed": len(stats.get("failed", [])) + len(stats.get("error", [])),
+            "skipped": len(stats.get("skipped", [])),
+        }
+        Path(path).write_text(json.dumps(counts), encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 SUMMARY = "Make the hashed locks anew from pyproject.toml (developers; --upgrade takes newer versions)."
 
@@ -15,6 +18,11 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--upgrade", action="store_true", help="take newer versions; without it only what changed is resolved"
     )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="only say whether the two locks and pyproject.toml agree (needs no network)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -23,6 +31,8 @@ def run(args: argparse.Namespace) -> int:
     from slskdn_site.install import pip_options, uv_environment
     from slskdn_site.processes import PROJECT
 
+    if args.check:
+        return check()
     environment = {**os.environ, **uv_environment(pip_options(), os.environ)}
     for name, target, extra in (
         ("run", "requirements.txt", []),
@@ -38,3 +48,34 @@ def run(args: argparse.Namespace) -> int:
             return status
         print(f"{target} is up to date")
     return 0
+
+
+def check() -> int:
+    """Whether everything that running needs is in the test lock too, in the same version, and every direct dependency is locked."""
+    from slskdn_site.processes import PROJECT
+
+    run_pins, test_pins = (_pins(PROJECT / name) for name in ("requirements.txt", "tests/requirements.txt"))
+    complaints = [
+        f"{pin} is in requirements.txt, but not in tests/requirements.txt" for pin in sorted(run_pins - test_pins)
+    ]
+    groups = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    for group, pins in (("run", run_pins), ("test", test_pins)):
+        locked = {pin.split("==")[0] for pin in pins}
+        wanted = {_name(entry) for entry in groups[group] if isinstance(entry, str)}
+        complaints += [
+            f"{name} is in group {group} of pyproject.toml, but not locked" for name in sorted(wanted - locked)
+        ]
+    for complaint in complaints:
+        print(complaint)
+    if complaints:
+        print("run ./slskdn lock")
+    return 1 if complaints else 0
+
+
+def _pins(lock: Path) -> set[str]:
+    lines = lock.read_text(encoding="utf-8").splitlines()
+    return {line.rstrip(" \\") for line in lines if line[:1].isalnum()}
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0].lower().replace("_", "-").replace(".", "-")

@@ -56,7 +56,10 @@ def main(argv: Sequence[str]) -> int:
         module = importlib.import_module(f"slskdn_site.cli.{name}")
         parser = argparse.ArgumentParser(prog=f"slskdn {name}", description=module.SUMMARY)
         module.register(parser)
-        args = parser.parse_args(rest)
+        args, args_passed_on = parser.parse_known_args(rest)
+        if args_passed_on and not getattr(module, "PASSES_ON", False):
+            parser.error(f"unknown arguments: {' '.join(args_passed_on)}")
+        args.passed_on = args_passed_on
         status: int = args.run(args)
     except DomainError as error:
         print(f"slskdn: {error.sentence} [{error.code}]", file=sys.stderr)

@@ -1,0 +1,90 @@
+"""`./slskdn test`: verify, then every test on SQLite, then every test that writes rows on Postgres."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+SUMMARY = "Run all tests: verify, pytest on SQLite, pytest on Postgres (--quick: the quick ones on SQLite)."
+
+PASSES_ON = True  # unknown arguments are pytest's; verify is left out then
+QUICK_MARKS = "not e2e and not browser and not interop"
+LANE_SECONDS = 1800
+NO_TESTS_COLLECTED = 5  # pytest's exit status
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many tests ended how."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """`--quick`, and whatever pytest understands."""
+    parser.usage = "slskdn test [--quick] [pytest's arguments …]"
+    parser.epilog = "With paths or options of pytest's, only those tests are run, without verify."
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="only tests without processes, browser and foreign software; no verify, no Postgres",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the stages; status 1 when anything failed. The last line has the counts."""
+    from slskdn_site.cli.verify import verify
+
+    chosen: list[str] = args.passed_on
+    failed_checks: list[str] = []
+    if not args.quick and not chosen:
+        failed_checks = verify()
+    lanes = [_lane("sqlite", [*(["-m", QUICK_MARKS] if args.quick else []), *chosen])]
+    if not args.quick:
+        lanes.append(_lane("postgres", ["--rows-only", *chosen]))
+    passed = sum(lane.passed for lane in lanes)
+    failed = sum(lane.failed for lane in lanes) + len(failed_checks)
+    skipped = sum(lane.skipped for lane in lanes)
+    if failed_checks:
+        print(f"verify failed: {', '.join(failed_checks)}")
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed or not passed else 0
+
+
+def _lane(database: str, arguments: list[str]) -> Counts:
+    from slskdn_site.processes import PROJECT
+
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="slskdn-lane-") as folder:
+        report = Path(folder) / "report.json"
+        environment = {
+            **os.environ,
+            "SLSKDN_TEST_DATABASE": database,
+            "SLSKDN_TEST_REPORT": str(report),
+            "PYTHONPATH": str(PROJECT),
+        }
+        command = [sys.executable, "-m", "pytest", "-q", *arguments]
+        try:
+            status = subprocess.run(command, cwd=PROJECT, env=environment, check=False, timeout=LANE_SECONDS).returncode
+        except subprocess.TimeoutExpired:
+            status = -1
+            print(f"no end after {LANE_SECONDS} s")
+        counts = Counts(**json.loads(report.read_text(encoding="utf-8"))) if report.exists() else Counts()
+    if status not in {0, NO_TESTS_COLLECTED} and not counts.failed:
+        counts = Counts(counts.passed, 1, counts.skipped)  # pytest itself fell
+    verdict = "FAILED" if counts.failed else "passed"
+    print(
+        f"tests on {database}: {verdict} ({counts.passed} passed, {counts.failed} failed, {time.monotonic() - began:.0f} s)",
+        flush=True,
+    )
+    return counts
