@@ -70,8 +70,9 @@ def process_environment(name: str) -> Mapping[str, str]:
 
 
 def ready_file(name: str) -> Path:
-    """The file that worker and beat write once they take work."""
-    return data_dir() / "run" / f"{name}.ready"
+    """The file that worker and beat write once they take work; `SLSKDN_READY_DIR` is for containers that share a data folder."""
+    folder = os.environ.get("SLSKDN_READY_DIR")
+    return (Path(folder) if folder else data_dir() / "run") / f"{name}.ready"
 
 
 def web_answers(host: str, port: int) -> bool:
