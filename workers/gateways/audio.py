@@ -24,6 +24,7 @@ from typing_extensions import override
 from apps.domain.audio import flac, mpeg
 from apps.domain.audio.payload import PayloadFormat, PayloadSpan, ReadAt, parse_streaminfo
 from apps.domain.audio.profile import Codec, CodecProfile, ProfileError, profile_of
+from apps.domain.audio.span import SYNC_SEARCH_BYTES
 from apps.domain.audio.variant import VariantFacts
 from apps.domain.errors import DomainError
 from workers.gateways import ffmpeg
@@ -42,7 +43,10 @@ _MP3_SLACK_SAMPLES = 4 * 1152 + 2 * 4095
 Samples = npt.NDArray[np.int32]
 """Shape (frames, channels), int32, full scale (16-bit samples sit in the upper half)."""
 BlockHook = Callable[[Samples, int], None]
-"""Given every decoded block and the rate in Hz: the door through which later analyses share the one decode."""
+"""Given every decoded block in order, and the rate in Hz."""
+Listener = Callable[[], BlockHook]
+"""Makes a fresh hook for each attempt at decoding (a second decoder starts over; the last hook has heard everything): the door through which
+analyses share the one decode."""
 
 _CONTAINERS = {
     "FLAC": "flac",
@@ -100,22 +104,22 @@ class DecodedFacts:
     """STREAMINFO stated this very MD5. False where it stated none (its sample count was checked all the same, if stated)."""
 
 
-def decode_test(path: Path, *, span: PayloadSpan | None = None, hook: BlockHook | None = None) -> DecodedFacts:
+def decode_test(path: Path, *, span: PayloadSpan | None = None, listener: Listener | None = None) -> DecodedFacts:
     """Decode everything. `span` is the file's own (found if not given). Raises DecodeFailed, FilesError."""
     known = identify(path).span if span is None else span
     match known.format:
         case PayloadFormat.FLAC:
-            return _test_flac(path, known, hook)
+            return _test_flac(path, known, listener)
         case PayloadFormat.MP3:
-            return _test_mp3(path, known, hook)
+            return _test_mp3(path, known, listener)
         case PayloadFormat.FILE:
-            return _test_other(path, known, hook)
+            return _test_other(path, known, listener)
 
 
-def measure(path: Path, *, hook: BlockHook | None = None) -> VariantFacts:
+def measure(path: Path, *, listener: Listener | None = None) -> VariantFacts:
     """Everything a variant's row keeps except its fingerprint: identity and decode test in one. Raises DecodeFailed, FilesError, LeavesError."""
     identity = identify(path)
-    facts = decode_test(path, span=identity.span, hook=hook)
+    facts = decode_test(path, span=identity.span, listener=listener)
     return VariantFacts(
         profile=facts.profile,
         container=facts.container,
@@ -138,12 +142,13 @@ def measure(path: Path, *, hook: BlockHook | None = None) -> VariantFacts:
 # --- FLAC ----------------------------------------------------------------------------------------------------------------------------
 
 
-def _test_flac(path: Path, span: PayloadSpan, hook: BlockHook | None) -> DecodedFacts:
+def _test_flac(path: Path, span: PayloadSpan, listener: Listener | None) -> DecodedFacts:
     info = parse_streaminfo(span.preamble)
     with reading(path) as (read_at, _):
         _check_first_frame(read_at(span.offset, min(span.length, 128 << 10)), info)
     width = -(-info.bits // 8)
     digest = hashlib.md5(usedforsecurity=False)
+    hook = _hook(listener)
 
     def take(block: Samples, rate: int) -> None:
         if block.shape[1] != info.channels or rate != info.rate:
@@ -154,12 +159,11 @@ def _test_flac(path: Path, span: PayloadSpan, hook: BlockHook | None) -> Decoded
         # STREAMINFO's MD5 is over sign-extended little-endian samples of whole bytes (RFC 9639 §8.2).
         little = np.ascontiguousarray((block >> (32 - info.bits)).astype("<i4")).view(np.uint8).reshape(-1, 4)
         digest.update(np.ascontiguousarray(little[:, :width]).tobytes())
-        if hook is not None:
-            hook(block, rate)
+        hook(block, rate)
 
-    if info.bits in (8, 16, 24) and info.total_samples:  # libsndfile does not open FLAC of unknown length or odd depth
+    if info.bits in (8, 16, 24):
         with reading(path) as (read_at, _):
-            total = _decode_soundfile(_PayloadView(read_at, span.preamble, span.offset, span.length), take)
+            total = _decode_soundfile(_PayloadView(read_at, _endless(span.preamble), span.offset, span.length), take)
     else:
         total = _decode_ffmpeg(path, rate=info.rate, channels=info.channels, take=take)
     if info.total_samples not in (0, total):
@@ -190,6 +194,11 @@ def _test_flac(path: Path, span: PayloadSpan, hook: BlockHook | None) -> Decoded
         pcm_md5=digest.digest(),
         md5_checked=stated_md5 is not None,
     )
+
+
+def _endless(preamble: bytes) -> bytes:
+    """The preamble with the greatest possible sample count: libsndfile stops at the stated one, and then a lie would look true."""
+    return preamble[:21] + bytes([preamble[21] | 0x0F]) + b"\xff" * 4 + preamble[26:]
 
 
 def _check_first_frame(window: bytes, info: flac.StreamInfo) -> None:
@@ -223,20 +232,11 @@ def _flac_vendor(path: Path) -> str:
 # --- MP3 -----------------------------------------------------------------------------------------------------------------------------
 
 
-def _test_mp3(path: Path, span: PayloadSpan, hook: BlockHook | None) -> DecodedFacts:
+def _test_mp3(path: Path, span: PayloadSpan, listener: Listener | None) -> DecodedFacts:
     with reading(path) as (read_at, _):
         walk = _walk_mp3(read_at, span)
         information = mpeg.read_information(span.preamble)
-        # The payload alone: an information frame may lie about frames, delay and padding, and libmpg123 would believe it. So counts include the
-        # encoder's delay and padding (about 50 ms), and twins with different information frames have one count.
-        total = _decode_soundfile(_PayloadView(read_at, b"", span.offset, span.length), _hooked(hook))
-    if walk.complete and abs(total - walk.samples) > _MP3_SLACK_SAMPLES:
-        raise DecodeFailed(
-            "The MP3 decodes to another length than its frames add up to.",
-            code="sample_count_mismatch",
-            stated=walk.samples,
-            decoded=total,
-        )
+        total = _decode_mp3(path, read_at, span, walk, listener)
     bitrate = _bitrate(span.length, walk.samples if walk.complete else total, span.rate)
     return DecodedFacts(
         container="mp3",
@@ -259,36 +259,78 @@ def _test_mp3(path: Path, span: PayloadSpan, hook: BlockHook | None) -> DecodedF
     )
 
 
+def _decode_mp3(path: Path, read_at: ReadAt, span: PayloadSpan, walk: _Mp3Walk, listener: Listener | None) -> int:
+    """Samples of the payload behind an information frame of our own: the file's may lie about frames, delay and padding, and libmpg123 would
+    believe it. So counts include the encoder's delay and padding (about 50 ms), and twins with different information frames have one count.
+
+    libmpg123 gives up where stereo and mono frames mix; what it refuses or cuts short is tried with ffmpeg, if there is one.
+    """
+    failure: DecodeFailed
+    try:
+        head = mpeg.neutral_information(read_at(span.offset, 4), frames=walk.frames, payload_bytes=span.length)
+        total = _decode_soundfile(_PayloadView(read_at, head, span.offset, span.length), _hook(listener))
+        if not walk.complete or abs(total - walk.samples) <= _MP3_SLACK_SAMPLES:
+            return total
+        failure = DecodeFailed(
+            "The MP3 decodes to another length than its frames add up to.",
+            code="sample_count_mismatch",
+            stated=walk.samples,
+            decoded=total,
+        )
+    except DecodeFailed as error:
+        failure = error
+    if not walk.complete or failure.code == "too_long":
+        raise failure
+    try:
+        total = _decode_ffmpeg(path, rate=span.rate, channels=span.channels, take=_hook(listener))
+    except DecodeFailed:
+        raise failure from None
+    if abs(total - walk.samples) > _MP3_SLACK_SAMPLES:
+        raise failure
+    return total
+
+
 @dataclass(frozen=True, slots=True)
 class _Mp3Walk:
+    frames: int
     samples: int
     first_kbps: int
     vbr: bool
     complete: bool
-    """The frames chain to the payload's end, within one frame of rest."""
+    """The frames chain from the payload's first byte to its end, within one frame of rest: what decodes must have their length."""
 
 
 def _walk_mp3(read_at: ReadAt, span: PayloadSpan) -> _Mp3Walk:
-    samples, kbps, reached = 0, set[int](), span.offset
-    first = 0
-    for at, header in mpeg.walk_frames(read_at, span.offset, span.end):
-        samples += header.samples
-        kbps.add(header.bitrate_kbps)
-        first = first or header.bitrate_kbps
-        reached = at + header.length
-    return _Mp3Walk(
-        samples=samples, first_kbps=first, vbr=len(kbps) > 1, complete=reached + mpeg.MAX_FRAME_BYTES >= span.end
-    )
+    """Every frame; behind junk the next two chained headers within 64 KiB are taken up again."""
+    frames = samples = first = 0
+    kbps: set[int] = set()
+    reached, whole = span.offset, True
+    while True:
+        for at, header in mpeg.walk_frames(read_at, reached, span.end):
+            frames += 1
+            samples += header.samples
+            kbps.add(header.bitrate_kbps)
+            first = first or header.bitrate_kbps
+            reached = at + header.length
+        if reached + mpeg.MAX_FRAME_BYTES >= span.end:
+            break
+        whole = False
+        window = read_at(reached, min(SYNC_SEARCH_BYTES + 2 * mpeg.MAX_FRAME_BYTES, span.end - reached))
+        found = mpeg.find_chain(window, search=SYNC_SEARCH_BYTES)
+        if found is None:
+            break
+        reached += found
+    return _Mp3Walk(frames=frames, samples=samples, first_kbps=first, vbr=len(kbps) > 1, complete=whole)
 
 
 # --- everything else -----------------------------------------------------------------------------------------------------------------
 
 
-def _test_other(path: Path, span: PayloadSpan, hook: BlockHook | None) -> DecodedFacts:
+def _test_other(path: Path, span: PayloadSpan, listener: Listener | None) -> DecodedFacts:
     try:
         info = soundfile.info(str(path))
     except (soundfile.SoundFileError, RuntimeError, OSError):
-        return _test_by_ffmpeg(path, span, hook)
+        return _test_by_ffmpeg(path, span, listener)
     rate, channels, bits = int(info.samplerate), int(info.channels), _PCM_BITS.get(info.subtype, 0)
     codec = _CODECS.get(info.subtype)
     if codec is None and bits:
@@ -298,7 +340,7 @@ def _test_other(path: Path, span: PayloadSpan, hook: BlockHook | None) -> Decode
             "This kind of sound has no place in slskdn.", code="codec_unsupported", codec=str(info.subtype)
         )
     with reading(path) as (read_at, size):
-        total = _decode_soundfile(_PayloadView(read_at, b"", 0, size), _hooked(hook))
+        total = _decode_soundfile(_PayloadView(read_at, b"", 0, size), _hook(listener))
     bitrate = _bitrate(span.length, total, rate)
     return DecodedFacts(
         container=_CONTAINERS.get(info.format, info.format.lower()),
@@ -332,7 +374,7 @@ _FFMPEG_CODECS = {
 }  # fmt: skip
 
 
-def _test_by_ffmpeg(path: Path, span: PayloadSpan, hook: BlockHook | None) -> DecodedFacts:
+def _test_by_ffmpeg(path: Path, span: PayloadSpan, listener: Listener | None) -> DecodedFacts:
     """Two runs: the first half second tells codec, rate and channels; the second decodes everything."""
     probe: list[bytes] = []
     stderr = _run_ffmpeg(path, ["-t", "0.5"], probe.append)
@@ -357,7 +399,7 @@ def _test_by_ffmpeg(path: Path, span: PayloadSpan, hook: BlockHook | None) -> De
             if re.search(r", u8p?\b", line)
             else 32
         )
-    total = _decode_ffmpeg(path, rate=rate, channels=channels, take=_hooked(hook))
+    total = _decode_ffmpeg(path, rate=rate, channels=channels, take=_hook(listener))
     bitrate = _bitrate(span.length, total, rate)
     return DecodedFacts(
         container=path.suffix.lower().lstrip(".")[:8] or codec.value,
@@ -373,6 +415,13 @@ def _test_by_ffmpeg(path: Path, span: PayloadSpan, hook: BlockHook | None) -> De
 
 
 # --- decoding ------------------------------------------------------------------------------------------------------------------------
+
+
+class _Stream(soundfile.SoundFile):  # type: ignore[misc]
+    """A SoundFile read once from front to back: soundfile seeks after every read, which libsndfile refuses behind the last sample it expects."""
+
+    def seekable(self) -> bool:
+        return False
 
 
 class _PayloadView(io.RawIOBase):
@@ -421,7 +470,7 @@ def _decode_soundfile(view: _PayloadView, take: BlockHook) -> int:
     """Samples per channel that libsndfile decodes, each block given to `take`."""
     total = 0
     try:
-        with soundfile.SoundFile(view) as sound:
+        with _Stream(view) as sound:
             rate = int(sound.samplerate)
             while True:
                 block = sound.read(_BLOCK_FRAMES, dtype="int32", always_2d=True)
@@ -492,8 +541,8 @@ def _check_length(samples: int, rate: int) -> None:
         raise DecodeFailed("This file is longer than six hours.", code="too_long")
 
 
-def _hooked(hook: BlockHook | None) -> BlockHook:
-    return hook if hook is not None else lambda _block, _rate: None
+def _hook(listener: Listener | None) -> BlockHook:
+    return listener() if listener is not None else lambda _block, _rate: None
 
 
 def _bitrate(payload_bytes: int, samples: int, rate: int) -> int:

@@ -6,9 +6,9 @@ Writing keeps nothing of the source's tags: the file was put together from pream
 
 from __future__ import annotations
 
+import io
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ import mutagen.mp4
 
 from apps.domain.audio.payload import PayloadFormat
 from apps.domain.errors import DomainError
-from workers.gateways.files import identify, translated
+from workers.gateways.files import identify, reading, translated
 
 # mutagen ships half of its types; inside this module its classes are Any, outside it nobody sees them.
 _flac: Any = mutagen.flac
@@ -30,6 +30,9 @@ _id3: Any = mutagen.id3
 MAX_TEXT_CHARS = 4096
 MAX_VALUES = 32
 """Values kept of one field; real credits have a few."""
+_PADDING_BYTES = 4096
+"""Room behind our tags, so that a person's tagger need not move the whole file for a small edit."""
+_BLOCK_BYTES = 1 << 20
 _UFID_OWNER = "http://musicbrainz.org"
 _MBID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _DATE = re.compile(r"\d{4}(?:-\d\d(?:-\d\d)?)?")
@@ -134,84 +137,86 @@ def read_tags(path: Path) -> AudioTags:
 
 
 def write_tags(path: Path, tags: AudioTags, *, expected_root: bytes) -> None:
-    """Give an assembled file our tags, on a temporary copy that replaces it only if the payload's root is `expected_root` before and after.
+    """Give a file our tags, in a temporary copy that replaces it only if the payload's root is `expected_root` before and after.
 
-    Raises TagsError: `tags_not_writable` for a format whose payload is the whole file (there tags *are* payload), `payload_changed` if the root differs
-    or FLAC's preamble moved; FilesError for the disk. The file is then as it was.
+    The copy is our tags, the preamble and the payload; nothing else of the file is kept: no foreign comments, pictures or application blocks.
+
+    Raises TagsError: `tags_not_writable` for a format whose payload is the whole file (there tags *are* payload), `payload_changed` if root or
+    preamble differ; FilesError for the disk. The file is then as it was.
     """
     before = identify(path)
     if before.root != expected_root:
         raise TagsError("This file does not have the expected payload.", code="payload_changed", root=before.root.hex())
-    if before.span.format is PayloadFormat.FILE:
-        raise TagsError(
-            "The tags of this format are part of its payload and stay as they are.", code="tags_not_writable"
-        )
+    match before.span.format:
+        case PayloadFormat.FLAC:
+            head = _flac_head(before.span.preamble, tags)
+        case PayloadFormat.MP3:
+            head = _id3_head(tags) + before.span.preamble
+        case PayloadFormat.FILE:
+            raise TagsError(
+                "The tags of this format are part of its payload and stay as they are.", code="tags_not_writable"
+            )
     staged = path.with_name(f"{path.name}.tagging")
     try:
         with translated(path):
-            shutil.copyfile(path, staged)
-            _write(staged, tags, before.span.format)
+            with reading(path) as (read_at, _), staged.open("wb") as out:
+                out.write(head)
+                for at in range(before.span.offset, before.span.end, _BLOCK_BYTES):
+                    out.write(read_at(at, min(_BLOCK_BYTES, before.span.end - at)))
+                out.flush()
+                os.fsync(out.fileno())
             after = identify(staged)
-            if after.root != before.root or (
-                before.span.format is PayloadFormat.FLAC and after.span.preamble != before.span.preamble
-            ):
+            if after.root != before.root or after.span.preamble != before.span.preamble:
                 raise TagsError(
                     "Writing tags would have changed the sound.", code="payload_changed", root=after.root.hex()
                 )
-            with staged.open("rb") as handle:
-                os.fsync(handle.fileno())
             staged.replace(path)
     finally:
         staged.unlink(missing_ok=True)
 
 
-def _write(staged: Path, tags: AudioTags, payload_format: PayloadFormat) -> None:
-    try:
-        if payload_format is PayloadFormat.FLAC:
-            _write_flac(staged, tags)
-        else:
-            _write_id3(staged, tags)
-    except mutagen.MutagenError as error:
-        cause = error.__cause__ or error.__context__ or (error.args[0] if error.args else None)
-        if isinstance(cause, OSError):
-            raise cause from error
-        raise TagsError(
-            "The tags of this file could not be written.", code="tags_not_writable", reason=str(error)[:200]
-        ) from error
-
-
-def _write_flac(staged: Path, tags: AudioTags) -> None:
-    audio = _flac.FLAC(str(staged))
-    audio.delete()
-    audio.clear_pictures()
-    audio.add_tags()
-    audio.tags.vendor = "slskdn"
+def _flac_head(preamble: bytes, tags: AudioTags) -> bytes:
+    """Everything in front of the frames: STREAMINFO verbatim, our comments, room for the person's own edits."""
+    comments = _flac.VCFLACDict()
+    comments.vendor = "slskdn"
     for name, values in _texts(tags).items():
-        audio.tags[_NAMES[name][0][0]] = list(values)
+        comments[_NAMES[name][0][0]] = list(values)
     for name, number in (("track", tags.track), ("tracks", tags.tracks), ("disc", tags.disc), ("discs", tags.discs)):
         if number:
-            audio.tags[_NAMES[name][0][0]] = str(number)
-    audio.save(str(staged), padding=lambda info: 4096)
+            comments[_NAMES[name][0][0]] = [str(number)]
+    body: bytes = comments.write()
+    streaminfo = preamble[:4] + bytes([0]) + preamble[5:]
+    return (
+        streaminfo
+        + b"\x04"
+        + len(body).to_bytes(3, "big")
+        + body
+        + b"\x81"
+        + _PADDING_BYTES.to_bytes(3, "big")
+        + bytes(_PADDING_BYTES)
+    )
 
 
-def _write_id3(staged: Path, tags: AudioTags) -> None:
+def _id3_head(tags: AudioTags) -> bytes:
+    """A whole ID3v2.4 tag."""
     made = _id3.ID3()
-    texts = _texts(tags)
     frames: dict[str, Callable[..., object]] = {
         "title": _id3.TIT2, "artist": _id3.TPE1, "albumartist": _id3.TPE2, "album": _id3.TALB, "date": _id3.TDRC,
         "label": _id3.TPUB, "isrcs": _id3.TSRC,
     }  # fmt: skip
-    for name, values in texts.items():
+    for name, values in _texts(tags).items():
         if name in frames:
             made.add(frames[name](encoding=3, text=list(values)))
         elif name == "recording_mbid":
-            made.add(_id3.UFID(owner=_UFID_OWNER, data=values[0].encode("ascii")))
+            made.add(_id3.UFID(owner=_UFID_OWNER, data=values[0].encode("ascii", "replace")))
         else:
             made.add(_id3.TXXX(encoding=3, desc=_NAMES[name][1][0].removeprefix("TXXX:"), text=list(values)))
     for frame, number, total in ((_id3.TRCK, tags.track, tags.tracks), (_id3.TPOS, tags.disc, tags.discs)):
         if number:
             made.add(frame(encoding=3, text=[f"{number}/{total}" if total else str(number)]))
-    made.save(str(staged), v1=0, v2_version=4, padding=lambda info: 1024)
+    out = io.BytesIO()
+    made.save(out, v1=0, v2_version=4, padding=lambda info: _PADDING_BYTES)
+    return out.getvalue()
 
 
 def _texts(tags: AudioTags) -> dict[str, tuple[str, ...]]:

@@ -183,6 +183,23 @@ def rebuild_information(preamble: bytes, frame_offsets: Sequence[int], payload_b
     return bytes(frame)
 
 
+def neutral_information(first: bytes, *, frames: int, payload_bytes: int) -> bytes:
+    """An information frame of our own for a payload that begins with the header `first`: true counts, no delay, no padding.
+
+    For decoders, which otherwise guess a VBR stream's length from its first frame. Raises ValueError if `first` is no Layer III header.
+    """
+    # No CRC; the highest bit rate, so that the frame has room; no padding slot.
+    head = bytes([first[0], first[1] | 1, 0xE0 | first[2] & 0x0C, first[3]])
+    header = parse_header(head)
+    if header is None:
+        raise ValueError("not a Layer III frame header")
+    at = 4 + header.side_info_bytes
+    counts = min(frames, 0xFFFF_FFFF).to_bytes(4, "big") + min(header.length + payload_bytes, 0xFFFF_FFFF).to_bytes(
+        4, "big"
+    )
+    return (head + bytes(at - 4) + b"Xing" + (3).to_bytes(4, "big") + counts).ljust(header.length, b"\0")
+
+
 @dataclass(frozen=True, slots=True)
 class _Layout:
     """Offsets of an information frame's fields; None where its flags say they are absent."""
