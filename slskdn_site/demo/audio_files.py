@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import struct
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -92,12 +93,17 @@ def _id3(tags: dict[str, str]) -> ID3:
 
 def write_flac(path: Path, samples: NDArray[np.int16], *, album: DemoAlbum, track: DemoTrack) -> Path:
     """Write 16-bit FLAC with Picard's tags. Overwrites `path`. Returns it."""
+    return write_tagged_flac(path, samples, tags=picard_tags(album, track))
+
+
+def write_tagged_flac(path: Path, samples: NDArray[np.int16], *, tags: Mapping[str, str]) -> Path:
+    """Write 16-bit FLAC with the given Vorbis comments. Overwrites `path`. Returns it."""
     soundfile.write(path, samples, SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")
     flac = FLAC(path)
     flac.delete()
     if flac.tags is None:
         flac.add_tags()
-    for key, value in picard_tags(album, track).items():
+    for key, value in tags.items():
         flac[key] = value
     flac.save(padding=lambda _info: 4_096)
     return path

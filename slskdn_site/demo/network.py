@@ -18,7 +18,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Self, cast
 
 import yaml
 
@@ -93,22 +93,28 @@ class Platform:
 
     folder: Path
     process: Process
-    ready: Mapping[str, object]
+
+    @property
+    def ready_path(self) -> Path:
+        """Where it says that it is ready."""
+        return self.folder / "run" / "ready.json"
 
     @property
     def url(self) -> str:
         """Address of the pages, with a slash at its end."""
-        return str(self.ready["url"])
+        return str(self._ready()["url"])
 
     @property
     def password(self) -> str:
         """The first user's password."""
-        return Path(str(self.ready["password_file"])).read_text(encoding="ascii").strip()
+        return Path(str(self._ready()["password_file"])).read_text(encoding="ascii").strip()
 
     def pids(self) -> dict[str, int]:
         """Process ids of its children by name, as of now."""
-        facts = json.loads((self.folder / "run" / "ready.json").read_text(encoding="utf-8"))
-        return cast("dict[str, int]", facts["pids"])
+        return cast("dict[str, int]", self._ready()["pids"])
+
+    def _ready(self) -> Mapping[str, object]:
+        return cast("Mapping[str, object]", json.loads(self.ready_path.read_text(encoding="utf-8")))
 
 
 @dataclass(slots=True)
@@ -123,7 +129,7 @@ class Network:
     dht_port: int = 0
     _template: Path | None = None
 
-    def __enter__(self) -> Network:
+    def __enter__(self) -> Self:
         self.root.mkdir(parents=True, exist_ok=True)
         return self
 
@@ -142,9 +148,11 @@ class Network:
 
     # ---- services
 
-    def start_metadata(self, answers: Path, *, fixtures: Path | None = None, music: Path | None = None) -> None:
-        """MusicBrainz and AcoustID from recorded answers."""
-        argv = ["-m", "slskdn_site.demo.metadata_service", "--answers", str(answers), "--port", "0"]
+    def start_metadata(self, *answers: Path, fixtures: Path | None = None, music: Path | None = None) -> None:
+        """MusicBrainz and AcoustID from folders of recorded answers; what an earlier folder says counts, `fixtures` come last."""
+        argv = ["-m", "slskdn_site.demo.metadata_service", "--port", "0"]
+        for folder in answers:
+            argv += ["--answers", str(folder)]
         if fixtures is not None:
             argv += ["--fixtures", str(fixtures)]
         if music is not None:
@@ -166,23 +174,25 @@ class Network:
         self._run_to_end("template", ["-m", "slskdn_site.cli", "prepare"], env=self._environment(folder))
         self._template = folder / "db" / "slskdn.sqlite3"
 
-    def start_neighbour(self, plan: NeighbourPlan) -> Neighbour:
-        """A neighbour with its library imported and its node running."""
+    def start_neighbours(self, plans: Sequence[NeighbourPlan]) -> None:
+        """The neighbours, each with its library imported and its node running; they start side by side."""
+        starting = [(plan, *self._spawn_neighbour(plan)) for plan in plans]
+        for plan, port, process in starting:
+            ready = _ready_line(process)
+            folder = self.root / plan.who
+            self.neighbours[plan.who] = Neighbour(plan, folder, port, process, peer_id=str(ready["peer_id"]))
+
+    def _spawn_neighbour(self, plan: NeighbourPlan) -> tuple[int, Process]:
         folder = self.root / plan.who
         port = free_port(plan.host)
-        self._node_folder(
-            folder, host=plan.host, port=port, passive=False, upload_kbps=plan.upload_kbps, releases=plan.offers
-        )
-        (folder / "offers.json").write_text(
-            json.dumps([self._offer_row(folder, offer) for offer in plan.offers]), encoding="utf-8"
-        )
-        argv = ["-m", "slskdn_site.demo.neighbour", "--offers", str(folder / "offers.json")]
+        if not (folder / "slskdn.yml").exists():
+            self._node_folder(folder, host=plan.host, port=port, upload_kbps=plan.upload_kbps, releases=plan.offers)
+        rows = folder / "offers.json"
+        rows.write_text(json.dumps([self._offer_row(folder, offer) for offer in plan.offers]), encoding="utf-8")
+        argv = ["-m", "slskdn_site.demo.neighbour", "--offers", str(rows)]
         if plan.corrupt_every:
             argv += ["--corrupt-every", str(plan.corrupt_every)]
-        process, ready = self._spawn_announcing(plan.who, argv, env=self._environment(folder))
-        neighbour = Neighbour(plan=plan, folder=folder, port=port, process=process, peer_id=str(ready["peer_id"]))
-        self.neighbours[plan.who] = neighbour
-        return neighbour
+        return port, self._spawn(plan.who, argv, env=self._environment(folder), stdout=subprocess.PIPE)
 
     def give(self, who: str, offers: Sequence[Offer]) -> None:
         """Put further files into a running neighbour's library."""
@@ -192,21 +202,28 @@ class Network:
         argv = ["-m", "slskdn_site.demo.neighbour", "--offers", str(rows), "--import-only"]
         self._run_to_end(f"{who}-import", argv, env=self._environment(folder))
 
-    def start_platform(self, *, web_port: int = 0, folder: Path | None = None) -> Platform:
-        """The platform itself, exactly as `./slskdn up` starts it. Starting it again in the same folder goes on where it stopped."""
-        home = folder or self.root / "platform"
+    def start_platform(self, *, web_port: int = 0) -> Platform:
+        """The platform itself, exactly as `./slskdn up` starts it. Starting it again goes on where it stopped."""
+        self.spawn_platform(web_port=web_port)
+        return self.await_platform()
+
+    def spawn_platform(self, *, web_port: int = 0) -> None:
+        """Begin to start the platform."""
+        home = self.root / "platform"
         if not (home / "slskdn.yml").exists():
-            port = free_port(PLATFORM_HOST)
-            self._node_folder(home, host=PLATFORM_HOST, port=port, passive=False, web_port=web_port)
+            self._node_folder(home, host=PLATFORM_HOST, port=free_port(PLATFORM_HOST), web_port=web_port)
         (home / "run" / "ready.json").unlink(missing_ok=True)
         process = self._spawn("platform", ["-m", "slskdn_site.cli", "up", "--quiet"], env=self._environment(home))
+        self.platform = Platform(folder=home, process=process)
+
+    def await_platform(self) -> Platform:
+        """Wait until it is ready. Raises NetworkFailed."""
+        assert self.platform is not None
         deadline = time.monotonic() + START_S
-        ready_json = home / "run" / "ready.json"
-        while not ready_json.exists():
-            if not process.running() or time.monotonic() > deadline:
-                raise NetworkFailed(f"The platform did not start:\n{process.tail()}", process="platform")
+        while not self.platform.ready_path.exists():
+            if not self.platform.process.running() or time.monotonic() > deadline:
+                raise NetworkFailed(f"The platform did not start:\n{self.platform.process.tail()}", process="platform")
             time.sleep(0.05)
-        self.platform = Platform(folder=home, process=process, ready=json.loads(ready_json.read_text(encoding="utf-8")))
         return self.platform
 
     # ---- private
@@ -217,7 +234,6 @@ class Network:
         *,
         host: str,
         port: int,
-        passive: bool,
         upload_kbps: int = 0,
         releases: Sequence[Offer] = (),
         web_port: int | None = None,
@@ -229,7 +245,6 @@ class Network:
             "mode": "mesh",
             "overlay": {"host": host, "port": port, "allow_private": True, "upload_kbps": upload_kbps},
             "mesh": {
-                "passive": passive,
                 "seed": {"releases": sorted({offer.release_mbid for offer in releases})},
                 "dht": {"host": host, "port": free_port(host), "bootstrap": [f"{PLATFORM_HOST}:{self.dht_port}"]},
             },
@@ -255,7 +270,7 @@ class Network:
             path = music / f"{offer.medium}{offer.position:02d}-{offer.recording_mbid[:4]}{offer.source.suffix}"
             write_retagged_twin(offer.source, path)
         else:
-            path = music / offer.source.name
+            path = music / f"{offer.medium}{offer.position:02d} {offer.source.name}"
             if not path.exists():
                 link_or_copy(offer.source, path)
         return {
@@ -294,26 +309,24 @@ class Network:
         self.processes.append(process)
         return process
 
-    def _spawn_announcing(
-        self, name: str, argv: Sequence[str], *, env: Mapping[str, str]
-    ) -> tuple[Process, Mapping[str, object]]:
-        """Start a program that says in one line of JSON when it is ready."""
-        process = self._spawn(name, argv, env=env, stdout=subprocess.PIPE)
-        assert process.popen.stdout is not None
-        line = process.popen.stdout.readline()
-        if not line:
-            raise NetworkFailed(f"{name} did not start:\n{process.tail()}", process=name)
-        return process, cast("Mapping[str, object]", json.loads(line))
-
     def _start_announcing(self, name: str, argv: Sequence[str]) -> int:
-        folder = self.root / name
-        _, ready = self._spawn_announcing(name, argv, env=self._environment(folder))
-        return cast("int", ready["port"])
+        """Start a service that says in one line of JSON when it is ready; the port it says."""
+        process = self._spawn(name, argv, env=self._environment(self.root / name), stdout=subprocess.PIPE)
+        return cast("int", _ready_line(process)["port"])
 
     def _run_to_end(self, name: str, argv: Sequence[str], *, env: Mapping[str, str]) -> None:
         process = self._spawn(name, argv, env=env)
         if process.popen.wait(START_S * 4) != 0:
             raise NetworkFailed(f"{name} failed:\n{process.tail()}", process=name)
+
+
+def _ready_line(process: Process) -> Mapping[str, object]:
+    """The line of JSON by which a program says that it is ready. Raises NetworkFailed when it ends instead."""
+    assert process.popen.stdout is not None
+    line = process.popen.stdout.readline()
+    if not line:
+        raise NetworkFailed(f"{process.name} did not start:\n{process.tail()}", process=process.name)
+    return cast("Mapping[str, object]", json.loads(line))
 
 
 def free_port(host: str) -> int:

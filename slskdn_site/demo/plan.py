@@ -89,6 +89,11 @@ class OfferedTrack:
     files: tuple[Path, ...]
 
 
+def wrong_place(count: int) -> int:
+    """Index of the track under whose MBID another recording is offered: the fifth of the album that the demonstration makes."""
+    return min(4, count - 1)
+
+
 def plan_of(tracks: Sequence[OfferedTrack], *, release_mbid: str, stand_in: Path) -> Plan:
     """Share the tracks out. With a single track, the wrong recording is shown and nothing has the corrupter as its only source.
 
@@ -97,9 +102,10 @@ def plan_of(tracks: Sequence[OfferedTrack], *, release_mbid: str, stand_in: Path
     if not tracks:
         raise ValueError("a demonstration needs a track")
     # The two tracks that arrive the hard way: fifth and seventh of the album that the demonstration makes, whatever is there otherwise.
-    wrong = tracks[min(4, len(tracks) - 1)]
-    alone = next((track for track in reversed(tracks[:7]) if track is not wrong), None)
-    held_back = {id(wrong)} | ({id(alone)} if alone is not None else set())
+    # A recording may stand on a release twice; who has it under one number has it under both.
+    wrong = tracks[wrong_place(len(tracks))]
+    alone = next((track for track in reversed(tracks[:7]) if track.recording_mbid != wrong.recording_mbid), None)
+    held_back = {wrong.recording_mbid} | ({alone.recording_mbid} if alone is not None else set())
 
     def offers(track: OfferedTrack, *, twin: bool = False) -> tuple[Offer, ...]:
         return tuple(
@@ -114,7 +120,7 @@ def plan_of(tracks: Sequence[OfferedTrack], *, release_mbid: str, stand_in: Path
             for path in track.files
         )
 
-    common = [track for track in tracks if id(track) not in held_back]
+    common = [track for track in tracks if track.recording_mbid not in held_back]
     everybody = tuple(offer for track in common for offer in offers(track))
     lie = Offer(
         source=stand_in,

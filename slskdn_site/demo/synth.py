@@ -22,9 +22,18 @@ from slskdn_site.demo.album import SIZES, DemoAlbum, DemoTrack, Size, album
 from slskdn_site.demo.audio_files import safe_stem, write_flac, write_mp3, write_retagged_twin
 from slskdn_site.demo.composition import notes_of
 from slskdn_site.demo.instruments import Mono, drum, note
-from slskdn_site.demo.scores import SCORES, TAIL_FRAMES, frames_of
+from slskdn_site.demo.scores import SCORES, TAIL_FRAMES, Score, frames_of
 
-__all__ = ["album", "render", "render_file", "write_album", "write_flac", "write_mp3", "write_retagged_twin"]
+__all__ = [
+    "album",
+    "render",
+    "render_file",
+    "render_score",
+    "write_album",
+    "write_flac",
+    "write_mp3",
+    "write_retagged_twin",
+]
 
 # Comb delays in samples, mutually prime, one set per side, so that the room is wide and has no pitch of its own.
 _COMBS_LEFT = (1_557, 1_913, 2_347)
@@ -38,9 +47,16 @@ def render(track: DemoTrack, size: Size) -> NDArray[np.int16]:
     frames = frames_of(score, size)
     if frames != track.frames:
         raise ValueError(f"track {track.position} is not of the {size} edition")
+    return render_score(score, size, frames=frames)
+
+
+def render_score(score: Score, size: Size, *, frames: int) -> NDArray[np.int16]:
+    """The first `frames` of a piece as samples, shape (frames, 2), int16, faded out at their end. What does not sound by then is not played."""
     bus = np.zeros((2, frames), dtype=np.float32)
     send = np.zeros(frames, dtype=np.float32)
     for event in notes_of(score, size):
+        if event.start >= frames:
+            continue
         sound = drum(event.voice) if event.midi is None else note(event.voice, event.midi, event.held)
         stop = min(frames, event.start + len(sound))
         sound = sound[: stop - event.start]

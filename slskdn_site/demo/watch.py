@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import TextIO, cast
+from typing import Self, TextIO, cast
 
 from rich.console import Console
 from rich.live import Live
@@ -35,7 +35,7 @@ class Watch:
         )
         self._said: dict[str, str] = {}
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
         if self._live is not None:
             self._live.__enter__()
         return self
