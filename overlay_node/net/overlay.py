@@ -72,7 +72,8 @@ class Overlay:
     """A node's end of the overlay.
 
     ``local`` is what hello says (its listen_port is filled in by ``listen``, its boot_id here when it has none). ``allow_private`` permits
-    dialling loopback and private addresses. ``tls_protocol``: a class, or None for Twisted's own; the default is the best that works.
+    dialling loopback and private addresses. ``tls_protocol`` gives a class, or None for Twisted's own; the default is the best that works.
+    ``clock`` is the reactor unless a test turns the hands itself.
     """
 
     def __init__(
@@ -87,14 +88,15 @@ class Overlay:
         connection_limits: Limits | None = None,
         admission_secret: bytes | None = None,
         tls_protocol: Callable[[], type[TLSMemoryBIOProtocol] | None] = choose_tls_protocol,
+        clock: Clock | None = None,
     ) -> None:
         local = local or LocalHello()
-        self.clock: Clock = reactor
+        self.clock: Clock = clock or reactor
         self.peer_id: Final = identity.peer_id
         self.local = dataclasses.replace(local, boot_id=local.boot_id or new_uuid())
         self.links: Final = LinkTable(identity.peer_id)
         self.offences: Final = Offences()
-        self.gate: Final = ConnectionGate(now=reactor.seconds(), gate_limits=gate_limits)
+        self.gate: Final = ConnectionGate(now=self.clock.seconds(), gate_limits=gate_limits)
         self._reactor: Final = reactor
         self._listener: Final = listener
         self._allow_private: Final = allow_private
@@ -120,7 +122,7 @@ class Overlay:
             self._creator,
             LinkFactory(self._make_inbound),
             is_client=False,
-            clock=self.clock,
+            clock=self._reactor,
             tls_protocol=self._tls_protocol,
             may_enter=self._may_enter,
         )
@@ -290,7 +292,7 @@ class Overlay:
             self._creator,
             LinkFactory(make),
             is_client=True,
-            clock=self.clock,
+            clock=self._reactor,
             tls_protocol=self._tls_protocol,
             may_enter=lambda _address: not self._stopped,
         )
