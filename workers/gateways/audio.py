@@ -6,10 +6,11 @@ Nothing a header says is believed: samples are counted, FLAC's MD5 is computed, 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ import soundfile
 from typing_extensions import override
 
 from apps.domain.audio import flac, mpeg
-from apps.domain.audio.payload import PayloadFormat, PayloadSpan, ReadAt, parse_streaminfo
+from apps.domain.audio.payload import PayloadFormat, PayloadSpan, ReadAt, find_span, parse_streaminfo
 from apps.domain.audio.profile import Codec, CodecProfile, ProfileError, profile_of
 from apps.domain.audio.span import SYNC_SEARCH_BYTES
 from apps.domain.audio.variant import VariantFacts
@@ -106,7 +107,7 @@ class DecodedFacts:
 
 def decode_test(path: Path, *, span: PayloadSpan | None = None, listener: Listener | None = None) -> DecodedFacts:
     """Decode everything. `span` is the file's own (found if not given). Raises DecodeFailed, FilesError."""
-    known = identify(path).span if span is None else span
+    known = _span_of(path) if span is None else span
     match known.format:
         case PayloadFormat.FLAC:
             return _test_flac(path, known, listener)
@@ -114,6 +115,11 @@ def decode_test(path: Path, *, span: PayloadSpan | None = None, listener: Listen
             return _test_mp3(path, known, listener)
         case PayloadFormat.FILE:
             return _test_other(path, known, listener)
+
+
+def _span_of(path: Path) -> PayloadSpan:
+    with reading(path) as (read_at, size):
+        return find_span(read_at, size)
 
 
 def measure(path: Path, *, listener: Listener | None = None) -> VariantFacts:
@@ -434,6 +440,8 @@ class _PayloadView(io.RawIOBase):
         self._offset = offset
         self._size = len(preamble) + length
         self._position = 0
+        self.failure: OSError | None = None
+        """A read error of the disk: libsndfile calls us back from C, where an exception would be lost and blamed on the file."""
 
     @override
     def readable(self) -> bool:
@@ -460,7 +468,11 @@ class _PayloadView(io.RawIOBase):
         head = self._preamble[self._position : self._position + length]
         rest = length - len(head)
         if rest:
-            head += self._read_at(self._offset + max(0, self._position - len(self._preamble)), rest)
+            try:
+                head += self._read_at(self._offset + max(0, self._position - len(self._preamble)), rest)
+            except OSError as error:
+                self.failure = error
+                return 0
         view[: len(head)] = head
         self._position += len(head)
         return len(head)
@@ -480,10 +492,34 @@ def _decode_soundfile(view: _PayloadView, take: BlockHook) -> int:
                 _check_length(total, rate)
                 take(block, rate)
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as error:
-        raise DecodeFailed("This file does not decode.", reason=str(error)[:200]) from error
+        if view.failure is None:
+            raise DecodeFailed("This file does not decode.", reason=str(error)[:200]) from error
+    if view.failure is not None:
+        raise view.failure
     if total == 0:
         raise DecodeFailed("This file has no sound in it.", code="no_audio")
     return total
+
+
+@contextlib.contextmanager
+def open_sound(path: Path) -> Iterator[tuple[soundfile.SoundFile, int]]:
+    """(stream to read from the start, samples it should have; 0 = unknown) of what libsndfile reads. Raises soundfile's errors, FilesError.
+
+    The same views as the decode test: libsndfile alone stops early in VBR without an information frame, and stumbles over some tags.
+    """
+    with reading(path) as (read_at, size):
+        span = find_span(read_at, size)
+        match span.format:
+            case PayloadFormat.FLAC:
+                head, stated = _endless(span.preamble), parse_streaminfo(span.preamble).total_samples
+            case PayloadFormat.MP3:
+                walk = _walk_mp3(read_at, span)
+                stated = walk.samples
+                head = mpeg.neutral_information(read_at(span.offset, 4), frames=walk.frames, payload_bytes=span.length)
+            case PayloadFormat.FILE:
+                head, stated = b"", 0
+        with _Stream(_PayloadView(read_at, head, span.offset, span.length)) as sound:
+            yield sound, stated if span.format is not PayloadFormat.FILE else int(sound.frames)
 
 
 def _decode_ffmpeg(path: Path, *, rate: int, channels: int, take: BlockHook) -> int:

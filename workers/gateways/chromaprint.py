@@ -20,6 +20,7 @@ from apps.domain.audio import fingerprint
 from apps.domain.audio.fingerprint import FingerprintError, Items
 from apps.domain.errors import DomainError
 from workers.gateways import ffmpeg
+from workers.gateways.audio import open_sound
 from workers.gateways.child import ChildError, run_child
 
 LENGTH_S = 120
@@ -77,8 +78,8 @@ def _by_library(path: Path) -> FilePrint | None:
     if fingerprinter is None:
         return None
     try:
-        with soundfile.SoundFile(str(path)) as sound:
-            return _feed(fingerprinter, sound)
+        with open_sound(path) as (sound, stated):
+            return _feed(fingerprinter, sound, stated=stated)
     except (soundfile.SoundFileError, RuntimeError, OSError) as error:
         raise _WayFailed(f"libchromaprint: {error}") from error
 
@@ -92,7 +93,7 @@ def _library() -> Callable[[], object] | None:
     return factory
 
 
-def _feed(factory: Callable[[], object], sound: soundfile.SoundFile) -> FilePrint:
+def _feed(factory: Callable[[], object], sound: soundfile.SoundFile, *, stated: int) -> FilePrint:
     rate, channels = int(sound.samplerate), int(sound.channels)
     printer = factory()
     printer.start(rate, channels)  # type: ignore[attr-defined]
@@ -106,8 +107,7 @@ def _feed(factory: Callable[[], object], sound: soundfile.SoundFile) -> FilePrin
         total += len(block)
     compressed = printer.finish()  # type: ignore[attr-defined]
     items, _ = fingerprint.decode(compressed.decode("ascii") if isinstance(compressed, bytes) else str(compressed))
-    frames = max(int(sound.frames), total) if int(sound.frames) < 1 << 40 else total
-    return _print(items, duration_ms=frames * 1000 // rate, tool="libchromaprint")
+    return _print(items, duration_ms=max(stated, total) * 1000 // rate, tool="libchromaprint")
 
 
 def _by_fpcalc(path: Path) -> FilePrint | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
+import mutagen.flac
 import numpy as np
 import pytest
 import soundfile
@@ -16,8 +19,9 @@ from apps.domain.audio.profile import Codec, QualityKind
 from apps.domain.errors import DomainError
 from tests.domain.audio import bits
 from tests.workers.gateways.sound import RATE, convert, write
-from workers.gateways import audio, ffmpeg
+from workers.gateways import audio, ffmpeg, files
 from workers.gateways.audio import DecodeFailed, decode_test, measure
+from workers.gateways.files import FilesError, identify
 
 FIXTURES = Path(__file__).parents[4] / "shared" / "fixtures" / "audio"
 needs_ffmpeg = pytest.mark.skipif(not ffmpeg.candidates(), reason="no ffmpeg here, not even imageio-ffmpeg's")
@@ -120,6 +124,36 @@ def test_tags_around_flac_do_not_disturb_the_test(tmp_path: Path) -> None:
     )
     assert tagged.payload_offset == plain.payload_offset + 11
     assert tagged.span.facts == plain.span.facts
+
+
+def test_retagging_by_another_program_makes_a_twin(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.flac", 0.5)
+    plain = measure(path)
+    audio_file = mutagen.flac.FLAC(path)
+    picture = mutagen.flac.Picture()
+    picture.data = bytes(300_000)
+    audio_file.add_picture(picture)
+    audio_file["title"] = "renamed"
+    audio_file.save()
+    twin = measure(path)
+    assert twin.payload_offset > 300_000
+    assert (twin.payload_root, twin.preamble, twin.pcm_md5) == (plain.payload_root, plain.preamble, plain.pcm_md5)
+
+
+def test_a_disk_error_is_not_blamed_on_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.flac", 3.0)
+    span = identify(path).span
+    real = os.pread
+
+    def pread(descriptor: int, length: int, offset: int) -> bytes:
+        if offset > span.length // 2:
+            raise OSError(errno.EIO, "bad sector")
+        return real(descriptor, length, offset)
+
+    monkeypatch.setattr(files.os, "pread", pread)
+    with pytest.raises(FilesError) as caught:
+        decode_test(path, span=span)
+    assert caught.value.code == "disk_error"
 
 
 def test_mp3_is_measured_frame_by_frame(tmp_path: Path) -> None:
