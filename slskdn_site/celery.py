@@ -8,12 +8,16 @@ import os
 from celery import Celery
 from celery.signals import setup_logging
 
+from apps.common.dispatch import QUEUES
 from slskdn_site.logs import logging_settings
+from workers.schedule import BEAT_SCHEDULE
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "slskdn_site.settings")
 
 app = Celery("slskdn")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.beat_schedule = BEAT_SCHEDULE
+app.conf.task_routes = {task.value: {"queue": queue} for task, queue in QUEUES.items()}
 app.set_default()
 app.autodiscover_tasks(["workers"], related_name="tasks", force=True)
 app.loader.import_module("workers.process_guard")

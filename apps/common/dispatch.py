@@ -23,6 +23,7 @@ class TaskName(StrEnum):
     CONSUME_NODE_EVENTS = "workers.consume_node_events"
     IMPORT_FOLDER = "workers.import_folder"
     SWEEP = "workers.sweep"
+    RETENTION = "workers.retention"
 
 
 QUEUES: dict[TaskName, str] = {
@@ -31,6 +32,7 @@ QUEUES: dict[TaskName, str] = {
     TaskName.CONSUME_NODE_EVENTS: "default",
     TaskName.IMPORT_FOLDER: "verify",
     TaskName.SWEEP: "default",
+    TaskName.RETENTION: "default",
 }
 
 

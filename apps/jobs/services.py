@@ -39,7 +39,7 @@ from apps.transfers.services import wants_move, wants_refuse_lossy
 
 MAX_IDEMPOTENCY_KEY_CHARS = 200
 ORIGINS = frozenset({"person", "job", "wishlist", "v0"})
-JOB_WIDE_CODES = frozenset({"disk_full", "library_unwritable"})
+JOB_WIDE_CODES = frozenset({"disk_full", "library_missing", "library_permission", "library_read_only"})
 """Reasons of waiting tracks that the job itself shows: they concern every track."""
 
 

@@ -7,6 +7,10 @@ A **charge** says: whoever claimed (recording, root) claimed something false. Se
 
 from __future__ import annotations
 
+PREAMBLE_CODES = frozenset({"preamble_mismatch", "sample_count_mismatch", "pcm_md5_mismatch"})
+"""FLAC's STREAMINFO contradicts the sound. It travels outside the root, so one liar must not bring a good payload into disrepute: nothing is
+denied, and the node asks another peer for the preamble."""
+
 DENYING = frozenset({"wrong_recording", "wrong_duration", "decode_failed", "payload_mismatch"})
 """Codes that forbid the payload for this recording from now on."""
 

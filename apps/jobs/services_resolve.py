@@ -1,0 +1,154 @@
+"""Resolving, as rows: a worker takes a job, and gives it back with a tracklist, with a code and a time to try again, or failed.
+
+Taken by a lease on the database's clock; every way of giving it back carries `attempt`, so that a worker that lost its lease changes nothing.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from apps.common.doorbell import NODE_CHANNEL, WEB_CHANNEL, ring
+from apps.common.transitions import advance, lease_claim
+from apps.domain.errors import Param
+from apps.domain.jobs.constraints import Constraints
+from apps.domain.jobs.lifecycle import JOB_MOVES, JobState
+from apps.domain.jobs.manifest import Manifest
+from apps.jobs.models import Job, JobTrack
+from apps.transfers.services import want_create
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolveClaim:
+    """A job that this worker holds. `tries`: attempts that failed with the code the job shows."""
+
+    job_id: uuid.UUID
+    kind: str
+    target_mbid: uuid.UUID
+    constraints: Constraints
+    attempt: int
+    code: str
+    tries: int
+
+
+def resolve_claim(job_id: uuid.UUID, *, lease_s: int) -> ResolveClaim | None:
+    """Take a job that waits to be resolved and whose time has come; None if it is somebody else's, resolved, or not due yet."""
+    due = Job.objects.filter(id=job_id, state__in=[JobState.PENDING, JobState.RESOLVING], next_step_at__lte=Now())
+    with transaction.atomic():
+        if not lease_claim(due, seconds=lease_s):
+            return None
+        advance(_job(job_id), moves=JOB_MOVES, to=JobState.RESOLVING)
+        _job(job_id).filter(started_at=None).update(started_at=Now())
+        ring(WEB_CHANNEL, f"job {job_id}")
+    job = Job.objects.get(id=job_id)
+    return ResolveClaim(
+        job_id=job.id,
+        kind=job.kind,
+        target_mbid=job.target_mbid,
+        constraints=Constraints.from_json(job.constraints),
+        attempt=job.attempt,
+        code=job.code,
+        tries=tries_of(job.params),
+    )
+
+
+def resolve_renew(claim: ResolveClaim, *, lease_s: int) -> bool:
+    """Keep the lease for another `lease_s`. False: the job is no longer this worker's (paused, cancelled, taken over)."""
+    return _mine(claim).update(lease_until=Now() + timedelta(seconds=lease_s)) == 1
+
+
+def job_resolved(claim: ResolveClaim, *, manifest: Manifest) -> bool:
+    """Give the job its tracks and wants, and start it. False (and nothing written) if it is no longer this worker's."""
+    with transaction.atomic():
+        moved = advance(
+            _mine(claim),
+            moves=JOB_MOVES,
+            to=JobState.RUNNING,
+            code="",
+            params={},
+            title=manifest.title,
+            artist=manifest.artist,
+            year=manifest.year[:4],
+            release_mbid=manifest.release_mbid,
+            lease_until=None,
+            next_step_at=None,
+        )
+        if not moved:
+            return False
+        job = Job.objects.get(id=claim.job_id)
+        lossy_limit = claim.constraints.lossy_limit
+        for track in manifest.tracks:
+            want = want_create(
+                track.recording_mbid,
+                release_mbids=track.release_mbids,
+                duration_ms=track.length_ms,
+                constraints=claim.constraints if lossy_limit != 0 else _lossless(claim.constraints),
+                requested_by_id=job.requested_by_id,
+            )
+            JobTrack.objects.create(
+                job=job,
+                medium_position=track.medium,
+                position=track.position,
+                number=track.number,
+                title=track.title,
+                artist=track.artist,
+                recording_mbid=track.recording_mbid,
+                track_mbid=track.track_mbid,
+                length_ms=track.length_ms,
+                want=want,
+            )
+        ring(NODE_CHANNEL, f"job {claim.job_id}")
+        ring(WEB_CHANNEL, f"job {claim.job_id}")
+    return True
+
+
+def resolve_later(claim: ResolveClaim, *, code: str, params: Mapping[str, Param], delay_s: float) -> bool:
+    """It did not work this time: back to pending, with the reason and when it is tried again."""
+    tries = claim.tries + 1 if claim.code == code else 1
+    return _give_back(
+        claim,
+        JobState.PENDING,
+        code=code,
+        params={**params, "tries": tries},
+        next_step_at=Now() + timedelta(seconds=delay_s),
+    )
+
+
+def resolve_failed(claim: ResolveClaim, *, code: str, params: Mapping[str, Param]) -> bool:
+    """It will never work: the job ends with the reason."""
+    return _give_back(claim, JobState.FAILED, code=code, params=dict(params), next_step_at=None, ended_at=Now())
+
+
+def tries_of(params: Mapping[str, object]) -> int:
+    """Failed attempts noted in a row's params."""
+    tries = params.get("tries", 0)
+    return tries if isinstance(tries, int) else 0
+
+
+def _give_back(claim: ResolveClaim, state: JobState, **changes: object) -> bool:
+    with transaction.atomic():
+        moved = advance(
+            _mine(claim), moves=JOB_MOVES, to=state, only_from=[JobState.RESOLVING], lease_until=None, **changes
+        )
+        if moved:
+            ring(WEB_CHANNEL, f"job {claim.job_id}")
+    return moved == 1
+
+
+def _lossless(constraints: Constraints) -> Constraints:
+    stored = constraints.to_json() | {"allow_lossy": False, "max_lossy_tracks_per_album": None}
+    return Constraints.from_json(stored)
+
+
+def _job(job_id: uuid.UUID) -> QuerySet[Job]:
+    return Job.objects.filter(id=job_id)
+
+
+def _mine(claim: ResolveClaim) -> QuerySet[Job]:
+    return Job.objects.filter(id=claim.job_id, attempt=claim.attempt, state=JobState.RESOLVING)

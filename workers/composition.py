@@ -1,0 +1,57 @@
+"""What the tasks work with in this process, made from the configuration: gateways, limiters, folders. Tests make their own."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from slskdn_site.broker import redis_url
+from slskdn_site.config import data_dir, load_config
+from workers.gateways.acoustid import INTERVAL_MS, Acoustid
+from workers.gateways.limiter import Limiter
+from workers.gateways.musicbrainz import Musicbrainz
+from workers.verification import Verifier
+
+VERSION = "0.1"
+"""In the User-Agent."""
+
+
+@functools.cache
+def musicbrainz() -> Musicbrainz:
+    """MusicBrainz as configured."""
+    section = load_config().integration.musicbrainz
+    limiter = Limiter(redis_url(), name="musicbrainz", interval_ms=section.interval_ms)
+    return Musicbrainz(host=section.host, contact=section.contact, version=VERSION, limiter=limiter)
+
+
+@functools.cache
+def acoustid() -> Acoustid | None:
+    """AcoustID as configured; None when disabled or without a client id."""
+    section = load_config().integration.acoustid
+    if not section.enabled or not section.client_id:
+        return None
+    limiter = Limiter(redis_url(), name="acoustid", interval_ms=INTERVAL_MS)
+    return Acoustid(host=section.host, client_id=section.client_id, limiter=limiter)
+
+
+def library_root() -> Path:
+    """Where finished albums go. The default folder is made; one that a person named must be there (it may be an unmounted disk)."""
+    named = load_config().library.root
+    if named:
+        return Path(named).expanduser().absolute()
+    root = data_dir() / "library"
+    root.mkdir(parents=True, exist_ok=True)
+    return root
+
+
+@functools.cache
+def verifier() -> Verifier:
+    """Verification as configured."""
+    config = load_config()
+    return Verifier(
+        acoustid=acoustid(),
+        fingerprinting=config.integration.chromaprint.enabled,
+        require_fingerprint=config.verify.require_fingerprint,
+        library_root=library_root,
+        template=config.library.template,
+    )

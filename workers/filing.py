@@ -1,0 +1,88 @@
+"""From the catalog's facts to a finished file's tags and its place below the library root."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from apps.catalog.selectors import recording_facts, release_facts
+from apps.domain.catalog.release import MediumFacts, RecordingFacts, ReleaseFacts, TrackFacts
+from apps.domain.library.naming import NameFacts, relative_path
+from apps.jobs.services_verify import VerifyClaim
+from workers.gateways.tags import AudioTags
+
+_EXTENSIONS = {"mp4": "m4a", "alac": "m4a", "aac": "m4a", "vorbis": "ogg", "wave": "wav"}
+_EXTENSION = re.compile(r"[a-z0-9]{1,8}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilingFacts:
+    """What the catalog knows of a track; parts are None where it knows nothing."""
+
+    release: ReleaseFacts | None
+    medium: MediumFacts | None
+    track: TrackFacts | None
+    recording: RecordingFacts | None
+
+
+def filing_facts(claim: VerifyClaim) -> FilingFacts:
+    """Look the track up: by its MBID, else by its position on the release."""
+    release = release_facts(claim.release_mbid, fresh_for=None) if claim.release_mbid else None
+    for medium, track in release.tracks() if release else ():
+        if track.mbid == claim.track_mbid or (
+            claim.track_mbid is None and (medium.position, track.position) == (claim.medium, claim.position)
+        ):
+            return FilingFacts(release=release, medium=medium, track=track, recording=track.recording)
+    return FilingFacts(release=release, medium=None, track=None, recording=recording_facts(claim.recording_mbid))
+
+
+def file_name(claim: VerifyClaim, facts: FilingFacts, *, container: str, template: str) -> bytes:
+    """The file's path below the library root, as raw bytes. Raises TemplateError, NameFactsError."""
+    release = facts.release
+    year = release.year if release else ""
+    names = NameFacts(
+        title=claim.title,
+        ext=_extension(container),
+        track=min(claim.position, 9999),
+        albumartist=release.artist_credit if release else claim.artist,
+        artist=claim.artist,
+        album=claim.album or claim.title,
+        year=int(year) if year.isdigit() and int(year) > 0 else None,
+        disc=min(claim.medium, 999),
+        discs=min(max(len(release.media), claim.medium), 999) if release else 1,
+        label=release.label.name if release and release.label else "",
+        catalog_number=release.catalog_number if release else "",
+    )
+    below = relative_path(names, template=template)
+    folder = claim.constraints.target_dir
+    return b"/".join([folder.encode(), below]) if folder else below
+
+
+def file_tags(claim: VerifyClaim, facts: FilingFacts) -> AudioTags:
+    """The file's tags, with every MusicBrainz id there is (Picard's names are the gateway's business)."""
+    release, medium, recording = facts.release, facts.medium, facts.recording
+    return AudioTags(
+        title=claim.title,
+        artist=claim.artist,
+        albumartist=release.artist_credit if release else claim.artist,
+        album=claim.album,
+        date=release.date if release else "",
+        track=claim.position,
+        tracks=len(medium.tracks) if medium else 0,
+        disc=claim.medium,
+        discs=len(release.media) if release else 0,
+        recording_mbid=str(claim.recording_mbid),
+        track_mbid=str(claim.track_mbid or ""),
+        release_mbid=str(claim.release_mbid or ""),
+        release_group_mbid=str(release.group.mbid) if release and release.group else "",
+        artist_mbids=tuple(str(one.mbid) for one in recording.artists) if recording else (),
+        albumartist_mbids=tuple(str(one.mbid) for one in release.artists) if release else (),
+        label=release.label.name if release and release.label else "",
+        catalog_number=release.catalog_number if release else "",
+        isrcs=recording.isrcs if recording else (),
+    )
+
+
+def _extension(container: str) -> str:
+    lowered = _EXTENSIONS.get(container.lower(), container.lower())
+    return lowered if _EXTENSION.fullmatch(lowered) else "audio"

@@ -1,0 +1,108 @@
+"""Resolving a job: MusicBrainz → catalog rows → tracks and wants. Every step may be repeated; the rows decide who may finish."""
+
+from __future__ import annotations
+
+import logging
+import random
+import uuid
+from collections.abc import Callable
+
+from apps.catalog.selectors import release_facts
+from apps.catalog.services import recording_store, release_store
+from apps.domain.catalog.release import ReleaseFacts
+from apps.domain.errors import DomainError, Param
+from apps.domain.jobs.backoff import retry_delay_s
+from apps.domain.jobs.manifest import Manifest, ManifestImpossible, recording_manifest, release_manifest
+from apps.jobs.services_resolve import (
+    ResolveClaim,
+    job_resolved,
+    resolve_claim,
+    resolve_failed,
+    resolve_later,
+    resolve_renew,
+)
+from workers.gateways.errors import Permanent, Transient
+from workers.gateways.musicbrainz import MusicbrainzPort
+from workers.lease import LEASE_S, LeaseKeeper, LeaseLost
+
+log = logging.getLogger(__name__)
+
+Checkpoint = Callable[[str], None]
+"""Called after each step with its name; tests stop the work there."""
+
+
+def _pass(_step: str) -> None:
+    return
+
+
+def resolve(job_id: uuid.UUID, *, musicbrainz: MusicbrainzPort, checkpoint: Checkpoint = _pass) -> None:
+    """Resolve a job that is due; nothing happens if it is not, or somebody else has it."""
+    claim = resolve_claim(job_id, lease_s=LEASE_S)
+    if claim is None:
+        return
+    checkpoint("claimed")
+    with LeaseKeeper(lambda: resolve_renew(claim, lease_s=LEASE_S)):
+        try:
+            manifest = _manifest(claim, musicbrainz, checkpoint)
+            done = job_resolved(claim, manifest=manifest)
+            log.info("job resolved: job=%s tracks=%s kept=%s", job_id, len(manifest.tracks), done)
+        except Transient as error:
+            _again(claim, error.code, error.params, retry_after_s=error.retry_after_s)
+        except (Permanent, ManifestImpossible) as error:
+            log.info("job failed: job=%s code=%s", job_id, error.code)
+            resolve_failed(claim, code=error.code, params=error.params)
+        except LeaseLost:
+            log.info("job taken over or stopped: job=%s", job_id)
+        except Exception as error:
+            log.exception("resolving failed unexpectedly: job=%s", job_id)
+            _again(claim, "unexpected", {"error": type(error).__name__})
+    checkpoint("finished")
+
+
+def _again(claim: ResolveClaim, code: str, params: dict[str, Param], *, retry_after_s: float | None = None) -> None:
+    """Wait and try again, or give up where the kind of failure is bounded."""
+    tries = claim.tries + 1 if claim.code == code else 1
+    jitter = random.random()  # noqa: S311  (spreads load, guards nothing)
+    delay_s = retry_delay_s(code, tries=tries, jitter=jitter, retry_after_s=retry_after_s)
+    if delay_s is None:
+        resolve_failed(claim, code=code, params={**params, "tries": tries})
+    else:
+        resolve_later(claim, code=code, params=params, delay_s=delay_s)
+    log.info("job waits: job=%s code=%s tries=%s delay_s=%s", claim.job_id, code, tries, delay_s)
+
+
+def _manifest(claim: ResolveClaim, musicbrainz: MusicbrainzPort, checkpoint: Checkpoint) -> Manifest:
+    match claim.kind:
+        case "mb_release":
+            release = _release(claim.target_mbid, musicbrainz, checkpoint)
+            return release_manifest(release, constraints=claim.constraints, asked_for=claim.target_mbid)
+        case "recording":
+            return _recording_manifest(claim, musicbrainz, checkpoint)
+        case kind:
+            raise DomainError(f"No resolver for jobs of kind {kind}.", code="job_kind_unknown")
+
+
+def _recording_manifest(claim: ResolveClaim, musicbrainz: MusicbrainzPort, checkpoint: Checkpoint) -> Manifest:
+    recording, releases = musicbrainz.recording(claim.target_mbid)
+    checkpoint("asked")
+    recording_store(recording)
+    best: ReleaseFacts | None = None
+    if releases:
+        try:
+            best = _release(releases[0].mbid, musicbrainz, checkpoint)
+        except Permanent:
+            # It stood there a second ago. The recording is what was asked for; it is filed without an album then.
+            log.info("release of a recording is gone: job=%s release=%s", claim.job_id, releases[0].mbid)
+    return recording_manifest(recording, releases=releases, best=best)
+
+
+def _release(mbid: uuid.UUID, musicbrainz: MusicbrainzPort, checkpoint: Checkpoint) -> ReleaseFacts:
+    """From the catalog while it is fresh (so a killed task asks nothing twice), else from MusicBrainz."""
+    known = release_facts(mbid)
+    if known is not None:
+        return known
+    release = musicbrainz.release(mbid)
+    checkpoint("asked")
+    release_store(release, asked_for=mbid)
+    checkpoint("stored")
+    return release

@@ -1,0 +1,38 @@
+"""The whole beat table. Times are in seconds; a message that no worker took within its period is dropped, the next one does its work."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from celery.schedules import crontab
+
+from apps.common.dispatch import QUEUES, TaskName
+
+
+class BeatEntry(TypedDict):
+    """A line of Celery's CELERY_BEAT_SCHEDULE."""
+
+    task: str
+    schedule: float | crontab
+    options: dict[str, object]
+
+
+CONSUME_NODE_EVENTS_S = 2.0
+"""Events wake their consumer; this bounds what a lost wake-up costs."""
+SWEEP_S = 5.0
+"""One indexed query each over open jobs and tracks."""
+
+
+def _every(task: TaskName, seconds: float) -> BeatEntry:
+    return {"task": task.value, "schedule": seconds, "options": {"queue": QUEUES[task], "expires": 2 * seconds}}
+
+
+BEAT_SCHEDULE: dict[str, BeatEntry] = {
+    "consume-node-events": _every(TaskName.CONSUME_NODE_EVENTS, CONSUME_NODE_EVENTS_S),
+    "sweep": _every(TaskName.SWEEP, SWEEP_S),
+    "retention": {
+        "task": TaskName.RETENTION.value,
+        "schedule": crontab(hour="4", minute="17"),
+        "options": {"queue": QUEUES[TaskName.RETENTION], "expires": 3600},
+    },
+}

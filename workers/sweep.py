@@ -1,0 +1,47 @@
+"""Task: the net under every lost message. Rows that wait, are due and are in nobody's hands get their task sent again.
+
+A row is sent at most once per RESEND_S and attempt, so that a full queue is not filled with copies; that memory is a hint in the broker and may be
+lost at any time (the rows decide who works, copies find nothing to do).
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import uuid
+
+import redis
+from celery import shared_task
+
+from apps.common.dispatch import TaskName, enqueue
+from apps.jobs.services_sweep import jobs_waiting, tracks_put_right, verifications_waiting
+from slskdn_site.broker import redis_url
+
+log = logging.getLogger(__name__)
+
+RESEND_S = 30
+"""Longer than a task usually waits in the queue, shorter than anybody's patience."""
+
+
+@shared_task(name=TaskName.SWEEP.value)
+def sweep() -> None:
+    """See the module."""
+    sent = sum(_send_again(TaskName.RESOLVE_JOB, step.id, step.attempt) for step in jobs_waiting())
+    sent += sum(_send_again(TaskName.VERIFY_DOWNLOAD, step.id, step.attempt) for step in verifications_waiting())
+    if (put_right := tracks_put_right()) or sent:
+        log.info("sweep: sent=%s put_right=%s", sent, put_right)
+
+
+@functools.cache
+def _hints() -> redis.Redis:
+    return redis.Redis.from_url(redis_url(), socket_timeout=2, socket_connect_timeout=2)
+
+
+def _send_again(task: TaskName, row_id: uuid.UUID, attempt: int) -> bool:
+    try:
+        first = _hints().set(f"slskdn:sent:{task.value}:{row_id}:{attempt}", b"1", nx=True, ex=RESEND_S)
+    except (redis.RedisError, OSError):
+        return False  # a task could not be sent either; the next sweep tries again
+    if first:
+        enqueue(task, str(row_id))
+    return bool(first)
