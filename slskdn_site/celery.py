@@ -19,7 +19,8 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.beat_schedule = BEAT_SCHEDULE
 app.conf.task_routes = {task.value: {"queue": queue} for task, queue in QUEUES.items()}
 app.set_default()
-app.autodiscover_tasks(["workers"], related_name="tasks", force=True)
+# Found when a worker imports its modules, after Django is set up: tasks import models.
+app.autodiscover_tasks(["workers"], related_name="tasks")
 app.loader.import_module("workers.process_guard")
 
 
