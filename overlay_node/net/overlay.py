@@ -66,6 +66,7 @@ class _Dial:
     expected_peer_id: str | None
     waiters: list[Deferred[Link]] = field(default_factory=list)
     protocol: LinkProtocol | None = None
+    connecting: Deferred[Any] | None = None
 
 
 class Overlay:
@@ -174,6 +175,9 @@ class Overlay:
         self._stopped = True
         ports, self._ports = self._ports, []
         closing: list[Deferred[Any]] = [maybeDeferred(port.stopListening) for port in ports]
+        for dial in list(self._dials.values()):
+            if dial.protocol is None and dial.connecting is not None:
+                dial.connecting.cancel()
         for protocol in list(self._protocols):
             if protocol.link is not None:
                 protocol.link.close("shutdown")
@@ -241,7 +245,10 @@ class Overlay:
         self.links.remove(link)
         if link in self._announced:
             self._announced.discard(link)
-            self._listener.link_closed(link, reason_code)
+            try:
+                self._listener.link_closed(link, reason_code)
+            except Exception:  # the accounts below must be kept whatever happens above
+                log.exception("The listener failed on the end of %r", link)
 
     def connection_ended(self, protocol: LinkProtocol, reason_code: str) -> None:
         """The transport of any connection is gone."""
@@ -306,7 +313,8 @@ class Overlay:
                 self.gate.leave(host)
                 self._dial_failed(key, dial, "connect_failed")
 
-        endpoint.connect(factory).addErrback(failed)
+        dial.connecting = endpoint.connect(factory)
+        dial.connecting.addErrback(failed)
 
     def _dial_failed(self, key: tuple[str, int], dial: _Dial, code: str) -> None:
         self._dials.pop(key, None)

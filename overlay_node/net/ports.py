@@ -50,7 +50,10 @@ class LinkListener(Protocol):
         """Both sides have shaken hands; requests may be sent. Not called for a link that lost against an older one of the same peer."""
 
     def link_message(self, link: Link, message: Message, attachment: Attachment) -> None:
-        """A message came that is no answer to ``link.request``. Answers to what was merely sent come here too."""
+        """A message came that is no answer to ``link.request``. Answers to what was merely sent come here too.
+
+        It may come on a link that was never announced because it lost against another of the same peer: answer on that very link.
+        """
 
     def link_closed(self, link: Link, reason_code: str) -> None:
         """The link is gone; nothing more comes from it. Called once for each link that ``link_ready`` was called for."""

@@ -284,3 +284,42 @@ def test_an_exception_of_the_listener_closes_the_link_and_nothing_else(world: Wo
         await carol.dial(alice)
 
     world.run(scene())
+
+
+def test_a_peer_that_restarts_replaces_its_old_link(world: World) -> None:
+    async def scene() -> None:
+        alice, bob, old, _mine = await connected(world)
+        again = world.node(identity=bob.identity)
+        await again.dial(alice)
+        await world.until(lambda: len(alice.ready) == 2)
+        new = alice.ready[1]
+        assert alice.overlay.links.get(bob.peer_id) is new
+        assert new.boot_id != old.boot_id
+        assert old.draining
+        assert not new.draining
+        old.close("duplicate_link")
+        await world.until(lambda: alice.closed)
+        assert alice.overlay.links.get(bob.peer_id) is new
+
+    world.run(scene())
+
+
+def test_stopping_ends_links_listening_and_dials(world: World) -> None:
+    async def scene() -> None:
+        alice, bob, _theirs, _mine = await connected(world)
+        await alice.overlay.stop()
+        await world.until(lambda: bob.closed)
+        assert bob.closed[0][1] == "shutdown"
+        with pytest.raises(DialError) as refused:
+            await bob.dial(alice)
+        assert refused.value.code == "connect_failed"
+        pending = bob.overlay.dial("192.0.2.1", 9)
+        await bob.overlay.stop()
+        with pytest.raises(DialError):
+            await pending
+        assert bob.overlay.gate.open_connections == 0
+        with pytest.raises(DialError) as stopped:
+            await bob.dial(alice)
+        assert stopped.value.code == "stopped"
+
+    world.run(scene())
