@@ -32,6 +32,10 @@ from workers.gateways import ffmpeg
 from workers.gateways.child import ChildError, stream_child
 from workers.gateways.files import identify, reading
 
+# mutagen ships half of its types; inside this module its classes are Any.
+_flac: Any = mutagen.flac
+_oggvorbis: Any = mutagen.oggvorbis
+
 MAX_SECONDS = 6 * 3600
 """Longest sound decoded. 14 bytes of FLAC can hold 65,535 equal samples, so a small file may claim years."""
 _BLOCK_FRAMES = 65_536
@@ -151,7 +155,9 @@ def measure(path: Path, *, listener: Listener | None = None) -> VariantFacts:
 def _test_flac(path: Path, span: PayloadSpan, listener: Listener | None) -> DecodedFacts:
     info = parse_streaminfo(span.preamble)
     with reading(path) as (read_at, _):
-        _check_first_frame(read_at(span.offset, min(span.length, 128 << 10)), info)
+        _check_frames(
+            read_at(span.offset, min(span.length, 128 << 10)), flac.frame_sizes(read_at, span.offset, span.end), info
+        )
     width = -(-info.bits // 8)
     digest = hashlib.md5(usedforsecurity=False)
     hook = _hook(listener)
@@ -207,8 +213,10 @@ def _endless(preamble: bytes) -> bytes:
     return preamble[:21] + bytes([preamble[21] | 0x0F]) + b"\xff" * 4 + preamble[26:]
 
 
-def _check_first_frame(window: bytes, info: flac.StreamInfo) -> None:
-    """STREAMINFO against the first frame's own header. A preamble travels outside the root: decoders that forgive it must not decide."""
+def _check_frames(window: bytes, sizes: tuple[int, int] | None, info: flac.StreamInfo) -> None:
+    """STREAMINFO against the first frame's own header and the frames' sizes. A preamble travels outside the root: decoders that forgive it
+    must not decide. (Sizes are not held against a STREAMINFO that was never finished, as in a cut or streamed file.)
+    """
     frame = flac.first_frame(window)
     if frame is None:
         raise DecodeFailed("No FLAC frame could be found.")
@@ -216,7 +224,13 @@ def _check_first_frame(window: bytes, info: flac.StreamInfo) -> None:
     block_fits = (
         frame.block <= info.max_block if frame.variable or single else frame.block == info.min_block == info.max_block
     )
-    stated = ((frame.rate, info.rate), (frame.channels, info.channels), (frame.bits, info.bits))
+    stated: tuple[tuple[int, int], ...] = (
+        (frame.rate, info.rate),
+        (frame.channels, info.channels),
+        (frame.bits, info.bits),
+    )
+    if sizes is not None and info.total_samples:
+        stated += ((sizes[0], info.min_frame or sizes[0]), (sizes[1], info.max_frame or sizes[1]))
     if not block_fits or any(own not in (0, claimed) for own, claimed in stated):
         raise DecodeFailed(
             "The FLAC header contradicts the frames.",
@@ -229,7 +243,7 @@ def _check_first_frame(window: bytes, info: flac.StreamInfo) -> None:
 
 def _flac_vendor(path: Path) -> str:
     try:
-        tags: Any = mutagen.flac.FLAC(str(path)).tags  # type: ignore[no-untyped-call]
+        tags = _flac.FLAC(str(path)).tags
     except Exception:  # a vendor string is worth no failure; mutagen raises anything on hostile bytes
         return ""
     return str(getattr(tags, "vendor", "") or "")[:256]
@@ -364,7 +378,7 @@ def _test_other(path: Path, span: PayloadSpan, listener: Listener | None) -> Dec
 def _nominal_bitrate(path: Path) -> int:
     """What an Ogg Vorbis header states as its setting; 0 elsewhere. Averages of VBR do not name a setting."""
     try:
-        info: Any = mutagen.oggvorbis.OggVorbis(str(path)).info  # type: ignore[no-untyped-call]
+        info = _oggvorbis.OggVorbis(str(path)).info
         return max(0, int(info.bitrate))
     except Exception:  # not Vorbis, or bytes that make mutagen raise anything at all
         return 0

@@ -85,3 +85,23 @@ def test_frames_are_walked_until_they_stop_chaining() -> None:
     walked = list(mpeg.walk_frames(lambda offset, length: data[offset : offset + length], 0, len(data)))
     assert [at for at, _ in walked] == [0, 417, 834]
     assert {header.samples for _, header in walked} == {1152}
+
+
+@pytest.mark.parametrize("first", [bits.MP3_FRAMES[:4], bits.MP3_V2_MONO[:4], b"\xff\xfa\x12\x40"])
+def test_our_own_information_frame_is_a_whole_frame_that_chains(first: bytes) -> None:
+    frame = mpeg.neutral_information(first, frames=7, payload_bytes=1000)
+    header, following = mpeg.parse_header(frame[:4]), mpeg.parse_header(first)
+    assert header is not None
+    assert following is not None
+    assert header.length == len(frame) <= mpeg.MAX_FRAME_BYTES
+    assert header.chains_with(following)
+    assert header.channels == following.channels
+    assert mpeg.is_information_frame(frame)
+    told = mpeg.read_information(frame)
+    assert told is not None
+    assert (told.frames, told.stream_bytes, told.lame_v) == (7, len(frame) + 1000, None)
+
+
+def test_what_is_no_header_gives_no_information_frame() -> None:
+    with pytest.raises(ValueError, match="Layer III"):
+        mpeg.neutral_information(b"\0\0\0\0", frames=1, payload_bytes=1)

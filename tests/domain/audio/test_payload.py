@@ -10,6 +10,7 @@ from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apps.domain.audio import flac
 from apps.domain.audio.payload import (
     LEAF_BYTES,
     Leaves,
@@ -245,6 +246,25 @@ def test_a_flac_header_of_more_than_64_mib_is_taken_whole_without_reading_it() -
 
     assert find_span(read_at, size).format is PayloadFormat.FILE
     assert reads < 100_000
+
+
+@pytest.mark.parametrize("window", [17, 20, 33, 1 << 20])
+def test_frames_are_measured_without_decoding(window: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flac, "_WINDOW_BYTES", window)
+    bodies = [b"", b"x" * 50, b"\xff\xf8\xc9\x18\x09" * 4, b"\xff" * 9, b"y" * 30]
+    data = b"junk" + b"".join(bits.flac_frame(number, body) for number, body in enumerate(bodies))
+    assert flac.frame_sizes(lambda offset, length: data[offset : offset + length], 4, len(data)) == (6, 56)
+    assert flac.frame_sizes(lambda offset, length: data[offset : offset + length], 0, len(data)) is None
+
+
+@given(st.binary(max_size=300), st.integers(17, 40))
+def test_measuring_any_bytes_ends(tail: bytes, window: int) -> None:
+    data = bits.FLAC_FRAMES + tail
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flac, "_WINDOW_BYTES", window)
+        sizes = flac.frame_sizes(lambda offset, length: data[offset : offset + length], 0, len(data))
+    assert sizes is not None
+    assert 0 < sizes[0] <= sizes[1] <= len(data)
 
 
 # --- MP3 -----------------------------------------------------------------------------------------------------------------------------
