@@ -1,4 +1,4 @@
-"""Django app `slskdn_site`: only there so that the composition's system checks are known to Django."""
+"""Django app `slskdn_site`: makes the composition's system checks known, and our Celery application the one that tasks are sent through."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing_extensions import override
 
 
 class SiteConfig(AppConfig):
-    """Registers the checks."""
+    """Registers the checks and the Celery application."""
 
     name = "slskdn_site"
     label = "slskdn_site"
 
     @override
     def ready(self) -> None:
-        """Importing the module registers its checks."""
-        from slskdn_site import checks  # noqa: F401
+        """Importing the modules registers them; without the second, `dispatch` would send to a broker that nobody configured."""
+        from slskdn_site import celery, checks  # noqa: F401

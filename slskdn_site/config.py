@@ -101,7 +101,7 @@ class Dht(Section):
             "dht.transmissionbt.com:6881",
             "dht.libtorrent.org:25401",
         ],
-        description="host:port of nodes asked first when no saved node answers.",
+        description="Nodes (host:port) asked first when no saved node answers.",
     )
 
 

@@ -24,7 +24,7 @@ FLOWER_USER = "admin"
 def process_command(name: str, *, config: Config, web_descriptor: int | None = None) -> list[str]:
     """The command line of process `name`. `web_descriptor`: a listening socket that the web process inherits."""
     python = [sys.executable]
-    celery = [*python, "-m", "celery", "-A", "slskdn_site.celery:app"]
+    celery = [*python, "-m", "celery", "--quiet", "-A", "slskdn_site.celery:app"]
     match name:
         case "web":
             where = ["--host", config.web.host, "--port", str(config.web.port)]
@@ -58,6 +58,8 @@ def process_environment(name: str) -> Mapping[str, str]:
         "PYTHONPATH": str(PROJECT),
         "PYTHONSAFEPATH": "1",
         "PYTHONUNBUFFERED": "1",
+        # Celery warns of root because of pickled messages; ours are JSON only.
+        "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
         # The pool has one process per core already; numeric libraries must not multiply that.
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
