@@ -2,9 +2,50 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.contrib.auth.views import LogoutView
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from apps.common.api_errors import api_not_found
+from apps.common.web.kit import kit
+from apps.common.web.login import SignIn
+from apps.jobs.web.metrics import metrics
+from apps.nodelink.web.health import live, ready
+
+api: list[URLPattern | URLResolver] = [
+    path("", include("apps.jobs.api.urls")),
+    path("", include("apps.mesh.api.urls")),
+    path("", include("apps.peers.api.urls")),
+    path("", include("apps.library.api.urls")),
+    path("", include("apps.nodelink.api.urls")),
+    path("schema", SpectacularAPIView.as_view(), name="api-schema"),
+    path(
+        "docs",
+        SpectacularSwaggerSplitView.as_view(template_name="api/docs.html", url_name="api-schema"),
+        name="api-docs",
+    ),
+    re_path(r"^.*$", api_not_found),
+]
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("apps.jobs.web.urls")),
+    path("", include("apps.library.web.urls")),
+    path("", include("apps.mesh.web.urls")),
+    path("", include("apps.peers.web.urls")),
+    path("", include("apps.nodelink.web.urls")),
+    path("login", SignIn.as_view(), name="login"),
+    path("logout", LogoutView.as_view(), name="logout"),
+    path("api/", include(api)),
+    path("healthz/live", live, name="health-live"),
+    path("healthz/ready", ready, name="health-ready"),
+    path("metrics", metrics, name="metrics"),
     path("admin/", admin.site.urls),
+    *([path("ui/kit", kit, name="kit")] if settings.DEBUG else []),
 ]
+
+handler400 = "apps.common.web.errors.bad_request"
+handler403 = "apps.common.web.errors.forbidden"
+handler404 = "apps.common.web.errors.not_found"
+handler500 = "apps.common.web.errors.server_error"

@@ -99,10 +99,10 @@ class ApiKeyAuthentication(BaseAuthentication):
     """DRF's view of `key_principal`: `request.user` is the person, `request.auth` the Principal."""
 
     def authenticate(self, request: Request) -> tuple[User, Principal] | None:
-        token = token_of(request._request)  # noqa: SLF001  (DRF's documented attribute for the wrapped request)
+        token = token_of(request._request)
         if token is None:
             return None
-        principal = key_principal(token, address=client_address(request._request))  # noqa: SLF001
+        principal = key_principal(token, address=client_address(request._request))
         return principal.user, principal
 
     def authenticate_header(self, request: Request) -> str:

@@ -69,11 +69,12 @@ def keyset_page(
 def _beyond(names: Sequence[str], values: Sequence[object], *, down: bool) -> Q:
     """Rows strictly after the key, compared field by field: (a, b) < (x, y) is a < x, or a = x and b < y."""
     operator = "lt" if down else "gt"
-    condition = Q(pk__in=[])
+    condition = Q()
     for index, name in enumerate(names):
         equal = {names[before]: values[before] for before in range(index)}
         condition |= Q(**equal, **{f"{name}__{operator}": values[index]})
-    return condition
+    # Says nothing new, but lets both databases walk the index from the right place instead of filtering from its start.
+    return Q(**{f"{names[0]}__{operator}e": values[0]}) & condition
 
 
 def _write(row: Model, names: Sequence[str], *, backwards: bool) -> str:
@@ -86,7 +87,7 @@ def _read(rows: QuerySet[M], names: Sequence[str], cursor: str) -> tuple[bool, l
         backwards, *key = json.loads(base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)))
         if backwards not in {0, 1} or len(key) != len(names) or not all(isinstance(part, str) for part in key):
             raise CursorInvalid("This cursor is not from this list.")
-        fields = [rows.model._meta.get_field(name) for name in names]  # noqa: SLF001  (Django's public model API)
+        fields = [rows.model._meta.get_field(name) for name in names]
         return bool(backwards), [field.to_python(part) for field, part in zip(fields, key, strict=True)]  # type: ignore[union-attr]
     except (ValueError, TypeError, binascii.Error, FieldDoesNotExist, ValidationError) as error:
         raise CursorInvalid("This cursor is not from this list.") from error

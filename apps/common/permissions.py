@@ -29,7 +29,9 @@ class RoleRequired(BasePermission):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         reading = request.method in SAFE_METHODS
-        needed: Role = getattr(view, "read_role", Role.VIEWER) if reading else getattr(view, "write_role", Role.OPERATOR)
+        needed: Role = (
+            getattr(view, "read_role", Role.VIEWER) if reading else getattr(view, "write_role", Role.OPERATOR)
+        )
         role = request.auth.role if isinstance(request.auth, Principal) else role_of_user(request.user)
         return role_at_least(role, needed)
 

@@ -1,0 +1,142 @@
+"""Every code's sentence for API, pages and CLI: what is the matter, and what will happen next.
+
+Rows, events and errors hold `code` + `params`; words are made here when somebody looks, in their language. The words for codes of jobs,
+tracks, transfers and files are `apps.domain.jobs.sentences`; this module adds those of requests and waits, translates both, and says what
+comes next. A code this version does not know gets its own name as words, so that nothing is ever shown empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+
+from apps.common.text import display_text
+from apps.domain.jobs.sentences import SENTENCES as DOMAIN_SENTENCES
+from apps.domain.jobs.sentences import fill
+
+Params = Mapping[str, object]
+Words = str | Promise
+
+MAX_VALUE_CHARS = 200  # of one param inside a sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """`what` is the matter; `next` says what will happen or what helps (may be empty)."""
+
+    what: str
+    next: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.next}".strip()
+
+
+OWN: Mapping[str, Words] = {
+    # Requests
+    "invalid": lazy("Something in this request can't be read: {fields}"),
+    "malformed": lazy("The request's body is not valid JSON."),
+    "not_authenticated": lazy("Sign in or send an API key."),
+    "authentication_failed": lazy("These credentials are not valid here."),
+    "api_key_refused": lazy("This API key is not valid here."),
+    "role_required": lazy("Your role does not allow this."),
+    "permission_denied": lazy("Your role does not allow this."),
+    "not_found": lazy("There is nothing at this address."),
+    "method_not_allowed": lazy("This address does not take that method."),
+    "unsupported_media_type": lazy("Send JSON (Content-Type: application/json)."),
+    "not_acceptable": lazy("This address answers in JSON."),
+    "rate_limited": lazy("Too many requests for now."),
+    "server_error": lazy("Something went wrong here; it was written to the log."),
+    "too_many_streams": lazy("Too many live views are open; close some."),
+    "cursor_invalid": lazy("This page of the list does not exist; begin at the first."),
+    "api_key_not_found": lazy("There is no such API key."),
+    "mbid_invalid": lazy("This is not a MusicBrainz id."),
+    "malformed_request": lazy("This request can't be read."),
+    "form_expired": lazy("This form is too old; nothing was changed."),
+    "login_failed": lazy("Name and password do not belong together."),
+    "login_blocked": lazy("Too many attempts; wait five minutes."),
+    "find_wrong_entity": lazy("Only releases and recordings can be asked for."),
+    "find_unreadable": lazy("This is no MusicBrainz id or address."),
+    # How the daemon is
+    "database_away": lazy("The database does not answer."),
+    "broker_away": lazy("Redis or Valkey does not answer."),
+    "node_absent": lazy("The node has never run with this database."),
+    "node_silent": lazy("The node has given no sign of life for a while."),
+    "mesh_disabled": lazy("The mesh is switched off (mesh.enabled)."),
+    "mesh_passive": lazy("Passive: this node fetches from the mesh and announces nothing (mesh.passive)."),
+    # Jobs and waits
+    "job_not_found": lazy("There is no such job."),
+    "idempotency_conflict": lazy("This idempotency key was used for another request."),
+    "pending": lazy("Waiting for a worker."),
+    "resolving": lazy("The track list is being fetched from MusicBrainz."),
+    "seeking": lazy("Looking for peers that have this recording."),
+    "fetching": lazy("On its way."),
+    "verifying": lazy("Checking the sound against the recording."),
+    "paused": lazy("Paused; what was fetched is kept."),
+    "blocked": lazy("It can't go on right now."),
+    "wanted": lazy("Waiting for its turn."),
+    # Sources
+    "bad_leaf": lazy("Bytes from this peer were wrong; they were dropped and fetched elsewhere."),
+    "bad_leaves": lazy("Bytes from this peer were wrong; they were dropped and fetched elsewhere."),
+    "peer_lost": lazy("The connection to this peer broke; others carry on."),
+    "timeout": lazy("It took too long."),
+}
+
+_NEXT_PAYLOAD = lazy("It will not be fetched again; the next source is tried.")
+_CHECK_ID = lazy("Check the id at musicbrainz.org and ask again.")
+
+NEXT: Mapping[str, Words] = {
+    "release_not_found": _CHECK_ID,
+    "recording_not_found": _CHECK_ID,
+    "release_without_tracks": lazy("Choose another edition of the album."),
+    "track_not_on_release": lazy("Ask again with tracks the release has."),
+    "tracks_failed": lazy("Press Retry to look for them again."),
+    "cancelled_by_person": lazy("Press Retry to take it up again; what was placed stays."),
+    "unexpected": lazy("Press Retry; what was fetched is kept."),
+    "wrong_recording": _NEXT_PAYLOAD,
+    "wrong_duration": _NEXT_PAYLOAD,
+    "decode_failed": _NEXT_PAYLOAD,
+    "payload_mismatch": _NEXT_PAYLOAD,
+    "file_missing": lazy("It is fetched again."),
+    "lossy_limit": lazy("A lossless source is looked for."),
+    "fingerprint_required": lazy("Another payload is looked for."),
+    "rate_limited": lazy("Try again a little later."),
+    "idempotency_conflict": lazy("Use a new key."),
+    "paused": lazy("Press Resume to go on."),
+    "form_expired": lazy("Go back, reload the page and try again."),
+    "find_wrong_entity": lazy("Open one of its releases at musicbrainz.org and paste that address."),
+    "find_unreadable": lazy("Paste one of these:"),
+    "broker_away": lazy("Work waits and goes on by itself when it is back."),
+    "node_absent": lazy("./slskdn up starts it."),
+    "node_silent": lazy("The supervisor starts it again; nothing that was fetched is lost."),
+}
+"""What happens after it, or what a person can do, where the sentence itself does not say so."""
+
+
+def sentence(code: str, params: Params | None = None) -> Sentence:
+    """The words for `code`; an empty code gives an empty sentence."""
+    if not code:
+        return Sentence("")
+    template = OWN.get(code) or DOMAIN_SENTENCES.get(code)
+    if template is None:
+        name = display_text(code, limit=80).replace("_", " ").capitalize()
+        return Sentence(_("%(name)s.") % {"name": name})
+    harmless = {key: _value(item) for key, item in (params or {}).items()}
+    return Sentence(fill(_(str(template)), harmless), str(NEXT.get(code, "")))
+
+
+def message_of(code: str, params: Params, *, fallback: str = "") -> str:
+    """One line for an API body: the catalogue's words, else `fallback` (the error's own sentence), else the code in words."""
+    if code not in OWN and code not in DOMAIN_SENTENCES and fallback:
+        return display_text(fallback, limit=500)
+    return str(sentence(code, params))
+
+
+def _value(item: object) -> str:
+    if isinstance(item, Mapping):
+        pairs = (f"{display_text(key, limit=60)}: {display_text(value, limit=120)}" for key, value in item.items())
+        return "; ".join(pairs)[: 2 * MAX_VALUE_CHARS]
+    return "" if item is None else display_text(item, limit=MAX_VALUE_CHARS)

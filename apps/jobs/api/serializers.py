@@ -1,0 +1,193 @@
+"""Requests and answers of the jobs API. The answers' fields are those of `apps.jobs.selectors`."""
+
+from __future__ import annotations
+
+from rest_framework import serializers
+
+from apps.common.api_base import PageQuery
+from apps.domain.jobs.lifecycle import JobState, TrackState
+
+STATES = [state.value for state in JobState]
+
+
+class TrackRefIn(serializers.Serializer[object]):
+    """A track by medium and position, both counted from 1."""
+
+    medium = serializers.IntegerField(min_value=1, max_value=99, default=1)
+    position = serializers.IntegerField(min_value=1, max_value=9999)
+
+
+class ConstraintsField(serializers.DictField):
+    """Typed by `apps.domain.jobs.constraints`, which refuses unknown keys."""
+
+
+class ReleaseJobIn(serializers.Serializer[object]):
+    """A release, whole or some of its tracks."""
+
+    mb_release_id = serializers.CharField(max_length=60, help_text="Release MBID.")
+    constraints = ConstraintsField(required=False, default=dict)
+    tracks = TrackRefIn(many=True, required=False, help_text="Only these tracks; absent: all.")
+
+
+class RecordingJobIn(serializers.Serializer[object]):
+    """One recording."""
+
+    mb_recording_id = serializers.CharField(max_length=60, help_text="Recording MBID.")
+    constraints = ConstraintsField(required=False, default=dict)
+
+
+class JobQueryIn(PageQuery):
+    """Filters of the list."""
+
+    state = serializers.ListField(
+        child=serializers.ChoiceField(choices=STATES), required=False, help_text="Repeatable."
+    )
+    text = serializers.CharField(required=False, max_length=200, help_text="Part of title or artist.")
+
+
+class JobRowOut(serializers.Serializer[object]):
+    """A line of the list."""
+
+    id = serializers.UUIDField()
+    kind = serializers.CharField()
+    target_mbid = serializers.UUIDField()
+    state = serializers.ChoiceField(choices=STATES)
+    code = serializers.CharField()
+    params = serializers.DictField()
+    message = serializers.CharField(source="sentence")
+    title = serializers.CharField()
+    artist = serializers.CharField()
+    year = serializers.CharField()
+    origin = serializers.CharField()
+    requested_by = serializers.CharField()
+    tracks_total = serializers.IntegerField()
+    tracks_completed = serializers.IntegerField()
+    tracks_failed = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True)
+    next_step_at = serializers.DateTimeField(allow_null=True)
+
+
+class JobPageOut(serializers.Serializer[object]):
+    """A page of the list."""
+
+    items = JobRowOut(many=True)
+    next = serializers.CharField(allow_null=True)
+    previous = serializers.CharField(allow_null=True)
+
+
+class ProgressOut(serializers.Serializer[object]):
+    """What the node does for a track."""
+
+    phase = serializers.CharField()
+    code = serializers.CharField()
+    params = serializers.DictField()
+    sources_known = serializers.IntegerField()
+    next_look_at = serializers.DateTimeField(allow_null=True)
+    since = serializers.DateTimeField()
+
+
+class TransferOut(serializers.Serializer[object]):
+    """The payload on its way, or the one that was accepted."""
+
+    id = serializers.UUIDField()
+    state = serializers.CharField()
+    code = serializers.CharField()
+    params = serializers.DictField()
+    profile = serializers.CharField()
+    payload_root = serializers.CharField(help_text="Hex.")
+    payload_bytes = serializers.IntegerField()
+    verified_bytes = serializers.IntegerField()
+    refetched_bytes = serializers.IntegerField()
+    speed_bps = serializers.IntegerField(help_text="Bytes per second.")
+    eta_s = serializers.IntegerField(allow_null=True)
+    started_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True)
+
+
+class SourceOut(serializers.Serializer[object]):
+    """What one peer gave."""
+
+    peer = serializers.CharField()
+    plane = serializers.CharField()
+    agent = serializers.CharField()
+    verified_bytes = serializers.IntegerField()
+    wasted_bytes = serializers.IntegerField()
+    bad_leaves = serializers.IntegerField()
+    share = serializers.FloatField(help_text="0…1 of the verified bytes.")
+    speed_bps = serializers.IntegerField()
+    state = serializers.CharField()
+    code = serializers.CharField()
+
+
+class RejectedOut(serializers.Serializer[object]):
+    """A payload that was fetched and refused."""
+
+    payload_root = serializers.CharField(help_text="Hex.")
+    profile = serializers.CharField()
+    code = serializers.CharField()
+    params = serializers.DictField()
+    message = serializers.CharField(source="sentence")
+    peers = serializers.ListField(child=serializers.CharField())
+
+
+class TrackOut(serializers.Serializer[object]):
+    """A track of a job."""
+
+    id = serializers.UUIDField()
+    medium = serializers.IntegerField()
+    position = serializers.IntegerField()
+    number = serializers.CharField()
+    title = serializers.CharField()
+    artist = serializers.CharField()
+    recording_mbid = serializers.UUIDField()
+    track_mbid = serializers.UUIDField(allow_null=True)
+    length_ms = serializers.IntegerField(allow_null=True)
+    state = serializers.ChoiceField(choices=[state.value for state in TrackState])
+    code = serializers.CharField()
+    params = serializers.DictField()
+    message = serializers.CharField(source="sentence")
+    verification = serializers.CharField(help_text="fingerprint, unconfirmed or empty.")
+    placed_path = serializers.CharField()
+    sha256 = serializers.CharField()
+    payload_root = serializers.CharField()
+    next_step_at = serializers.DateTimeField(allow_null=True)
+    want_id = serializers.UUIDField(allow_null=True)
+    desired = serializers.CharField()
+    progress = ProgressOut(allow_null=True)
+    transfer = TransferOut(allow_null=True)
+    sources = SourceOut(many=True)
+    rejected = RejectedOut(many=True)
+
+
+class JobHeadOut(serializers.Serializer[object]):
+    """A job without its tracks."""
+
+    id = serializers.UUIDField()
+    kind = serializers.CharField()
+    target_mbid = serializers.UUIDField()
+    release_mbid = serializers.UUIDField(allow_null=True)
+    state = serializers.ChoiceField(choices=STATES)
+    code = serializers.CharField()
+    params = serializers.DictField()
+    message = serializers.CharField(source="sentence")
+    title = serializers.CharField()
+    artist = serializers.CharField()
+    year = serializers.CharField()
+    constraints = serializers.DictField()
+    origin = serializers.CharField()
+    requested_by = serializers.CharField()
+    tracks_completed = serializers.IntegerField()
+    payload_bytes = serializers.IntegerField()
+    verified_bytes = serializers.IntegerField()
+    speed_bps = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    ended_at = serializers.DateTimeField(allow_null=True)
+    next_step_at = serializers.DateTimeField(allow_null=True)
+
+
+class JobTreeOut(JobHeadOut):
+    """A job with everything below it."""
+
+    tracks = TrackOut(many=True)

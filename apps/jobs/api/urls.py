@@ -1,0 +1,25 @@
+"""Addresses of the jobs API, below /api/."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from apps.jobs.actions import ACTIONS
+from apps.jobs.api import streams, views
+
+urlpatterns = [
+    path("jobs", views.Jobs.as_view(), name="api-jobs"),
+    path("jobs/mb-release", views.ReleaseJobs.as_view(), name="api-job-mb-release"),
+    path("jobs/recording", views.RecordingJobs.as_view(), name="api-job-recording"),
+    path("jobs/<uuid:job_id>", views.OneJob.as_view(), name="api-job"),
+    path("jobs/<uuid:job_id>/events", streams.job_events, name="api-job-events"),
+    path("events", streams.list_events, name="api-events"),
+    *(
+        path(
+            f"jobs/<uuid:job_id>/{action}",
+            views.JobAction.as_view(action_name=action),
+            name=f"api-job-{action}",
+        )
+        for action in ACTIONS
+    ),
+]

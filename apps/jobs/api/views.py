@@ -1,0 +1,122 @@
+"""Jobs over HTTP: ask, list, look, steer."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import cast
+
+from django.urls import reverse
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.common.api_base import REFUSALS, ApiView, body_of, page_body, person_of, query_of
+from apps.common.api_errors import ErrorBody
+from apps.common.pagination import keyset_page
+from apps.domain.jobs.lifecycle import JobState
+from apps.jobs import selectors, services
+from apps.jobs.actions import ACTIONS
+from apps.jobs.api.serializers import (
+    JobPageOut,
+    JobQueryIn,
+    JobRowOut,
+    JobTreeOut,
+    RecordingJobIn,
+    ReleaseJobIn,
+)
+
+IDEMPOTENCY = OpenApiParameter(
+    "Idempotency-Key", str, OpenApiParameter.HEADER, description="Posting twice with one key makes one job."
+)
+ORDER = ("-created_at", "-id")
+
+
+def tree_or_unknown(job_id: uuid.UUID) -> selectors.JobTree:
+    """The job's tree. Raises JobUnknown."""
+    tree = selectors.job_tree(job_id)
+    if tree is None:
+        raise services.JobUnknown("There is no such job.", job=str(job_id))
+    return tree
+
+
+def _ask(request: Request, *, kind: str, mbid: str, constraints: Mapping[str, object]) -> Response:
+    made = services.job_create(
+        kind=kind,
+        target_mbid=mbid,
+        constraints=constraints,
+        requested_by=person_of(request),
+        idempotency_key=request.headers.get("Idempotency-Key"),
+    )
+    body = JobTreeOut(tree_or_unknown(made.id)).data
+    return Response(body, status=202, headers={"Location": reverse("api-job", args=[made.id])})
+
+
+class ReleaseJobs(ApiView):
+    """Ask for a release."""
+
+    @extend_schema(
+        operation_id="job_create_mb_release",
+        request=ReleaseJobIn,
+        parameters=[IDEMPOTENCY],
+        responses={202: JobTreeOut, 409: ErrorBody, **REFUSALS},
+    )
+    def post(self, request: Request) -> Response:
+        """202: the job was taken (or was there already, by its idempotency key)."""
+        body = body_of(request, ReleaseJobIn)
+        constraints = {**cast("dict[str, object]", body["constraints"])}
+        if body.get("tracks"):
+            constraints["tracks"] = [dict(track) for track in cast("list[dict[str, int]]", body["tracks"])]
+        return _ask(request, kind="mb_release", mbid=str(body["mb_release_id"]), constraints=constraints)
+
+
+class RecordingJobs(ApiView):
+    """Ask for one recording."""
+
+    @extend_schema(
+        operation_id="job_create_recording",
+        request=RecordingJobIn,
+        parameters=[IDEMPOTENCY],
+        responses={202: JobTreeOut, 409: ErrorBody, **REFUSALS},
+    )
+    def post(self, request: Request) -> Response:
+        """202: the job was taken (or was there already, by its idempotency key)."""
+        body = body_of(request, RecordingJobIn)
+        constraints = cast("dict[str, object]", body["constraints"])
+        return _ask(request, kind="recording", mbid=str(body["mb_recording_id"]), constraints=constraints)
+
+
+class Jobs(ApiView):
+    """All jobs, newest first."""
+
+    @extend_schema(operation_id="job_list", parameters=[JobQueryIn], responses={200: JobPageOut, **REFUSALS})
+    def get(self, request: Request) -> Response:
+        """One page."""
+        query = query_of(request, JobQueryIn)
+        states = [JobState(state) for state in cast("list[str]", query.get("state", []))]
+        rows = selectors.job_query(states=states, text=str(query.get("text", "")))
+        cursor = cast("str | None", query.get("cursor"))
+        page = keyset_page(rows, order=ORDER, cursor=cursor, limit=cast("int", query["limit"]))
+        items = JobRowOut([selectors.job_row(job) for job in page.items], many=True).data
+        return Response(page_body(page, items))
+
+
+class OneJob(ApiView):
+    """One job with everything below it."""
+
+    @extend_schema(operation_id="job_get", responses={200: JobTreeOut, **REFUSALS})
+    def get(self, request: Request, job_id: uuid.UUID) -> Response:
+        """The full tree."""
+        return Response(JobTreeOut(tree_or_unknown(job_id)).data)
+
+
+class JobAction(ApiView):
+    """Pause, resume, cancel or retry."""
+
+    action_name: str = ""
+
+    @extend_schema(request=None, responses={200: JobTreeOut, 409: ErrorBody, **REFUSALS})
+    def post(self, request: Request, job_id: uuid.UUID) -> Response:
+        """Answers with the job as it is then. Doing what is already so changes nothing."""
+        ACTIONS[self.action_name](job_id)
+        return Response(JobTreeOut(tree_or_unknown(job_id)).data)

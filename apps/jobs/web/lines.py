@@ -1,0 +1,342 @@
+"""Jobs and tracks as pages show them: words, tones and icons of states, what can be done, bytes and speeds of a whole list in few queries."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import ngettext
+
+from apps.common.sentences import Sentence, sentence
+from apps.common.text import display_text
+from apps.domain.jobs.lifecycle import JOB_MOVES, TRANSFER_LIVE, JobState, TrackState, TransferState, WantPhase
+from apps.jobs.models import JobTrack
+from apps.jobs.selectors import JobRow, JobTree, RejectedView, SourceView, TrackView
+from apps.transfers.models import Transfer
+
+Words = str | Promise
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a state looks: a word, an icon, a tone. Never a colour alone."""
+
+    label: Words
+    icon: str
+    tone: str
+
+
+JOB_LOOKS: Mapping[JobState, Look] = {
+    JobState.PENDING: Look(lazy("Waiting"), "clock", "idle"),
+    JobState.RESOLVING: Look(lazy("Resolving"), "search", "info"),
+    JobState.RUNNING: Look(lazy("Arriving"), "down", "overlay"),
+    JobState.PAUSED: Look(lazy("Paused"), "pause", "warn"),
+    JobState.COMPLETED: Look(lazy("Here"), "check", "ok"),
+    JobState.PARTIAL: Look(lazy("Partly here"), "partial", "warn"),
+    JobState.FAILED: Look(lazy("Failed"), "cross", "bad"),
+    JobState.CANCELLED: Look(lazy("Cancelled"), "stop", "idle"),
+}
+TRACK_LOOKS: Mapping[TrackState, Look] = {
+    TrackState.WANTED: Look(lazy("Waiting"), "clock", "idle"),
+    TrackState.DOWNLOADING: Look(lazy("Arriving"), "down", "overlay"),
+    TrackState.VERIFYING: Look(lazy("Verifying"), "ear", "info"),
+    TrackState.COMPLETED: Look(lazy("Verified"), "check", "ok"),
+    TrackState.FAILED: Look(lazy("Failed"), "cross", "bad"),
+    TrackState.CANCELLED: Look(lazy("Cancelled"), "stop", "idle"),
+}
+PHASE_LOOKS: Mapping[WantPhase, Look] = {
+    WantPhase.SEEKING: Look(lazy("Looking"), "search", "info"),
+    WantPhase.NO_SOURCE: Look(lazy("No source"), "search", "warn"),
+    WantPhase.PAUSED: Look(lazy("Paused"), "pause", "warn"),
+    WantPhase.BLOCKED: Look(lazy("Blocked"), "warning", "warn"),
+}
+UNCONFIRMED = Look(lazy("Unconfirmed"), "check", "warn")
+SOURCE_LOOKS: Mapping[str, Look] = {
+    "fetching": Look(lazy("Sending"), "down", "overlay"),
+    "active": Look(lazy("Sending"), "down", "overlay"),
+    "choked": Look(lazy("Queued there"), "clock", "idle"),
+    "queued": Look(lazy("Queued there"), "clock", "idle"),
+    "done": Look(lazy("Done"), "check", "ok"),
+    "ended": Look(lazy("Done"), "check", "ok"),
+    "failed": Look(lazy("Lost"), "cross", "bad"),
+    "banned": Look(lazy("Shut out"), "stop", "bad"),
+}
+MAX_SEGMENTS = 6  # tones of a stacked bar; further sources share the last
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actions:
+    """What a person can do to a job now."""
+
+    pause: bool
+    resume: bool
+    cancel: bool
+    retry: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sum:
+    """Bytes of a job over its chosen payloads, and what it needs still."""
+
+    payload_bytes: int
+    verified_bytes: int
+    speed_bps: int
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds to go for what is under way."""
+        left = self.payload_bytes - self.verified_bytes
+        return left / self.speed_bps if self.speed_bps > 0 and left > 0 else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobLine:
+    """One job in the list."""
+
+    row: JobRow
+    look: Look
+    says: Sentence
+    tracks: int
+    completed: int
+    disc: tuple[Mapping[str, object], ...]
+    sum: Sum
+    bar: tuple[Mapping[str, object], ...]
+    bar_total: float
+    actions: Actions
+
+    @property
+    def label(self) -> str:
+        """What the bar says to those who don't see it."""
+        return _("Progress of %(title)s") % {"title": display_text(self.row.title, limit=120)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceLine:
+    """One peer under a track."""
+
+    view: SourceView
+    look: Look
+    says: Sentence
+    tone: str
+
+    @property
+    def percent(self) -> int:
+        """Share of the file's bytes."""
+        return round(100 * self.view.share)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedLine:
+    """A refused payload under a track."""
+
+    view: RejectedView
+    says: Sentence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackLine:
+    """One track of the tree."""
+
+    view: TrackView
+    look: Look
+    says: Sentence
+    segments: tuple[Mapping[str, object], ...]
+    sources: tuple[SourceLine, ...]
+    rejected: tuple[RejectedLine, ...]
+    open: bool
+
+    @property
+    def label(self) -> str:
+        """What the bar says to those who don't see it."""
+        return _("Progress of %(title)s") % {"title": display_text(self.view.title, limit=120)}
+
+
+def job_lines(rows: Sequence[JobRow]) -> list[JobLine]:
+    """The lines of a page: two queries for all of them."""
+    tracks: dict[uuid.UUID, list[JobTrack]] = {row.id: [] for row in rows}
+    found = (
+        JobTrack.objects.filter(job_id__in=list(tracks))
+        .only("job_id", "state", "want_id")
+        .order_by("medium_position", "position")
+    )
+    for track in found:
+        tracks[track.job_id].append(track)
+    transfers = _live_transfers([track for several in tracks.values() for track in several])
+    return [_line(row, tracks[row.id], transfers) for row in rows]
+
+
+def _live_transfers(tracks: Sequence[JobTrack]) -> Mapping[uuid.UUID, Transfer]:
+    wants = [track.want_id for track in tracks if track.want_id]
+    states = sorted({*TRANSFER_LIVE, TransferState.ACCEPTED})
+    rows = Transfer.objects.filter(want_id__in=wants, state__in=states).only(
+        "want_id", "state", "verified_bytes", "payload_bytes", "speed_bps"
+    )
+    return {row.want_id: row for row in rows}
+
+
+def _line(row: JobRow, tracks: Sequence[JobTrack], transfers: Mapping[uuid.UUID, Transfer]) -> JobLine:
+    chosen = [transfers[track.want_id] for track in tracks if track.want_id in transfers]
+    completed = sum(track.state == TrackState.COMPLETED for track in tracks)
+    verified, payload = sum(one.verified_bytes for one in chosen), sum(one.payload_bytes for one in chosen)
+    unfinished = any(track.state in {TrackState.FAILED, TrackState.CANCELLED} for track in tracks)
+    return JobLine(
+        row=row,
+        look=JOB_LOOKS[row.state],
+        says=job_says(row.state, row.code, row.params),
+        tracks=len(tracks),
+        completed=completed,
+        disc=tuple(
+            _arc(TrackState(track.state), transfers.get(track.want_id) if track.want_id else None) for track in tracks
+        )
+        or ({"tone": JOB_LOOKS[row.state].tone, "share": 0.0},),
+        sum=Sum(
+            payload_bytes=payload,
+            verified_bytes=verified,
+            speed_bps=sum(one.speed_bps for one in chosen if one.state == TransferState.FETCHING),
+        ),
+        bar=({"value": verified, "tone": "ok" if row.state is JobState.COMPLETED else "overlay"},),
+        bar_total=expected_bytes(payload, known=len(chosen), tracks=len(tracks)),
+        actions=actions_of(row.state, unfinished=unfinished),
+    )
+
+
+def expected_bytes(payload_bytes: int, *, known: int, tracks: int) -> float:
+    """Bytes of a whole job, when only `known` of its tracks have a payload yet: the others are taken to be as large on average."""
+    return payload_bytes * tracks / known if known else 0.0
+
+
+def _arc(state: TrackState, transfer: Transfer | None) -> Mapping[str, object]:
+    share = transfer.verified_bytes / transfer.payload_bytes if transfer and transfer.payload_bytes else 0.0
+    return arc(state, share=share)
+
+
+def arc(state: TrackState, *, share: float) -> Mapping[str, object]:
+    """A track on the disc: ended tracks are drawn whole, others as far as they are."""
+    whole = state in {TrackState.COMPLETED, TrackState.FAILED}
+    return {"tone": TRACK_LOOKS[state].tone, "share": 1.0 if whole else share}
+
+
+def actions_of(state: JobState, *, unfinished: bool) -> Actions:
+    """What the state table allows. `unfinished`: some track failed or was cancelled."""
+    targets = JOB_MOVES[state]
+    return Actions(
+        pause=JobState.PAUSED in targets,
+        resume=state is JobState.PAUSED,
+        cancel=JobState.CANCELLED in targets,
+        retry=state in {JobState.FAILED, JobState.CANCELLED, JobState.PARTIAL}
+        or (state is JobState.RUNNING and unfinished),
+    )
+
+
+def job_says(state: JobState, code: str, params: Mapping[str, object]) -> Sentence:
+    """Why it is so: the job's code, else what its state means where that is not plain."""
+    if code:
+        return sentence(code, params)
+    quiet = {JobState.PENDING: "pending", JobState.RESOLVING: "resolving", JobState.PAUSED: "paused"}
+    return sentence(quiet.get(state, ""))
+
+
+def tree_disc(tree: JobTree) -> list[Mapping[str, object]]:
+    """The disc of a job page."""
+    return [arc(track.state, share=_share(track)) for track in tree.tracks] or [{"tone": "idle", "share": 0.0}]
+
+
+def tree_actions(tree: JobTree) -> Actions:
+    """What can be done with it."""
+    ended_badly = {TrackState.FAILED, TrackState.CANCELLED}
+    return actions_of(tree.state, unfinished=any(track.state in ended_badly for track in tree.tracks))
+
+
+def tree_sum(tree: JobTree) -> Sum:
+    """Bytes and speed of it."""
+    return Sum(payload_bytes=tree.payload_bytes, verified_bytes=tree.verified_bytes, speed_bps=tree.speed_bps)
+
+
+def tree_bar(tree: JobTree) -> tuple[list[Mapping[str, object]], float]:
+    """(segments by source, total) over all tracks: the largest givers apart, the rest as one."""
+    given: dict[str, int] = {}
+    for track in tree.tracks:
+        for source in track.sources:
+            given[source.peer] = given.get(source.peer, 0) + source.verified_bytes
+    largest = sorted(given.values(), reverse=True)
+    parts = [*largest[: MAX_SEGMENTS - 1], sum(largest[MAX_SEGMENTS - 1 :])]
+    segments: list[Mapping[str, object]] = [{"value": value, "tone": f"s{index}"} for index, value in enumerate(parts)]
+    known = sum(track.transfer is not None for track in tree.tracks)
+    return segments, expected_bytes(tree.payload_bytes, known=known, tracks=len(tree.tracks))
+
+
+def wishes(constraints: Mapping[str, object]) -> list[str]:
+    """Constraints that differ from what every job has, in words."""
+    tracks, limit = constraints.get("tracks"), constraints.get("overlay_bandwidth_kbps")
+    said = [
+        _("lossless only") if constraints.get("allow_lossy") is False else "",
+        ngettext("%(n)s track of it", "%(n)s tracks of it", len(tracks)) % {"n": len(tracks)}
+        if isinstance(tracks, list | tuple) and tracks
+        else "",
+        _("no transcodes") if constraints.get("download_mode") == "no-transcodes" else "",
+        _("canonical only") if constraints.get("download_mode") == "canonical" else "",
+        _("at most %(n)s KiB/s") % {"n": limit} if limit else "",
+        _("into %(folder)s") % {"folder": display_text(constraints["target_dir"], limit=120)}
+        if constraints.get("target_dir")
+        else "",
+    ]
+    return [words for words in said if words]
+
+
+def track_line(track: TrackView) -> TrackLine:
+    """A track of the tree."""
+    total = track.transfer.payload_bytes if track.transfer else 0
+    tones = {source.peer: f"s{min(index, MAX_SEGMENTS - 1)}" for index, source in enumerate(track.sources)}
+    segments = tuple(
+        {"value": source.verified_bytes, "tone": tones[source.peer]}
+        for source in track.sources
+        if source.verified_bytes
+    )
+    return TrackLine(
+        view=track,
+        look=_track_look(track),
+        says=_track_says(track),
+        segments=segments if total else (),
+        sources=tuple(
+            SourceLine(
+                view=source,
+                look=SOURCE_LOOKS.get(source.state, Look(source.state.replace("_", " ").capitalize(), "dot", "idle")),
+                says=sentence(source.code),
+                tone=tones[source.peer],
+            )
+            for source in track.sources
+        ),
+        rejected=tuple(RejectedLine(view=one, says=sentence(one.code, one.params)) for one in track.rejected),
+        open=track.state in {TrackState.DOWNLOADING, TrackState.VERIFYING} or bool(track.rejected),
+    )
+
+
+def _track_look(track: TrackView) -> Look:
+    if track.state is TrackState.COMPLETED and track.verification == "unconfirmed":
+        return UNCONFIRMED
+    if track.state in {TrackState.WANTED, TrackState.DOWNLOADING} and track.progress:
+        return PHASE_LOOKS.get(track.progress.phase, TRACK_LOOKS[track.state])
+    return TRACK_LOOKS[track.state]
+
+
+def _track_says(track: TrackView) -> Sentence:
+    if track.code:
+        return sentence(track.code, track.params)
+    if track.state is TrackState.COMPLETED or not track.progress:
+        return Sentence("")
+    if track.progress.code:
+        return sentence(track.progress.code, track.progress.params)
+    quiet = {WantPhase.SEEKING, WantPhase.NO_SOURCE, WantPhase.PAUSED, WantPhase.BLOCKED}
+    return sentence(track.progress.phase.value) if track.progress.phase in quiet else Sentence("")
+
+
+def _share(track: TrackView) -> float:
+    return (
+        track.transfer.verified_bytes / track.transfer.payload_bytes
+        if track.transfer and track.transfer.payload_bytes
+        else 0.0
+    )

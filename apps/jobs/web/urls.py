@@ -1,0 +1,17 @@
+"""Pages of jobs."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from apps.jobs.web import views
+
+urlpatterns = [
+    path("", views.arriving, name="arriving"),
+    path("jobs/<uuid:job_id>", views.job, name="job"),
+    path("jobs/act/<slug:name>", views.action, name="job-action"),
+    path("find", views.find, name="find"),
+    path("ask", views.ask, name="ask"),
+    path("live/arriving", views.live_list, name="live-arriving"),
+    path("live/jobs/<uuid:job_id>", views.live_job, name="live-job"),
+]

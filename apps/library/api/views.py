@@ -1,0 +1,72 @@
+"""The library over HTTP."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.common.api_base import REFUSALS, ApiView, PageQuery, page_body, query_of
+from apps.common.pagination import keyset_page
+from apps.library.selectors_list import FILE_ORDER, file_query
+
+
+class FileQueryIn(PageQuery):
+    """Filters."""
+
+    text = serializers.CharField(required=False, max_length=200, help_text="Part of title, artist, album or path.")
+    unverified = serializers.BooleanField(required=False, default=False)
+
+
+class HexField(serializers.Field[bytes, str, str, object]):
+    """32 bytes as hex digits."""
+
+    def to_representation(self, value: bytes) -> str:
+        """Lower-case hex."""
+        return bytes(value).hex()
+
+
+class FileOut(serializers.Serializer[object]):
+    """One file. `path` is text for people: bytes that are no UTF-8 are shown as escapes."""
+
+    id = serializers.IntegerField()
+    path = serializers.CharField(source="display")
+    size_bytes = serializers.IntegerField()
+    title = serializers.CharField()
+    artist = serializers.CharField()
+    album = serializers.CharField()
+    release_mbid = serializers.UUIDField(allow_null=True)
+    medium_position = serializers.IntegerField(allow_null=True)
+    track_position = serializers.IntegerField(allow_null=True)
+    recording_mbid = serializers.UUIDField(source="variant.recording_mbid", allow_null=True)
+    verified = serializers.BooleanField(source="variant.verified", help_text="A fingerprint confirmed the recording.")
+    profile = serializers.CharField(source="variant.profile")
+    duration_ms = serializers.IntegerField(source="variant.duration_ms")
+    payload_format = serializers.CharField(source="variant.payload_format")
+    payload_root = HexField(source="variant.payload_root", read_only=True)
+    missing_since = serializers.DateTimeField(allow_null=True)
+    added_at = serializers.DateTimeField()
+
+
+class FilePageOut(serializers.Serializer[object]):
+    """A page of files."""
+
+    items = FileOut(many=True)
+    next = serializers.CharField(allow_null=True)
+    previous = serializers.CharField(allow_null=True)
+
+
+class Files(ApiView):
+    """What is on disk here."""
+
+    @extend_schema(operation_id="library_file_list", parameters=[FileQueryIn], responses={200: FilePageOut, **REFUSALS})
+    def get(self, request: Request) -> Response:
+        """One page, newest first."""
+        query = query_of(request, FileQueryIn)
+        rows = file_query(text=str(query.get("text", "")), unverified=bool(query["unverified"]))
+        cursor = cast("str | None", query.get("cursor"))
+        page = keyset_page(rows, order=FILE_ORDER, cursor=cursor, limit=cast("int", query["limit"]))
+        return Response(page_body(page, FileOut(page.items, many=True).data))

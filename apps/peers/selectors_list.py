@@ -1,0 +1,85 @@
+"""The list of peers for API, pages and metrics: whom we met, what they gave, what was wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import BigIntegerField, Case, F, QuerySet, Sum, When
+from django.utils import timezone
+
+from apps.peers.models import Peer, TrafficLedger
+
+PEER_ORDER = ("-id",)
+"""Newest acquaintance first: the one order that never moves under a reader."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerRow:
+    """One peer. Bytes are over its whole life with us."""
+
+    id: int
+    plane: str
+    key: str
+    agent: str
+    first_seen: datetime
+    last_seen: datetime | None
+    down_bytes: int
+    up_bytes: int
+    bad_leaves: int
+    wrong_claims: int
+    violations: int
+    banned_until: datetime | None
+
+    @property
+    def banned(self) -> bool:
+        """True while it is shut out."""
+        return self.banned_until is not None and self.banned_until > timezone.now()
+
+
+def peer_query(*, text: str = "", faulty: bool = False) -> QuerySet[Peer]:
+    """Peers; `text` is the beginning of a key, `faulty` keeps those with bad leaves, wrong claims or violations."""
+    rows = Peer.objects.all()
+    if text:
+        rows = rows.filter(key__startswith=text)
+    if faulty:
+        rows = rows.exclude(bad_leaves=0, wrong_claims=0, violations=0)
+    return rows
+
+
+def peer_rows(peers: Sequence[Peer]) -> list[PeerRow]:
+    """The peers of a page with their bytes; one query for all of them."""
+    sums = (
+        TrafficLedger.objects.filter(peer_id__in=[peer.pk for peer in peers])
+        .values("peer_id")
+        .annotate(down=_sum("down"), up=_sum("up"))
+    )
+    by_peer = {line["peer_id"]: line for line in sums}
+    return [
+        PeerRow(
+            id=peer.pk,
+            plane=peer.plane,
+            key=peer.key,
+            agent=peer.agent,
+            first_seen=peer.first_seen,
+            last_seen=peer.last_seen,
+            down_bytes=by_peer.get(peer.pk, {}).get("down") or 0,
+            up_bytes=by_peer.get(peer.pk, {}).get("up") or 0,
+            bad_leaves=peer.bad_leaves,
+            wrong_claims=peer.wrong_claims,
+            violations=peer.violations,
+            banned_until=peer.banned_until,
+        )
+        for peer in peers
+    ]
+
+
+def traffic_totals() -> list[tuple[str, str, int]]:
+    """(plane, direction, bytes) over all peers."""
+    lines = TrafficLedger.objects.order_by().values("plane", "direction").annotate(total=Sum("total_bytes"))
+    return [(line["plane"], line["direction"], line["total"] or 0) for line in lines]
+
+
+def _sum(direction: str) -> Sum:
+    return Sum(Case(When(direction=direction, then=F("total_bytes")), default=0, output_field=BigIntegerField()))
