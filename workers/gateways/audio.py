@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,40 +17,34 @@ from typing import Any
 import mutagen.flac
 import mutagen.oggvorbis
 import numpy as np
-import numpy.typing as npt
 import soundfile
-from typing_extensions import override
 
 from apps.domain.audio import flac, mpeg
 from apps.domain.audio.payload import PayloadFormat, PayloadSpan, ReadAt, find_span, parse_streaminfo
 from apps.domain.audio.profile import Codec, CodecProfile, ProfileError, profile_of
 from apps.domain.audio.span import SYNC_SEARCH_BYTES
 from apps.domain.audio.variant import VariantFacts
-from apps.domain.errors import DomainError
-from workers.gateways import ffmpeg
-from workers.gateways.child import ChildError, stream_child
+from workers.gateways.decoders import (
+    DecodeFailed,
+    Listener,
+    PayloadView,
+    Samples,
+    Stream,
+    decode_ffmpeg,
+    decode_soundfile,
+    hook_of,
+    run_ffmpeg,
+)
 from workers.gateways.files import identify, reading
+
+__all__ = ["DecodeFailed", "DecodedFacts", "Listener", "decode_test", "measure", "open_sound"]
 
 # mutagen ships half of its types; inside this module its classes are Any.
 _flac: Any = mutagen.flac
 _oggvorbis: Any = mutagen.oggvorbis
 
-MAX_SECONDS = 6 * 3600
-"""Longest sound decoded. 14 bytes of FLAC can hold 65,535 equal samples, so a small file may claim years."""
-_BLOCK_FRAMES = 65_536
-_DECODE_TIMEOUT_S = 240.0
-"""Tasks have five minutes."""
-_MAX_CHANNELS = 32
 _MP3_SLACK_SAMPLES = 4 * 1152 + 2 * 4095
 """Encoder delay and padding (12 bits each) that a decoder may cut, and a few frames it may add or drop at the ends."""
-
-Samples = npt.NDArray[np.int32]
-"""Shape (frames, channels), int32, full scale (16-bit samples sit in the upper half)."""
-BlockHook = Callable[[Samples, int], None]
-"""Given every decoded block in order, and the rate in Hz."""
-Listener = Callable[[], BlockHook]
-"""Makes a fresh hook for each attempt at decoding (a second decoder starts over; the last hook has heard everything): the door through which
-analyses share the one decode."""
 
 _CONTAINERS = {
     "FLAC": "flac",
@@ -73,16 +66,6 @@ _CODECS = {
     "ALAC_16": Codec.ALAC,
     "ALAC_24": Codec.ALAC,
 }
-
-
-class DecodeFailed(DomainError):
-    """The file is not what it should be. Codes:
-
-    `decode_failed` (corrupt or unknown), `no_audio`, `sample_count_mismatch`, `pcm_md5_mismatch`, `preamble_mismatch` (STREAMINFO contradicts the
-    frames), `too_long`, `decode_tool_missing` (this machine lacks an ffmpeg for this format; retryable once there is one), `decode_timeout`.
-    """
-
-    default_code = "decode_failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +143,7 @@ def _test_flac(path: Path, span: PayloadSpan, listener: Listener | None) -> Deco
         )
     width = -(-info.bits // 8)
     digest = hashlib.md5(usedforsecurity=False)
-    hook = _hook(listener)
+    hook = hook_of(listener)
 
     def take(block: Samples, rate: int) -> None:
         if block.shape[1] != info.channels or rate != info.rate:
@@ -175,9 +158,9 @@ def _test_flac(path: Path, span: PayloadSpan, listener: Listener | None) -> Deco
 
     if info.bits in (8, 16, 24):
         with reading(path) as (read_at, _):
-            total = _decode_soundfile(_PayloadView(read_at, _endless(span.preamble), span.offset, span.length), take)
+            total = decode_soundfile(PayloadView(read_at, _endless(span.preamble), span.offset, span.length), take)
     else:
-        total = _decode_ffmpeg(path, rate=info.rate, channels=info.channels, take=take)
+        total = decode_ffmpeg(path, rate=info.rate, channels=info.channels, take=take)
     if info.total_samples not in (0, total):
         raise DecodeFailed(
             "The FLAC header states another number of samples than decode.",
@@ -288,7 +271,7 @@ def _decode_mp3(path: Path, read_at: ReadAt, span: PayloadSpan, walk: _Mp3Walk, 
     failure: DecodeFailed
     try:
         head = mpeg.neutral_information(read_at(span.offset, 4), frames=walk.frames, payload_bytes=span.length)
-        total = _decode_soundfile(_PayloadView(read_at, head, span.offset, span.length), _hook(listener))
+        total = decode_soundfile(PayloadView(read_at, head, span.offset, span.length), hook_of(listener))
         if not walk.complete or abs(total - walk.samples) <= _MP3_SLACK_SAMPLES:
             return total
         failure = DecodeFailed(
@@ -302,7 +285,7 @@ def _decode_mp3(path: Path, read_at: ReadAt, span: PayloadSpan, walk: _Mp3Walk, 
     if not walk.complete or failure.code == "too_long":
         raise failure
     try:
-        total = _decode_ffmpeg(path, rate=span.rate, channels=span.channels, take=_hook(listener))
+        total = decode_ffmpeg(path, rate=span.rate, channels=span.channels, take=hook_of(listener))
     except DecodeFailed:
         raise failure from None
     if abs(total - walk.samples) > _MP3_SLACK_SAMPLES:
@@ -360,7 +343,7 @@ def _test_other(path: Path, span: PayloadSpan, listener: Listener | None) -> Dec
             "This kind of sound has no place in slskdn.", code="codec_unsupported", codec=str(info.subtype)
         )
     with reading(path) as (read_at, size):
-        total = _decode_soundfile(_PayloadView(read_at, b"", 0, size), _hook(listener))
+        total = decode_soundfile(PayloadView(read_at, b"", 0, size), hook_of(listener))
     bitrate = _bitrate(span.length, total, rate)
     return DecodedFacts(
         container=_CONTAINERS.get(info.format, info.format.lower()),
@@ -397,7 +380,7 @@ _FFMPEG_CODECS = {
 def _test_by_ffmpeg(path: Path, span: PayloadSpan, listener: Listener | None) -> DecodedFacts:
     """Two runs: the first half second tells codec, rate and channels; the second decodes everything."""
     probe: list[bytes] = []
-    stderr = _run_ffmpeg(path, ["-t", "0.5"], probe.append)
+    stderr = run_ffmpeg(path, ["-t", "0.5"], probe.append)
     source, output = _INPUT_AUDIO.search(stderr), _OUTPUT_AUDIO.findall(stderr)
     codec = _FFMPEG_CODECS.get(source[1]) if source is not None else None
     if source is None or not output:
@@ -419,7 +402,7 @@ def _test_by_ffmpeg(path: Path, span: PayloadSpan, listener: Listener | None) ->
             if re.search(r", u8p?\b", line)
             else 32
         )
-    total = _decode_ffmpeg(path, rate=rate, channels=channels, take=_hook(listener))
+    total = decode_ffmpeg(path, rate=rate, channels=channels, take=hook_of(listener))
     bitrate = _bitrate(span.length, total, rate)
     return DecodedFacts(
         container=path.suffix.lower().lstrip(".")[:8] or codec.value,
@@ -434,85 +417,7 @@ def _test_by_ffmpeg(path: Path, span: PayloadSpan, listener: Listener | None) ->
     )
 
 
-# --- decoding ------------------------------------------------------------------------------------------------------------------------
-
-
-class _Stream(soundfile.SoundFile):  # type: ignore[misc]
-    """A SoundFile read once from front to back: soundfile seeks after every read, which libsndfile refuses behind the last sample it expects."""
-
-    def seekable(self) -> bool:
-        return False
-
-
-class _PayloadView(io.RawIOBase):
-    """Preamble + payload as one file for libsndfile: what others will get from us is what is tested, tags never come into it."""
-
-    def __init__(self, read_at: ReadAt, preamble: bytes, offset: int, length: int) -> None:
-        super().__init__()
-        self._read_at = read_at
-        self._preamble = preamble
-        self._offset = offset
-        self._size = len(preamble) + length
-        self._position = 0
-        self.failure: OSError | None = None
-        """A read error of the disk: libsndfile calls us back from C, where an exception would be lost and blamed on the file."""
-
-    @override
-    def readable(self) -> bool:
-        return True
-
-    @override
-    def seekable(self) -> bool:
-        return True
-
-    @override
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(0, base + offset)
-        return self._position
-
-    @override
-    def tell(self) -> int:
-        return self._position
-
-    @override
-    def readinto(self, buffer: Any, /) -> int:
-        view = memoryview(buffer).cast("B")
-        length = max(0, min(len(view), self._size - self._position))
-        head = self._preamble[self._position : self._position + length]
-        rest = length - len(head)
-        if rest:
-            try:
-                head += self._read_at(self._offset + max(0, self._position - len(self._preamble)), rest)
-            except OSError as error:
-                self.failure = error
-                return 0
-        view[: len(head)] = head
-        self._position += len(head)
-        return len(head)
-
-
-def _decode_soundfile(view: _PayloadView, take: BlockHook) -> int:
-    """Samples per channel that libsndfile decodes, each block given to `take`."""
-    total = 0
-    try:
-        with _Stream(view) as sound:
-            rate = int(sound.samplerate)
-            while True:
-                block = sound.read(_BLOCK_FRAMES, dtype="int32", always_2d=True)
-                if not len(block):
-                    break
-                total += len(block)
-                _check_length(total, rate)
-                take(block, rate)
-    except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as error:
-        if view.failure is None:
-            raise DecodeFailed("This file does not decode.", reason=str(error)[:200]) from error
-    if view.failure is not None:
-        raise view.failure
-    if total == 0:
-        raise DecodeFailed("This file has no sound in it.", code="no_audio")
-    return total
+# --- for fingerprints ----------------------------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -532,67 +437,8 @@ def open_sound(path: Path) -> Iterator[tuple[soundfile.SoundFile, int]]:
                 head = mpeg.neutral_information(read_at(span.offset, 4), frames=walk.frames, payload_bytes=span.length)
             case PayloadFormat.FILE:
                 head, stated = b"", 0
-        with _Stream(_PayloadView(read_at, head, span.offset, span.length)) as sound:
+        with Stream(PayloadView(read_at, head, span.offset, span.length)) as sound:
             yield sound, stated if span.format is not PayloadFormat.FILE else int(sound.frames)
-
-
-def _decode_ffmpeg(path: Path, *, rate: int, channels: int, take: BlockHook) -> int:
-    """Samples per channel that ffmpeg decodes at the source's own rate and channels."""
-    if not 1 <= channels <= _MAX_CHANNELS or rate <= 0:
-        raise DecodeFailed("This file states an impossible rate or number of channels.", rate=rate, channels=channels)
-    total, rest, width = 0, b"", 4 * channels
-
-    def receive(data: bytes) -> None:
-        nonlocal total, rest
-        data = rest + data
-        whole = len(data) // width * width
-        rest = data[whole:]
-        total += whole // width
-        _check_length(total, rate)
-        take(np.frombuffer(data[:whole], dtype="<i4").reshape(-1, channels).astype(np.int32, copy=False), rate)
-
-    _run_ffmpeg(path, ["-ar", str(rate), "-ac", str(channels)], receive)
-    if total == 0:
-        raise DecodeFailed("This file has no sound in it.", code="no_audio")
-    return total
-
-
-def _run_ffmpeg(path: Path, options: list[str], take: Callable[[bytes], None]) -> str:
-    executable = next(iter(ffmpeg.candidates()), None)
-    if executable is None:
-        raise DecodeFailed(
-            "This machine has no ffmpeg, which this kind of sound needs.", code="decode_tool_missing", retryable=True
-        )
-    arguments = [
-        *ffmpeg.input_arguments(executable, path.absolute()),
-        "-map_metadata",
-        "-1",
-        *options,
-        "-f",
-        "s32le",
-        "pipe:1",
-    ]
-    try:
-        returncode, stderr = stream_child(arguments, take, timeout_s=_DECODE_TIMEOUT_S)
-    except ChildError as error:
-        code = "decode_timeout" if error.code == "child_timeout" else "decode_failed"
-        raise DecodeFailed(
-            "The decoder did not finish.", code=code, retryable=error.retryable, reason=error.code
-        ) from error
-    if returncode != 0:
-        raise DecodeFailed(
-            "This file does not decode.", reason=stderr.strip().splitlines()[-1][:200] if stderr.strip() else ""
-        )
-    return stderr
-
-
-def _check_length(samples: int, rate: int) -> None:
-    if samples > MAX_SECONDS * rate:
-        raise DecodeFailed("This file is longer than six hours.", code="too_long")
-
-
-def _hook(listener: Listener | None) -> BlockHook:
-    return listener() if listener is not None else lambda _block, _rate: None
 
 
 def _bitrate(payload_bytes: int, samples: int, rate: int) -> int:

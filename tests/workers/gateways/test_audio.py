@@ -19,7 +19,7 @@ from apps.domain.audio.profile import Codec, QualityKind
 from apps.domain.errors import DomainError
 from tests.domain.audio import bits
 from tests.workers.gateways.sound import RATE, convert, write
-from workers.gateways import audio, ffmpeg, files
+from workers.gateways import decoders, ffmpeg, files
 from workers.gateways.audio import DecodeFailed, decode_test, measure
 from workers.gateways.files import FilesError, identify
 
@@ -282,7 +282,7 @@ def test_what_is_no_sound_does_not_pass(tmp_path: Path, content: bytes) -> None:
 
 
 def test_more_sound_than_six_hours_is_not_decoded_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audio, "MAX_SECONDS", 1)
+    monkeypatch.setattr(decoders, "MAX_SECONDS", 1)
     with pytest.raises(DecodeFailed) as caught:
         decode_test(write(tmp_path / "a.flac", 3.0))
     assert caught.value.code == "too_long"
