@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.text import Text
 from rich.tree import Tree
 
+from apps.domain.catalog.release import clean
 from slskdn_site.demo.report import Json, parts
 
 _MARKS = {
@@ -22,6 +23,7 @@ _MARKS = {
     "wanted": ("…", "dim"),
 }
 _BAR = 24  # characters
+_TEXT = 120  # characters of a title or a reason
 
 
 class Watch:
@@ -46,7 +48,7 @@ class Watch:
 
     def say(self, text: str) -> None:
         """A line above the tree."""
-        self._console.print(Text(text))
+        self._console.print(Text(text), soft_wrap=True)
 
     def show(self, job: Json) -> None:
         """Draw the tree as it is now."""
@@ -57,7 +59,8 @@ class Watch:
             line = plain_line(track)
             if self._said.get(str(track["id"])) != line:
                 self._said[str(track["id"])] = line
-                self._console.print(Text(line))
+                # Unwrapped: a log has one line per change, however long it is.
+                self._console.print(Text(line), soft_wrap=True)
 
 
 def plain_line(track: Json) -> str:
@@ -66,19 +69,26 @@ def plain_line(track: Json) -> str:
     progress = cast("Json | None", track["progress"])
     why = str(track["message"] or (progress or {}).get("code") or "")
     return (
-        f"{mark} {track['medium']}-{track['position']} {track['title']}: {track['state']}{f' ({why})' if why else ''}"
+        f"{mark} {track['medium']}-{track['position']} {_short(track['title'])}: {track['state']}"
+        f"{f' ({_short(why)})' if why else ''}"
     )
+
+
+def _short(text: object) -> str:
+    """Text from outside as one short piece of a line: no control characters, no bidi overrides."""
+    cleaned = clean(str(text))
+    return cleaned if len(cleaned) <= _TEXT else cleaned[: _TEXT - 1] + "…"
 
 
 def tree_of(job: Json, names: Mapping[str, str]) -> Tree:
     """The whole job."""
     total, held = cast("int", job["payload_bytes"]), cast("int", job["verified_bytes"])
     head = Text.assemble(
-        (f"{job['artist'] or '…'} – {job['title'] or job['target_mbid']}", "bold"),
+        (f"{_short(job['artist'] or '…')} – {_short(job['title'] or job['target_mbid'])}", "bold"),
         f"  {job['state']}  {held / 1e6:.1f} of {total / 1e6:.1f} MB  {_speed(job)}",
     )
     if job["message"]:
-        head.append(f"  {job['message']}", "yellow")
+        head.append(f"  {_short(job['message'])}", "yellow")
     tree = Tree(head, guide_style="dim")
     for track in parts(job, "tracks"):
         branch = tree.add(_track_text(track))
@@ -87,13 +97,13 @@ def tree_of(job: Json, names: Mapping[str, str]) -> Tree:
         for source in parts(track, "sources"):
             branch.add(_source_text(source, names))
         for one in parts(track, "rejected"):
-            branch.add(Text(f"rejected: {one['message'] or one['code']}", "red"))
+            branch.add(Text(f"rejected: {_short(one['message'] or one['code'])}", "red"))
     return tree
 
 
 def _track_text(track: Json) -> Text:
     mark, style = _MARKS.get(str(track["state"]), ("?", ""))
-    text = Text.assemble((f"{mark} ", style), f"{track['position']:>2} {track['title']}  ")
+    text = Text.assemble((f"{mark} ", style), f"{track['position']:>2} {_short(track['title'])}  ")
     transfer = cast("Json | None", track["transfer"])
     if track["state"] == "completed":
         peers = sum(bool(source["verified_bytes"]) for source in parts(track, "sources"))
@@ -107,7 +117,7 @@ def _track_text(track: Json) -> Text:
         text.append("█" * full + "░" * (_BAR - full), style)
         text.append(f" {100 * held / total if total else 0:3.0f} %  {transfer['profile']}  {_speed(transfer)}")
     if track["message"]:
-        text.append(f"  {track['message']}", "yellow")
+        text.append(f"  {_short(track['message'])}", "yellow")
     return text
 
 
