@@ -11,7 +11,7 @@ MIN_SOFT_S = 0.25
 MAX_SOFT_S = 2.5
 MIN_HARD_S = 2.0
 """Wrongly failing a live node costs more than waiting: it may be one of the k that hold the value."""
-MAX_HARD_S = 10.0
+MAX_HARD_S = 7.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +43,4 @@ class RttEstimator:
         """What to grant a question, given the node's own last round trip when known."""
         expected = max(self.mean_s + 4 * self._deviation_s, 2 * (node_rtt_s or 0.0))
         soft = min(max(expected, MIN_SOFT_S), MAX_SOFT_S)
-        return Patience(soft, min(max(4 * soft, MIN_HARD_S), MAX_HARD_S))
+        return Patience(soft, min(max(3 * soft, MIN_HARD_S), MAX_HARD_S))

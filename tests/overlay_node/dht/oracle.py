@@ -76,4 +76,5 @@ class TorrentNode:
         self.session.dht_get_peers(lt.sha1_hash(key))
 
     def close(self) -> None:
-        self.session.pause()
+        """Fall silent. The session itself goes with its last reference; its destructor waits for its threads."""
+        self.session.apply_settings({"enable_dht": False})

@@ -37,8 +37,10 @@ STANDARD = [
         ),
     ),
     (
-        b"d1:ad2:id20:abcdefghij012345678912:implied_porti1e9:info_hash20:mnopqrstuvwxyz1234564:porti6881e"
-        b"5:token8:aoeusnthe1:q13:announce_peer1:t2:aa1:y1:qe",
+        (
+            b"d1:ad2:id20:abcdefghij012345678912:implied_porti1e9:info_hash20:mnopqrstuvwxyz1234564:porti6881e"
+            b"5:token8:aoeusnthe1:q13:announce_peer1:t2:aa1:y1:qe"
+        ),
         Query(b"aa", ASKER, AnnouncePeer(OTHER, None, b"aoeusnth")),
     ),
     (b"d1:eli201e23:A Generic Error Ocurrede1:t2:aa1:y1:ee", Refusal(b"aa", 201, b"A Generic Error Ocurred")),
@@ -138,7 +140,9 @@ def response(**values: bencode.Bencoded) -> bytes:
         (b"d" + b"x" * 3000, "datagram_too_long", False),
     ],
 )
-def test_each_broken_rule_has_a_name_and_only_queries_can_be_refused(datagram: bytes, code: str, refusable: bool) -> None:
+def test_each_broken_rule_has_a_name_and_only_queries_can_be_refused(
+    datagram: bytes, code: str, refusable: bool
+) -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         krpc.parse(datagram)
     assert caught.value.code == code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -41,7 +42,9 @@ def sent(node: DhtNode) -> list[tuple[krpc.Message, Endpoint]]:
     return [(krpc.parse(datagram), to) for datagram, to in node.datagrams_to_send()]
 
 
-def ask(node: DhtNode, who: Contact, question: krpc.Question, now: float = 0.0, *, read_only: bool = False) -> krpc.Message:
+def ask(
+    node: DhtNode, who: Contact, question: krpc.Question, now: float = 0.0, *, read_only: bool = False
+) -> krpc.Message:
     """Put a question to the node; its answer."""
     node.receive_datagram(krpc.encode_query(b"tt", who.node_id, question, read_only=read_only), who.endpoint, now)
     return next(message for message, to in sent(node) if to == who.endpoint and message.transaction_id == b"tt")
@@ -270,7 +273,9 @@ def test_an_announcement_counts_confirmations_refusals_and_silence_apart() -> No
         assert isinstance(message, Query)
         assert message.question == GetPeers(KEY)
         node.receive_datagram(
-            krpc.encode_response(Response(message.transaction_id, who.node_id, {}, (), b"tok-" + who.node_id[:1])), to, 1.1
+            krpc.encode_response(Response(message.transaction_id, who.node_id, {}, (), b"tok-" + who.node_id[:1])),
+            to,
+            1.1,
         )
         stores += [(m, t) for m, t in sent(node) if isinstance(m, Query)]
     assert {(m.question, t.host) for m, t in stores} == {
@@ -326,7 +331,7 @@ def test_when_nobody_answers_a_join_is_tried_again_ever_more_slowly_and_still_su
         assert all(event.answered == 0 for event in drain(node) if isinstance(event, BootstrapFinished))
         now = node.next_timer()
         node.handle_timer(now)
-    joins = [b - a for a, b in zip(attempts, attempts[1:], strict=False) if b - a > 5.0]
+    joins = [b - a for a, b in pairwise(attempts) if b - a > 5.0]
     assert len(attempts) < 40
     assert max(joins) > 250.0
     while not any(to == ALICE.endpoint for _, to in node._out):
@@ -424,10 +429,17 @@ def test_a_stale_table_is_pinged_and_refreshed_by_itself() -> None:
 
 
 hostile_values = st.recursive(
-    st.integers(-(2**40), 2**40) | st.binary(max_size=40) | st.sampled_from([bytes(20), b"x" * 26, b"n4", ALICE.node_id]),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(
-        st.sampled_from([b"id", b"target", b"info_hash", b"port", b"token", b"want", b"nodes", b"nodes6", b"values"]), inner
+    st.integers(-(2**40), 2**40)
+    | st.binary(max_size=40)
+    | st.sampled_from([bytes(20), b"x" * 26, b"n4", ALICE.node_id]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                [b"id", b"target", b"info_hash", b"port", b"token", b"want", b"nodes", b"nodes6", b"values"]
+            ),
+            inner,
+        )
     ),
     max_leaves=10,
 )
@@ -459,9 +471,8 @@ def test_no_datagram_whatever_it_holds_raises_or_gets_more_than_one_answer(
     open_ids = [m.transaction_id for m, _ in sent(node) if isinstance(m, Query)]
     for data, as_alice, as_answer in datagrams:
         source = ALICE.endpoint if as_alice else Endpoint.parse("fd00::7", 7)
-        if as_answer and open_ids:
-            data = data.replace(b"2:tt", b"4:" + open_ids[0])
-        node.receive_datagram(data, source, 1.0)
+        forged = data.replace(b"2:tt", b"4:" + open_ids[0]) if as_answer else data
+        node.receive_datagram(forged, source, 1.0)
         assert len([1 for m, _ in sent(node) if not isinstance(m, Query)]) <= 1
     while node.stats(1.0).active_calls:
         node.handle_timer(node.next_timer())

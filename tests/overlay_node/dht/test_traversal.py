@@ -103,7 +103,9 @@ def test_a_silent_seed_does_not_hold_up_a_join_that_others_answered() -> None:
 def test_one_host_fills_one_place_and_one_network_three_until_they_prove_dead() -> None:
     walk = traversal(AddressLimits())
     same_host = [Contact(NodeId(n.to_bytes(20, "big")), Endpoint.parse("11.1.1.1", n)) for n in (1, 2, 3)]
-    same_network = [Contact(NodeId((10 + n).to_bytes(20, "big")), Endpoint.parse(f"11.1.1.{n}", 1)) for n in range(2, 9)]
+    same_network = [
+        Contact(NodeId((10 + n).to_bytes(20, "big")), Endpoint.parse(f"11.1.1.{n}", 1)) for n in range(2, 9)
+    ]
     walk.add([*same_host, *same_network])
     asked = walk.take()
     assert numbers(asked) == [1, 12, 13]
@@ -123,7 +125,9 @@ def test_an_id_told_with_a_wrong_address_does_not_hide_the_right_one() -> None:
 
 @settings(max_examples=40)
 @given(st.integers(0, 2**32), st.integers(1, 60), st.floats(0, 0.5))
-def test_in_any_connected_network_it_ends_at_the_nearest_nodes_that_live(seed: int, size: int, dead_share: float) -> None:
+def test_in_any_connected_network_it_ends_at_the_nearest_nodes_that_live(
+    seed: int, size: int, dead_share: float
+) -> None:
     rng = random.Random(seed)
     nodes = [Contact(NodeId(rng.randbytes(20)), contact(n).endpoint) for n in range(size)]
     target = rng.randbytes(20)
