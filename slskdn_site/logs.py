@@ -57,6 +57,10 @@ def logging_settings() -> dict[str, object]:
             "django": {"handlers": [], "propagate": True},
             "django.server": {"handlers": [], "propagate": True},
             "uvicorn.access": {"level": "WARNING"},
+            # One line per task would be most of the log: the sweep alone runs every few seconds. Failures are errors and stay.
+            "celery.app.trace": {"level": "WARNING"},
+            "celery.beat": {"level": "WARNING"},
+            "celery.worker.strategy": {"level": "WARNING"},
             "httpx": {"level": "WARNING"},
             "twisted": {"level": "WARNING"},
         },

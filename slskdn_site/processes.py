@@ -17,7 +17,7 @@ from slskdn_site.secret_files import secret_read_or_create
 PROJECT = Path(__file__).resolve().parent.parent
 PROCESS_NAMES = ("web", "worker", "beat", "node", "flower")
 QUEUES = "default,verify"
-HEALTH_TIMEOUT_S = 2.0
+HEALTH_TIMEOUT_S = 5.0
 FLOWER_USER = "admin"
 
 
