@@ -23,9 +23,11 @@ from slskdn_site.demo.release_music import (
     LONGEST_MS,
     MAX_TRACKS,
     SHORTEST_MS,
+    Piece,
     RecordedRelease,
     ReleaseMusic,
     ReleaseMusicError,
+    _too_alike,
     derived_score,
     edition_of,
     made_length_ms,
@@ -103,6 +105,13 @@ def test_no_two_pieces_sound_alike(made: ReleaseMusic) -> None:
     for first, second in itertools.combinations([decode(measure(path).fingerprint)[0] for path in paths], 2):
         comparison = same_recording(first, second)
         assert (comparison.verdict, comparison.ber > 0.3) == ("different", True)
+
+
+def test_a_piece_that_sounds_like_an_earlier_one_is_to_be_made_again(made: ReleaseMusic) -> None:
+    pieces = [Piece(recording_mbid=str(n), length_ms=1, path=Path(), tags={}) for n in range(3)]
+    first, second = measure(made.tracks[0].files[0]), measure(made.tracks[1].files[0])
+    assert _too_alike(pieces, {"0": first, "1": first, "2": second}) == [pieces[1]]
+    assert _too_alike(pieces[1:], {"1": first, "2": second}) == []
 
 
 def test_files_carry_the_ids_of_their_first_place(made: ReleaseMusic) -> None:
