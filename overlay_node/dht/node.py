@@ -421,7 +421,7 @@ class DhtNode:
             call.traversals[family] = traversal
             traversal.add(realm.table.closest(target, 2 * self._config.k))
             realm.table.touch(target, now)
-            if call.kind is CallKind.BOOTSTRAP:
+            if call.kind is CallKind.BOOTSTRAP or not len(realm.table):
                 traversal.add(self._usable(c for c in self._config.saved.nodes if c.endpoint.family is family))
                 traversal.add_seeds(seed for seed in self._seeds if seed.family is family)
             if call.kind is CallKind.GET_PEERS:

@@ -341,6 +341,14 @@ def test_when_nobody_answers_a_join_is_tried_again_ever_more_slowly_and_still_su
     assert node.stats(now).nodes == {"v4": 1}
 
 
+def test_a_lookup_before_anybody_answered_asks_the_seeds_itself() -> None:
+    node = make()
+    node.add_seeds([ALICE.endpoint])
+    call = node.start_get_peers(KEY, 0.0)
+    assert answer(node, ALICE, 0.1, peers=[BOB.endpoint]) == [GetPeers(KEY)]
+    assert drain(node)[-1] == GetPeersFinished(call, KEY, (BOB.endpoint,), answered=1, failed=0)
+
+
 def test_a_lookup_that_nobody_answers_ends_and_says_so() -> None:
     node = knowing(ALICE)
     call = node.start_get_peers(KEY, 1.0)
