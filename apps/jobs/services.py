@@ -148,7 +148,13 @@ def job_resume(job_id: uuid.UUID) -> JobState:
     with transaction.atomic():
         resolved = JobTrack.objects.filter(job_id=job_id).exists()
         target = JobState.RUNNING if resolved else JobState.PENDING
-        if not advance(_rows(job_id), moves=JOB_MOVES, to=target, only_from=[JobState.PAUSED], next_step_at=Now()):
+        if not advance(
+            _rows(job_id),
+            moves=JOB_MOVES,
+            to=target,
+            only_from=[JobState.PAUSED],
+            next_step_at=None if resolved else Now(),
+        ):
             return _unmoved(job_id, JobState.PENDING, JobState.RESOLVING, JobState.RUNNING, action="resumed")
         _wake(job_id, resolved=resolved)
     return job_refresh_state(job_id) if resolved else target
@@ -203,7 +209,7 @@ def job_retry(job_id: uuid.UUID) -> JobState:
                 code="",
                 params={},
                 ended_at=None,
-                next_step_at=Now(),
+                next_step_at=None if resolved else Now(),
                 lease_until=None,
             )
         advance(

@@ -1,0 +1,21 @@
+"""Codes become sentences; params are anybody's text and stay text."""
+
+from __future__ import annotations
+
+from apps.domain.jobs.sentences import SENTENCES, fill, sentence
+
+
+def test_every_sentence_is_one() -> None:
+    for code, template in SENTENCES.items():
+        assert code.replace("_", "").isalnum() and code == code.lower()
+        assert template[0] in "{ABCDEFGHIJKLMNOPQRSTUVWXYZ" and template.endswith(".")
+
+
+def test_params_are_filled_in_and_missing_ones_show_as_a_dash() -> None:
+    params = {"title": "{artist} {0.__class__}", "artist": ""}
+    assert sentence("wrong_recording", params) == "The file is another recording: {artist} {0.__class__} by – (–)."
+
+
+def test_an_unknown_code_is_shown_as_it_is() -> None:
+    assert sentence("from_the_future") == "from_the_future"
+    assert fill("", {}) == ""
