@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from overlay_node.dht import bencode
 from overlay_node.dht.bencode import Bencoded
 from overlay_node.dht.errors import RemoteProtocolError
+from tests.overlay_node.dht.unhurried import unhurried
 
 values = st.recursive(
     st.integers(-(10**19) + 1, 10**19 - 1) | st.binary(max_size=40),
@@ -71,11 +72,13 @@ def test_every_other_spelling_is_refused_with_its_reason(spelling: bytes, code: 
     assert caught.value.code == code
 
 
+@unhurried
 @given(values)
 def test_what_was_written_reads_back_the_same(value: Bencoded) -> None:
     assert bencode.decode(bencode.encode(value)) == value
 
 
+@unhurried
 @given(st.binary(max_size=200) | values.map(bencode.encode), st.integers(0, 200), st.binary(max_size=3))
 def test_what_is_accepted_has_one_spelling_and_what_is_not_raises_only_remote_errors(
     data: bytes, position: int, inserted: bytes
@@ -88,6 +91,7 @@ def test_what_is_accepted_has_one_spelling_and_what_is_not_raises_only_remote_er
     assert bencode.encode(value) == spelling
 
 
+@unhurried
 @given(values)
 def test_no_beginning_of_a_value_is_a_value(value: Bencoded) -> None:
     spelling = bencode.encode(value)

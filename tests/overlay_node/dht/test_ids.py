@@ -17,6 +17,7 @@ from overlay_node.dht.ids import (
     random_sample,
     shared_prefix_bits,
 )
+from tests.overlay_node.dht.unhurried import unhurried
 
 # BEP 42's own table: address, `rand`, first three bytes (the third under mask f8), last byte.
 BEP42_VECTORS = [
@@ -54,11 +55,13 @@ def test_private_addresses_are_exempt(host: str) -> None:
     assert is_bep42_id(NodeId(bytes(20)), Endpoint.parse(host, 1).packed)
 
 
+@unhurried
 @given(ids, st.integers(0, 159), st.integers(0, 2**32))
 def test_a_refresh_target_falls_into_exactly_its_bucket(own: NodeId, bits: int, seed: int) -> None:
     assert shared_prefix_bits(own, random_id_in_bucket(own, bits, random.Random(seed).randbytes)) == bits
 
 
+@unhurried
 @given(st.lists(st.integers(), unique=True, max_size=30), st.integers(0, 40))
 def test_a_sample_holds_distinct_members(items: list[int], count: int) -> None:
     sample = random_sample(items, count, random.Random(1).randbytes)

@@ -9,6 +9,7 @@ from overlay_node.dht.addresses import Endpoint, Family
 from overlay_node.dht.errors import RemoteProtocolError
 from overlay_node.dht.ids import Contact, NodeId
 from overlay_node.dht.krpc import AnnouncePeer, FindNode, GetPeers, Ping, Query, Refusal, Response, UnknownQuery
+from tests.overlay_node.dht.unhurried import unhurried
 
 ASKER = NodeId(b"abcdefghij0123456789")
 OTHER = NodeId(b"mnopqrstuvwxyz123456")
@@ -62,6 +63,7 @@ def test_the_examples_of_bep_5_are_understood(datagram: bytes, message: krpc.Mes
     assert krpc.parse(datagram) == message
 
 
+@unhurried
 @given(questions, st.booleans(), st.binary(min_size=1, max_size=32))
 def test_a_query_reads_back_as_it_was_written(question: krpc.Question, read_only: bool, transaction_id: bytes) -> None:
     datagram = krpc.encode_query(transaction_id, ASKER, question, read_only=read_only)
@@ -155,6 +157,7 @@ def test_an_answer_full_of_nodes_is_cut_not_refused() -> None:
     assert len(parsed.nodes[Family.V4]) == krpc.MAX_NODES_PER_FAMILY
 
 
+@unhurried
 @given(st.binary(max_size=300))
 def test_noise_raises_nothing_but_a_remote_error(noise: bytes) -> None:
     with pytest.raises(RemoteProtocolError):

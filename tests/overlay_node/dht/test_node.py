@@ -26,6 +26,7 @@ from overlay_node.dht.ids import Contact, NodeId, is_bep42_id
 from overlay_node.dht.intake import Rate
 from overlay_node.dht.krpc import AnnouncePeer, FindNode, GetPeers, Ping, Query, Refusal, Response, UnknownQuery
 from overlay_node.dht.node import MAINTENANCE_S, DhtNode
+from tests.overlay_node.dht.unhurried import unhurried
 
 KEY = b"k" * 20
 ALICE = Contact(NodeId(b"a" * 20), Endpoint.parse("10.0.0.1", 1))
@@ -469,7 +470,7 @@ hostile = st.one_of(
 )
 
 
-@settings(max_examples=150)
+@settings(unhurried, max_examples=150)
 @given(st.lists(st.tuples(hostile, st.booleans(), st.booleans()), max_size=12))
 def test_no_datagram_whatever_it_holds_raises_or_gets_more_than_one_answer(
     datagrams: list[tuple[bytes, bool, bool]],

@@ -13,6 +13,7 @@ from overlay_node.dht.intake import MAX_TRACKED_SOURCES, Intake, Rate
 from overlay_node.dht.rtt import MAX_HARD_S, MAX_SOFT_S, MIN_HARD_S, MIN_SOFT_S, Patience, RttEstimator
 from overlay_node.dht.tokens import ROTATE_S, TokenJar
 from overlay_node.dht.transactions import Transactions
+from tests.overlay_node.dht.unhurried import unhurried
 
 HERE = Endpoint.parse("192.0.2.1", 1000)
 THERE = Endpoint.parse("192.0.2.2", 1000)
@@ -66,6 +67,7 @@ def test_the_memory_of_sources_is_bounded() -> None:
     assert len(intake._sources) == MAX_TRACKED_SOURCES
 
 
+@unhurried
 @given(st.lists(st.floats(0, 100), max_size=40), st.none() | st.floats(0, 100))
 def test_patience_stays_within_its_bounds_whatever_was_measured(samples: list[float], node_rtt_s: float | None) -> None:
     estimator = RttEstimator()

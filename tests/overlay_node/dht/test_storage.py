@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from overlay_node.dht.addresses import Endpoint
 from overlay_node.dht.config import StorageLimits
 from overlay_node.dht.storage import PeerStore
+from tests.overlay_node.dht.unhurried import unhurried
 
 KEY = b"k" * 20
 
@@ -80,7 +81,7 @@ operations = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(unhurried, max_examples=60)
 @given(operations)
 def test_no_quota_is_ever_exceeded_and_the_counts_are_true(steps: list[tuple[int, int, int, int, float]]) -> None:
     shelf = store(

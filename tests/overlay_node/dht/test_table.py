@@ -9,6 +9,7 @@ from overlay_node.dht.addresses import Endpoint
 from overlay_node.dht.config import NO_ADDRESS_LIMITS, AddressLimits
 from overlay_node.dht.ids import Contact, NodeId, distance, shared_prefix_bits
 from overlay_node.dht.table import GOOD_FOR_S, MAX_FAILURES, RoutingTable
+from tests.overlay_node.dht.unhurried import unhurried
 
 OWN = NodeId(bytes(20))
 
@@ -181,7 +182,7 @@ contacts = st.builds(
 steps = st.lists(st.tuples(st.sampled_from(["answered", "asked", "failed"]), contacts, st.floats(0, 600)), max_size=120)
 
 
-@settings(max_examples=80)
+@settings(unhurried, max_examples=80)
 @given(steps, st.sampled_from([NO_ADDRESS_LIMITS, AddressLimits()]))
 def test_whatever_happens_the_table_keeps_its_promises(
     happenings: list[tuple[str, Contact, float]], limits: AddressLimits

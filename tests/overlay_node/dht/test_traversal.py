@@ -9,6 +9,7 @@ from overlay_node.dht.addresses import Endpoint
 from overlay_node.dht.config import NO_ADDRESS_LIMITS, AddressLimits
 from overlay_node.dht.ids import Contact, NodeId, distance
 from overlay_node.dht.traversal import Candidate, Traversal
+from tests.overlay_node.dht.unhurried import unhurried
 
 TARGET = bytes(20)
 OWN = NodeId(b"\xff" * 20)
@@ -123,7 +124,7 @@ def test_an_id_told_with_a_wrong_address_does_not_hide_the_right_one() -> None:
     assert {c.endpoint for c in walk.take()} == {lie.endpoint, contact(1).endpoint}
 
 
-@settings(max_examples=40)
+@settings(unhurried, max_examples=40)
 @given(st.integers(0, 2**32), st.integers(1, 60), st.floats(0, 0.5))
 def test_in_any_connected_network_it_ends_at_the_nearest_nodes_that_live(
     seed: int, size: int, dead_share: float
