@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tracemalloc
 import zlib
 
 import pytest
@@ -260,3 +261,15 @@ def test_flipped_bytes_raise_nothing_but_a_remote_error(data: st.DataObject) -> 
         stream[data.draw(st.integers(0, len(stream) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(RemoteProtocolError):
         feed(decoder(), bytes(stream), data.draw(st.integers(1, 64)))
+
+
+def test_a_bomb_costs_no_more_memory_than_it_declares() -> None:
+    bomb = zlib.compress(bytes(50_000_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(RemoteProtocolError):
+            inflate(bomb, 100_000)
+        _now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000

@@ -46,7 +46,9 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
         case fields.Flag():
             return st.booleans()
         case fields.Text(max_chars=most, pattern=None, min_chars=least):
-            return TEXT.filter(lambda t: True).map(lambda t: t[:most]).filter(lambda t: len(t) >= least)
+            return TEXT.map(lambda t: t[:most]).filter(lambda t: len(t) >= least)
+        case fields.Text() if kind == fields.UUID_TEXT:
+            return st.uuids().map(str)
         case fields.Text(max_chars=most, pattern=pattern, min_chars=least):
             return st.from_regex(pattern).filter(
                 lambda t: least <= len(t) <= most and pattern.match(t) is not None and t.isascii()
