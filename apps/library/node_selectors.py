@@ -72,9 +72,10 @@ def release_offered(release_mbid: uuid.UUID) -> HeldRelease | None:
     )
 
 
-def payload_held(*, payload_format: str, payload_root: bytes) -> HeldPayload | None:
-    """What is needed to serve a payload; None when no present file holds it."""
-    row = AudioVariant.objects.filter(payload_format=payload_format, payload_root=payload_root).first()
+def payload_held(*, payload_format: str, payload_root: bytes, within: Collection[uuid.UUID]) -> HeldPayload | None:
+    """What is needed to serve a payload; None when no present file holds it, or when it is of no release of `within`."""
+    rows = AudioVariant.objects.filter(payload_format=payload_format, payload_root=payload_root)
+    row = rows.filter(_belongs_to(set(within))).first()
     if row is None:
         return None
     files = row.files.filter(missing_since__isnull=True).select_related("root").order_by("id")[:8]

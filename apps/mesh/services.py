@@ -72,14 +72,17 @@ def claims_record(claims: Sequence[ClaimReport], *, peer_ids: Mapping[str, int])
 
 
 def claims_judge(recording_mbid: uuid.UUID, *, payload_format: str, payload_root: bytes, confirmed: bool) -> list[str]:
-    """A payload was analysed: its open claims are confirmed or refuted. Returns the keys of the peers that made them."""
+    """A payload was analysed: its open claims are confirmed or refuted. Returns the keys of the peers that answer for them.
+
+    Who only held a part of it could not have analysed it either, and answers for nothing.
+    """
     rows = Claim.objects.filter(
         recording_mbid=recording_mbid,
         payload_format=payload_format,
         payload_root=payload_root,
         verdict=ClaimVerdict.OPEN,
     )
-    keys = sorted(rows.values_list("peer__key", flat=True))
+    keys = sorted(rows.filter(complete=True).values_list("peer__key", flat=True))
     rows.update(verdict=ClaimVerdict.CONFIRMED if confirmed else ClaimVerdict.REFUTED)
     return keys
 

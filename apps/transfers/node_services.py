@@ -27,6 +27,7 @@ from apps.domain.contracts.node_work import (
 from apps.domain.errors import Param
 from apps.domain.jobs.constraints import Constraints, ConstraintsInvalid
 from apps.domain.jobs.lifecycle import TRANSFER_LIVE, TRANSFER_MOVES, TransferState, WantDesired
+from apps.domain.jobs.verdicts import CHARGING, PREAMBLE_CODES
 from apps.mesh.services import claims_judge
 from apps.nodelink.services import event_record
 from apps.peers.services import peer_charge, peer_ids
@@ -34,8 +35,6 @@ from apps.transfers.models import PayloadDenial, Transfer, TransferSource, Want,
 
 MAX_WANTS = 5000
 """Wants the node looks at in one pass; more wait their turn (most urgent first)."""
-PREAMBLE_CODES = frozenset({"preamble_mismatch", "preamble_invalid", "sample_count_mismatch", "pcm_md5_mismatch"})
-"""Verdicts that speak about the bytes in front of a payload, which its root does not bind: whoever sent them is charged, not the claimers."""
 
 
 def node_work() -> NodeWork:
@@ -200,6 +199,8 @@ def verdict_apply(transfer_id: uuid.UUID) -> bool:
     if not verdict.accepted and verdict.code in PREAMBLE_CODES:
         if giver := str(row.params.get("preamble_from", "")):
             peer_charge(giver, bad_leaves=1)
+        return True
+    if not verdict.accepted and verdict.code not in CHARGING:
         return True
     claimers = claims_judge(
         row.want.recording_mbid,

@@ -68,7 +68,7 @@ class DjangoStore:
 
     async def work(self) -> NodeWork:
         """Everything wanted and under way."""
-        return await self._run(transfers.node_work)
+        return await self._read(transfers.node_work)
 
     async def want_progress(self, reports: Sequence[WantReport]) -> None:
         """What the node does for wants."""
@@ -155,7 +155,7 @@ class DjangoStore:
 
     async def transfers_keeping_files(self) -> frozenset[uuid.UUID]:
         """Whose partial folder is still needed."""
-        return await self._run(transfers.transfers_keeping_files)
+        return await self._read(transfers.transfers_keeping_files)
 
     # ---- claims and peers
 
@@ -170,7 +170,7 @@ class DjangoStore:
 
     async def claims_of(self, recording_mbid: uuid.UUID) -> list[KnownClaim]:
         """What peers claim to be a recording."""
-        return await self._run(functools.partial(mesh_selectors.claims_of, recording_mbid))
+        return await self._read(functools.partial(mesh_selectors.claims_of, recording_mbid))
 
     async def peer_met(self, report: PeerReport) -> None:
         """A peer proved its key."""
@@ -191,17 +191,17 @@ class DjangoStore:
 
     async def known_addresses(self, *, limit: int) -> list[KnownAddress]:
         """Where peers answered before."""
-        return await self._run(functools.partial(peers_selectors.known_addresses, limit=limit))
+        return await self._read(functools.partial(peers_selectors.known_addresses, limit=limit))
 
     # ---- what we offer
 
     async def seeded_releases(self) -> list[uuid.UUID]:
         """Releases chosen by hand."""
-        return await self._run(mesh_selectors.seeded_releases)
+        return await self._read(mesh_selectors.seeded_releases)
 
     async def releases_worked_on(self) -> list[uuid.UUID]:
         """Releases of active wants."""
-        return await self._run(transfers.releases_worked_on)
+        return await self._read(transfers.releases_worked_on)
 
     async def announcements_sync(self, releases: Sequence[uuid.UUID]) -> list[AnnouncedRelease]:
         """The announced set and its sticky slots."""
@@ -220,7 +220,7 @@ class DjangoStore:
         limit: int,
     ) -> list[HeldVariant]:
         """Payloads held of what was asked for, as far as they belong to a release of `within`."""
-        return await self._run(
+        return await self._read(
             functools.partial(
                 library.variants_offered, recordings=recordings, releases=releases, within=within, limit=limit
             )
@@ -228,12 +228,16 @@ class DjangoStore:
 
     async def release_offered(self, release_mbid: uuid.UUID) -> HeldRelease | None:
         """A release with the payloads held of its tracks."""
-        return await self._run(functools.partial(library.release_offered, release_mbid))
+        return await self._read(functools.partial(library.release_offered, release_mbid))
 
-    async def payload_held(self, *, payload_format: str, payload_root: bytes) -> HeldPayload | None:
-        """What is needed to serve a payload."""
-        return await self._run(
-            functools.partial(library.payload_held, payload_format=payload_format, payload_root=payload_root)
+    async def payload_held(
+        self, *, payload_format: str, payload_root: bytes, within: Collection[uuid.UUID]
+    ) -> HeldPayload | None:
+        """What is needed to serve a payload of a release of `within`."""
+        return await self._read(
+            functools.partial(
+                library.payload_held, payload_format=payload_format, payload_root=payload_root, within=within
+            )
         )
 
     async def heartbeat(self, beat: Heartbeat) -> None:
@@ -249,17 +253,27 @@ class DjangoStore:
     # ---- private
 
     async def _run(self, step: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, _transact, step)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, _attempt, functools.partial(_atomic, step)
+        )
+
+    async def _read(self, step: Callable[[], T]) -> T:
+        """Reads stay outside of transactions: SQLite's are IMMEDIATE here, and would queue behind every writer."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, _attempt, step)
 
 
-def _transact(step: Callable[[], T]) -> T:
-    """One transaction in the writer thread. A broken or busy database is tried again before the caller hears of it."""
+def _atomic(step: Callable[[], T]) -> T:
+    with transaction.atomic():
+        return step()
+
+
+def _attempt(step: Callable[[], T]) -> T:
+    """In the writer thread. A broken or busy database is tried again before the caller hears of it."""
     pause = RETRY_S
     for left in range(TRIES - 1, -1, -1):
         close_old_connections()
         try:
-            with transaction.atomic():
-                return step()
+            return step()
         except (OperationalError, InterfaceError) as error:
             if not left:
                 raise StoreUnavailable(f"The database can't be used: {error}", retryable=True) from error

@@ -9,7 +9,6 @@ import dataclasses
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from apps.domain.contracts.events import NodeEventPayload, TransferAssembled, TransferEnded, TransferStarted
 from apps.domain.contracts.node_work import (
@@ -34,11 +33,8 @@ from apps.domain.contracts.node_work import (
 )
 from apps.domain.ids import uuid7
 from apps.domain.jobs.lifecycle import TRANSFER_LIVE, TRANSFER_MOVES, TransferState, WantDesired
+from apps.domain.jobs.verdicts import CHARGING, PREAMBLE_CODES
 from apps.domain.mesh.policy import MAX_ANNOUNCED
-
-_PREAMBLE_CODES: Final = frozenset(
-    {"preamble_mismatch", "preamble_invalid", "sample_count_mismatch", "pcm_md5_mismatch"}
-)
 
 
 @dataclass(slots=True)
@@ -233,9 +229,11 @@ class MemoryStore:
         if self._move(transfer_id, TransferState.ACCEPTED if verdict.accepted else TransferState.REJECTED) is None:
             return False
         row.code = verdict.code
-        if not verdict.accepted and verdict.code in _PREAMBLE_CODES:
+        if not verdict.accepted and verdict.code in PREAMBLE_CODES:
             if row.preamble_from:
                 self._peer(row.preamble_from).bad_leaves += 1
+            return True
+        if not verdict.accepted and verdict.code not in CHARGING:
             return True
         for key, (claim, state) in list(self.claims.items()):
             same = (claim.recording_mbid, claim.payload_format, claim.payload_root) == (
@@ -245,7 +243,7 @@ class MemoryStore:
             )
             if same and state == "open":
                 self.claims[key] = (claim, "confirmed" if verdict.accepted else "refuted")
-                if not verdict.accepted:
+                if not verdict.accepted and claim.complete:
                     self._peer(claim.peer).wrong_claims += 1
         return True
 
@@ -363,10 +361,15 @@ class MemoryStore:
             ),
         )
 
-    async def payload_held(self, *, payload_format: str, payload_root: bytes) -> HeldPayload | None:
-        """What is needed to serve a payload."""
+    async def payload_held(
+        self, *, payload_format: str, payload_root: bytes, within: Collection[uuid.UUID]
+    ) -> HeldPayload | None:
+        """What is needed to serve a payload of a release of `within`."""
         for entry in self.library:
-            if (entry.payload.payload_format, entry.payload.payload_root) == (payload_format, payload_root):
+            if entry.release_mbid in set(within) and (entry.payload.payload_format, entry.payload.payload_root) == (
+                payload_format,
+                payload_root,
+            ):
                 return entry.payload
         return None
 
@@ -399,6 +402,6 @@ class MemoryStore:
         refused = {
             row.preamble
             for row in self.transfers.values()
-            if row.work.want_id == want.id and row.work.state is TransferState.REJECTED and row.code in _PREAMBLE_CODES
+            if row.work.want_id == want.id and row.work.state is TransferState.REJECTED and row.code in PREAMBLE_CODES
         }
         return dataclasses.replace(want, refused_preambles=frozenset(refused - {""}))

@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
+from blake3 import blake3
+
 from apps.domain.audio.flac import PREAMBLE_BYTES, PreambleError, parse_streaminfo
 from apps.domain.audio.mpeg import MAX_FRAME_BYTES
 from apps.domain.audio.payload import Leaves, LeavesError, PayloadFacts, PayloadFormat, verify_leaf, verify_manifest
@@ -74,6 +76,7 @@ class SwarmSession:
         *,
         manifest: Manifest | None = None,
         held: Iterable[int] = (),
+        refused_preambles: frozenset[str] = frozenset(),
         budgets: Sequence[TokenBucket] = (),
     ) -> None:
         self.key: Final = key
@@ -84,6 +87,8 @@ class SwarmSession:
         self.completed = False
         self.refetched_bytes = 0
         """bytes that were received more than once or in vain"""
+        self._refused_preambles: Final = refused_preambles
+        """BLAKE3 (hex) of preambles that did not fit this payload"""
         self._budgets: Final = tuple(budgets)
         """bytes a second; shared with other sessions"""
         self._storage = manifest is not None
@@ -147,6 +152,9 @@ class SwarmSession:
             actions += [ChargePeer(peer, Charge.BAD_MANIFEST), DropPeer(peer, Charge.BAD_MANIFEST.value)]
             self._end(source, _E.MANIFEST_REFUSED, Charge.BAD_MANIFEST.value)
             return actions + self._follow_up(now)
+        if self.manifest is None and blake3(preamble).hexdigest() in self._refused_preambles:
+            self._end(source, _E.MANIFEST_REFUSED, "preamble_refused")
+            return [DropPeer(peer, "preamble_refused"), *self._follow_up(now)]
         if self.manifest is None:
             self.manifest = Manifest(facts=facts, leaves=leaves, preamble=preamble, preamble_from=peer)
             self._open_map(self.manifest, ())
@@ -256,6 +264,11 @@ class SwarmSession:
                 actions += self._take_back(source, shared, CancelReason.TIMEOUT)
                 actions += self._strike(source, "timed_out")
         return actions + self._follow_up(now)
+
+    def share(self, peer: str, cap: int) -> None:
+        """At most `cap` chunks of this session in flight with a peer."""
+        if peer in self.sources:
+            self.sources[peer].cap = max(1, cap)
 
     def close(self, reason: CancelReason) -> list[Action]:
         """End the session: everything in flight is cancelled."""

@@ -46,6 +46,8 @@ class Source:
     state: DownloaderState = DownloaderState.NEW
     code: str = ""
     """why it ended"""
+    cap: int = CHUNKS_IN_FLIGHT_DEFAULT
+    """most chunks in flight: its share, when several sessions ask the same peer"""
     have: set[int] = field(default_factory=set)
     flight: dict[int, Request] = field(default_factory=dict)
     """by offset"""
@@ -109,8 +111,8 @@ class Source:
     def window(self, chunk_bytes: int) -> int:
         """How many chunks may be in flight: 1 to 4, by speed."""
         if self.speed_bps is None:
-            return COLD_WINDOW
-        return max(1, min(CHUNKS_IN_FLIGHT_DEFAULT, math.ceil(self.speed_bps * PIPELINE_S / chunk_bytes)))
+            return min(self.cap, COLD_WINDOW)
+        return max(1, min(self.cap, math.ceil(self.speed_bps * PIPELINE_S / chunk_bytes)))
 
     def deadline_ms(self, length: int) -> int:
         """The deadline to send along: 5 s, more for a peer known to be slow."""

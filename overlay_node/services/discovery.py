@@ -1,0 +1,253 @@
+"""Finding sources: DHT keys of releases, dials, mbid_query, and what others tell by themselves.
+
+`look` makes one round for some wants: ask the DHT for their releases' keys, dial who is there, ask every linked peer. A new link is asked at
+once, whoever dialled. What peers say becomes claims (rows) and `holders` (who, of those met since the start, claims which payload).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from apps.domain.contracts.node_work import ClaimReport, PeerReport, WantWork
+from apps.domain.errors import DomainError
+from apps.domain.mesh.keys import mb_key
+from overlay_node.config import NodeConfig
+from overlay_node.net.errors import DialError, RequestFailed
+from overlay_node.net.link import Link
+from overlay_node.net.overlay import Overlay
+from overlay_node.ports import Rendezvous, Store
+from overlay_node.protocol.errors import LocalProtocolError
+from overlay_node.protocol.limits import DEFAULT_LEAF_BYTES, MAX_LEAVES, MAX_RELEASES_PER_QUERY
+from overlay_node.protocol.messages import HaveState, MbidQuery, MbidResponse, MbidSwarmDescriptor, TrackState
+from overlay_node.services.background import Background
+from overlay_node.swarm.choice import PayloadKey
+
+log = logging.getLogger(__name__)
+
+QUERY_TIMEOUT_S: Final = 15.0
+RECORDINGS_PER_QUERY: Final = 16  # 64 variants fit one answer: four of each
+MAX_DIALS: Final = 16  # at once
+MAX_ADDRESSES_PER_LOOK: Final = 64
+KNOWN_ADDRESSES: Final = 32  # of peers met before, tried when the DHT finds nobody new
+REDIAL_S: Final = 10.0  # after a failed dial; doubles, at most 10 min
+MAX_REDIAL_S: Final = 600.0
+MAX_REMEMBERED: Final = 4096  # addresses and payloads; the oldest go first
+MAX_PAYLOAD_BYTES: Final = MAX_LEAVES * DEFAULT_LEAF_BYTES
+
+Address = tuple[str, int]
+
+
+@dataclass(slots=True)
+class _Tried:
+    """What came of an address."""
+
+    peer: str | None = None
+    again_at: float = 0.0
+    pause: float = REDIAL_S
+
+
+class Discovery:
+    """`claimed` is told which peer claims which payloads, `seen` that something new may be chosen."""
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        *,
+        store: Store,
+        overlay: Overlay,
+        rendezvous: Rendezvous,
+        background: Background,
+        clock: Callable[[], float],
+        claimed: Callable[[str, Iterable[PayloadKey]], None],
+    ) -> None:
+        self._config: Final = config
+        self._store: Final = store
+        self._overlay: Final = overlay
+        self._rendezvous: Final = rendezvous
+        self._background: Final = background
+        self._clock: Final = clock
+        self._claimed: Final = claimed
+        self._wanted: dict[uuid.UUID, WantWork] = {}
+        self._holders: Final[dict[PayloadKey, set[str]]] = {}
+        self._tried: Final[dict[Address, _Tried]] = {}
+        self._dials: Final = asyncio.Semaphore(MAX_DIALS)
+
+    # ---- what the reconciler uses
+
+    def set_wanted(self, wants: Iterable[WantWork]) -> None:
+        """What new links are asked for, and which claims of descriptors are kept. A new want is asked of every link by its first look."""
+        self._wanted = {want.recording_mbid: want for want in wants}
+
+    def holders(self, key: PayloadKey) -> list[str]:
+        """Linked peers that claim a payload."""
+        return [peer for peer in self._holders.get(key, ()) if self._overlay.links.get(peer) is not None]
+
+    def note_holders(self, claims: Mapping[PayloadKey, Iterable[str]]) -> None:
+        """Claims of earlier runs, from the rows."""
+        for key, peers in claims.items():
+            self._holders.setdefault(key, set()).update(peers)
+
+    async def look(self, wants: Sequence[WantWork]) -> None:
+        """One round for these wants; returns when everybody found so far has answered or failed."""
+        keys = {mb_key(mbid) for want in wants for mbid in (want.release_mbids or (want.recording_mbid,))}
+        asked = {link.peer_id for link in self._overlay.links}
+        known = [self._ask(link, wants) for link in list(self._overlay.links)]
+        found = await asyncio.gather(*known, *(self._addresses(key) for key in sorted(keys)))
+        addresses = [address for one in found if one is not None for address in one]
+        try:
+            known_before = await self._store.known_addresses(limit=KNOWN_ADDRESSES)
+            addresses += [(one.host, one.port) for one in known_before if one.peer not in asked]
+        except DomainError as error:
+            log.warning("known_addresses_unavailable code=%s", error.code)
+        fresh = list(dict.fromkeys(addresses))[:MAX_ADDRESSES_PER_LOOK]
+        await asyncio.gather(*(self._dial_and_ask(address, wants, asked) for address in fresh))
+
+    # ---- what links tell
+
+    def link_ready(self, link: Link) -> None:
+        """Somebody new: note where, and ask for everything wanted."""
+        self._background.spawn(self._meet(link), "meet")
+
+    def descriptor(self, link: Link, message: MbidSwarmDescriptor) -> None:
+        """A peer tells what it holds of a release."""
+        claims = []
+        for track in message.tracks:
+            recording = uuid.UUID(track.recording)
+            if track.state is TrackState.MISSING or recording not in self._wanted:
+                continue
+            if track.payload_root is None or track.payload_format is None or track.profile is None or not track.size:
+                continue
+            facts = dict(track.facts or {})
+            if track.duration_ms is not None:
+                facts.setdefault("dur_ms", track.duration_ms)
+            claims.append(
+                ClaimReport(
+                    peer=link.peer_id,
+                    group=link.group,
+                    recording_mbid=recording,
+                    payload_format=track.payload_format,
+                    payload_root=track.payload_root,
+                    profile=track.profile,
+                    payload_bytes=track.size,
+                    complete=track.state is TrackState.COMPLETE,
+                    facts=facts,
+                )
+            )
+        if claims:
+            self._background.spawn(self._keep(link, claims), "claims")
+
+    # ---- private
+
+    async def _meet(self, link: Link) -> None:
+        hello = link.hello
+        port = hello.listen_port if hello is not None else 0
+        host = link.remote_addr[0] if link.remote_addr is not None else ""
+        if host and port:
+            self._remember((host, port)).peer = link.peer_id
+        report = PeerReport(
+            key=link.peer_id, agent=hello.agent if hello is not None else "", host=host, port=port, group=link.group
+        )
+        try:
+            await self._store.peer_met(report)
+        except DomainError as error:
+            log.warning("peer_not_noted code=%s", error.code)
+        await self._ask(link, list(self._wanted.values()))
+
+    async def _addresses(self, key: bytes) -> list[Address]:
+        try:
+            return await self._rendezvous.get_peers(key)
+        except DomainError as error:
+            log.info("dht_lookup_failed code=%s", error.code)
+            return []
+
+    async def _dial_and_ask(self, address: Address, wants: Sequence[WantWork], asked: set[str]) -> None:
+        """Dial unless it is known to be pointless now; a new link is asked by `_meet` for everything, and here again for these wants."""
+        tried = self._remember(address)
+        now = self._clock()
+        if tried.again_at > now or (tried.peer is not None and self._overlay.links.get(tried.peer) is not None):
+            return
+        wildcard = self._config.overlay_host in {"0.0.0.0", "::", ""}  # noqa: S104
+        async with self._dials:
+            try:
+                link = await self._overlay.dial(
+                    *address, bind_host=None if wildcard else self._config.overlay_host
+                ).asFuture(asyncio.get_running_loop())
+            except DialError as error:
+                tried.again_at = float("inf") if error.code == "self_connection" else now + tried.pause
+                tried.pause = min(tried.pause * 2, MAX_REDIAL_S)
+                log.debug("dial_failed code=%s", error.code)
+                return
+        tried.peer, tried.pause = link.peer_id, REDIAL_S
+        if link.peer_id not in asked:
+            asked.add(link.peer_id)
+            await self._ask(link, wants)
+
+    async def _ask(self, link: Link, wants: Sequence[WantWork]) -> None:
+        """Ask one peer about some wants, a few recordings at a time."""
+        recordings = list(dict.fromkeys(want.recording_mbid for want in wants))
+        releases: dict[uuid.UUID, list[uuid.UUID]] = {}
+        for want in wants:
+            releases.setdefault(want.recording_mbid, []).extend(want.release_mbids)
+        parts = [recordings[at : at + RECORDINGS_PER_QUERY] for at in range(0, len(recordings), RECORDINGS_PER_QUERY)]
+        while parts:
+            part = parts.pop(0)
+            of_part = dict.fromkeys(str(mbid) for recording in part for mbid in releases[recording])
+            query = MbidQuery(
+                recordings=tuple(str(mbid) for mbid in part), releases=tuple(of_part)[:MAX_RELEASES_PER_QUERY]
+            )
+            try:
+                reply = await link.request(query, QUERY_TIMEOUT_S).asFuture(asyncio.get_running_loop())
+            except (RequestFailed, LocalProtocolError) as error:
+                log.debug("query_failed peer=%s code=%s", link.peer_id[:8], error.code)
+                return
+            if isinstance(reply.message, MbidResponse):
+                await self._heard(link, reply.message, set(recordings))
+                if reply.message.more and len(part) > 1:
+                    parts += [part[: len(part) // 2], part[len(part) // 2 :]]
+
+    async def _heard(self, link: Link, response: MbidResponse, recordings: set[uuid.UUID]) -> None:
+        claims = [
+            ClaimReport(
+                peer=link.peer_id,
+                group=link.group,
+                recording_mbid=uuid.UUID(offer.recording),
+                payload_format=offer.payload_format,
+                payload_root=offer.payload_root,
+                profile=offer.profile,
+                payload_bytes=offer.size,
+                complete=offer.state is HaveState.COMPLETE,
+                facts=dict(offer.facts or {}),
+            )
+            for offer in response.variants
+            if uuid.UUID(offer.recording) in recordings
+        ]
+        await self._keep(link, claims)
+
+    async def _keep(self, link: Link, claims: list[ClaimReport]) -> None:
+        sane = [
+            claim for claim in claims if claim.payload_bytes <= MAX_PAYLOAD_BYTES and len(claim.payload_format) <= 12
+        ]
+        if not sane:
+            return
+        try:
+            await self._store.claims_record(sane)
+        except DomainError as error:
+            log.warning("claims_not_kept code=%s", error.code)
+            return
+        keys = {PayloadKey(claim.payload_format, claim.payload_root) for claim in sane}
+        for key in keys:
+            while len(self._holders) >= MAX_REMEMBERED and key not in self._holders:
+                del self._holders[next(iter(self._holders))]
+            self._holders.setdefault(key, set()).add(link.peer_id)
+        if link.is_open:
+            self._claimed(link.peer_id, keys)
+
+    def _remember(self, address: Address) -> _Tried:
+        while len(self._tried) >= MAX_REMEMBERED and address not in self._tried:
+            del self._tried[next(iter(self._tried))]
+        return self._tried.setdefault(address, _Tried())

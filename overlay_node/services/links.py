@@ -1,0 +1,118 @@
+"""Hears of every link and every message, and hands each to the service it is for."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from typing import Final
+
+from apps.domain.errors import DomainError
+from overlay_node.net.link import Link
+from overlay_node.protocol.envelope import Attachment
+from overlay_node.protocol.errors import LocalProtocolError
+from overlay_node.protocol.messages import (
+    ChunkCancel,
+    ChunkRequest,
+    ChunkResponse,
+    ErrorReply,
+    MbidQuery,
+    MbidSwarmDescriptor,
+    Message,
+    PayloadHave,
+    PayloadRequest,
+)
+from overlay_node.services.background import Background
+from overlay_node.services.discovery import Discovery
+from overlay_node.services.offers import Offers
+from overlay_node.services.publisher import Publisher
+from overlay_node.services.seeder import Seeder
+from overlay_node.services.swarms import Swarms
+
+log = logging.getLogger(__name__)
+
+
+class LinkHub:
+    """The one `LinkListener` of the node. `attach` before the overlay opens a socket."""
+
+    def __init__(self, *, background: Background) -> None:
+        self.since: Final[dict[Link, float]] = {}
+        """open links, and when they were opened (seconds since 1970, for people)"""
+        self._background: Final = background
+        self._discovery: Discovery | None = None
+        self._swarms: Swarms | None = None
+        self._seeder: Seeder | None = None
+        self._offers: Offers | None = None
+        self._publisher: Publisher | None = None
+        self._wake: Callable[[], None] = lambda: None
+
+    def attach(
+        self,
+        *,
+        discovery: Discovery,
+        swarms: Swarms,
+        seeder: Seeder,
+        offers: Offers,
+        publisher: Publisher,
+        wake: Callable[[], None],
+    ) -> None:
+        """Whom to tell."""
+        self._discovery, self._swarms, self._seeder = discovery, swarms, seeder
+        self._offers, self._publisher, self._wake = offers, publisher, wake
+
+    def link_ready(self, link: Link) -> None:
+        """A new link: its peer is asked for what is wanted."""
+        assert self._discovery is not None
+        log.info("link_ready peer=%s dialled=%s group=%s", link.peer_id[:8], link.dialled_by_me, link.group)
+        self.since[link] = time.time()
+        self._discovery.link_ready(link)
+
+    def link_message(self, link: Link, message: Message, attachment: Attachment) -> None:
+        """A message that no request waits for."""
+        assert self._discovery is not None
+        assert self._swarms is not None
+        assert self._seeder is not None
+        match message:
+            case ChunkResponse():
+                self._swarms.chunk(link, message, attachment)
+            case ChunkRequest():
+                self._seeder.chunk_requested(link, message)
+            case ChunkCancel():
+                self._seeder.cancelled(link, message)
+            case PayloadRequest():
+                self._seeder.payload_requested(link, message)
+            case PayloadHave():
+                self._swarms.have(link, message)
+            case MbidQuery():
+                self._background.spawn(self._answer(link, message), "mbid_query")
+            case MbidSwarmDescriptor():
+                self._discovery.descriptor(link, message)
+            case ErrorReply():
+                self._swarms.refused(link, message)
+            case _:  # late answers nobody waits for any more
+                log.debug("message_unused type=%s", message.TYPE)
+
+    def link_closed(self, link: Link, reason_code: str) -> None:
+        """A link is gone. When another link to the same peer lives, transfers go on over that one after a new look."""
+        assert self._swarms is not None
+        assert self._seeder is not None
+        assert self._publisher is not None
+        log.info("link_closed peer=%s code=%s", link.peer_id[:8], reason_code)
+        self.since.pop(link, None)
+        self._seeder.link_closed(link)
+        self._publisher.link_closed(link)
+        if not any(other.peer_id == link.peer_id for other in self.since):
+            self._swarms.link_closed(link.peer_id)
+        self._wake()
+
+    async def _answer(self, link: Link, query: MbidQuery) -> None:
+        assert self._offers is not None
+        assert self._publisher is not None
+        try:
+            answer = await self._offers.answer(query)
+            if link.is_open:
+                link.send(answer)
+            await self._publisher.asked(link, [uuid.UUID(text) for text in query.releases])
+        except (DomainError, LocalProtocolError) as error:
+            log.info("query_not_answered peer=%s code=%s", link.peer_id[:8], error.code)

@@ -1,0 +1,368 @@
+"""The composition root: every service of one node, wired. Nothing here decides anything.
+
+`build_node` takes what varies (store, reactor, blobs, clocks); `Node.start` and `Node.stop` are all its owner calls. A node whose policy opens no
+socket (mode legacy) still beats, and answers its control socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+from overlay_node.config import NodeConfig
+from overlay_node.net.identity import NodeIdentity, identity_load_or_create
+from overlay_node.net.overlay import Overlay
+from overlay_node.net.rates import UploadBudget
+from overlay_node.ports import BlobSource, Store
+from overlay_node.protocol.connection import LocalHello
+from overlay_node.services.background import Background
+from overlay_node.services.blobs import ChainedBlobs, LibraryBlobs, PartialBlobs
+from overlay_node.services.control_socket import ControlSocket, control_socket_path
+from overlay_node.services.discovery import Discovery
+from overlay_node.services.doorbell import listen
+from overlay_node.services.heartbeat import MAX_LISTED, Report, beat
+from overlay_node.services.identity_lock import identity_lock
+from overlay_node.services.links import LinkHub
+from overlay_node.services.offers import ArrivingPayload, Offers
+from overlay_node.services.publisher import Publisher
+from overlay_node.services.reconciler import Reconciler, utc_now
+from overlay_node.services.rendezvous import DhtRendezvous
+from overlay_node.services.seeder import Seeder
+from overlay_node.services.swarms import Swarms
+from overlay_node.swarm.session import TICK_S
+
+log = logging.getLogger(__name__)
+
+FLUSH_S: Final = 1.0  # progress: one UPDATE per transfer and second
+TRAFFIC_S: Final = 5.0
+EXPIRE_S: Final = 30.0
+STOP_S: Final = 4.0  # for the orderly part of stopping; then it is cut short
+
+
+class Node:
+    """One node. Made by `build_node`; all methods for the reactor's thread."""
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        *,
+        store: Store,
+        reactor: Any,
+        identity: NodeIdentity,
+        blobs: Callable[[BlobSource], BlobSource],
+        rng: random.Random,
+        wall: Callable[[], datetime],
+    ) -> None:
+        self.config: Final = config
+        self.store: Final = store
+        self.peer_id: Final = identity.peer_id
+        self.boot_id: Final = str(uuid.uuid4())
+        self.started_at: Final = wall()
+        self._clock: Final[Callable[[], float]] = reactor.seconds
+        self._started = self._clock()
+        self._background: Final = Background()
+        self._partials: Final = PartialBlobs()
+        self._lock: int | None = None
+        self._running = False
+        self.overlay_port = 0
+        background, clock = self._background, self._clock
+
+        self.hub: Final = LinkHub(background=background)
+        policy = config.policy
+        self.overlay: Final = Overlay(
+            reactor,
+            identity=identity,
+            listener=self.hub,
+            local=LocalHello(
+                features=policy.features, network=config.network, boot_id=self.boot_id, agent=config.agent
+            ),
+            allow_private=config.allow_private,
+        )
+        self.dht: Final = DhtRendezvous(config)
+        self.offers: Final = Offers(config, store=store, clock=clock, arriving=self._arriving)
+        self.discovery: Final = Discovery(
+            config,
+            store=store,
+            overlay=self.overlay,
+            rendezvous=self.dht,
+            background=background,
+            clock=clock,
+            claimed=self._claimed,
+        )
+        self.publisher: Final = Publisher(
+            config,
+            store=store,
+            offers=self.offers,
+            rendezvous=self.dht,
+            port=lambda: self.overlay_port,
+            links=lambda: list(self.overlay.links),
+            clock=clock,
+            rng=rng,
+        )
+        partial_dir = config.data_dir / "partial"
+        self.reconciler: Final = Reconciler(
+            config,
+            store=store,
+            discovery=self.discovery,
+            background=background,
+            partial_dir=partial_dir,
+            completions=self.publisher,
+            clock=clock,
+            wall=wall,
+            rng=rng,
+        )
+        self.swarms: Final = Swarms(
+            store=store,
+            partial_dir=partial_dir,
+            link_of=self.overlay.links.get,
+            holders=self.discovery.holders,
+            partials=self._partials,
+            background=background,
+            download_kbps=config.download_kbps,
+            clock=clock,
+            ended=self.reconciler.runner_ended,
+        )
+        self.reconciler.attach(self.swarms)
+        library = LibraryBlobs(store, offered=self.offers.releases)
+        self.seeder: Final = Seeder(
+            policy=policy,
+            blobs=blobs(ChainedBlobs(library, self._partials)),
+            budget=UploadBudget(now=clock(), total_kbps=config.upload_kbps or None),
+            background=background,
+            clock=clock,
+            sent=self._sent,
+        )
+        self.hub.attach(
+            discovery=self.discovery,
+            swarms=self.swarms,
+            seeder=self.seeder,
+            offers=self.offers,
+            publisher=self.publisher,
+            wake=self.reconciler.wake,
+        )
+        self.control: Final = ControlSocket(
+            control_socket_path(config.data_dir),
+            questions={
+                "health": self._health,
+                "report": self.report,
+                "links": lambda: {"links": self.report()["links"]},
+                "metrics": lambda: {"metrics": self.metrics()},
+            },
+        )
+
+    # ---- life
+
+    async def start(self) -> None:
+        """Take the identity's lock, open what the policy allows, begin to work. Raises DomainError, CannotListenError."""
+        config = self.config
+        self._lock = identity_lock(config.data_dir / "keys")
+        (config.data_dir / "partial").mkdir(mode=0o700, parents=True, exist_ok=True)
+        spawn = self._background.spawn
+        if config.policy.may_open:
+            port = self.overlay.listen(config.overlay_host, config.overlay_port)
+            self.overlay_port = await port.asFuture(asyncio.get_running_loop())
+            await self.dht.open()
+            spawn(self.dht.run(), "dht")
+            spawn(self.reconciler.run(), "reconciler")
+            spawn(self.publisher.run(), "publisher")
+            spawn(_every(TICK_S, self.swarms.tick), "tick")
+            spawn(_every(FLUSH_S, self.seeder.tell_haves), "haves")
+            spawn(_every(EXPIRE_S, self.seeder.expire), "expire")
+            spawn(_flush_every(FLUSH_S, self.swarms), "progress")
+            spawn(_traffic_every(TRAFFIC_S, self.swarms), "traffic")
+            if config.redis_url:
+                spawn(listen(config.redis_url, config.wake_channel, wake=self.reconciler.wake), "doorbell")
+        spawn(
+            beat(
+                config,
+                store=self.store,
+                peer_id=self.peer_id,
+                boot_id=self.boot_id,
+                started_at=self.started_at,
+                report=self.report,
+            ),
+            "heartbeat",
+        )
+        await self.control.open()  # last: whoever reaches it finds a node that listens
+        self._running = True
+        log.info(
+            "node_started peer=%s mode=%s overlay_port=%d dht_port=%d",
+            self.peer_id, config.mode.value, self.overlay_port, self.dht.port,
+        )  # fmt: skip
+
+    async def stop(self) -> None:
+        """Say bye, write what is known, close everything; within 5 s. May be called twice."""
+        if not self._running:
+            self._release_lock()
+            return
+        self._running = False
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(STOP_S):
+                await self.swarms.flush()
+                self.swarms.stop_all()
+                await self._background.close()
+                await self.swarms.flush_traffic()
+                await self.overlay.stop().asFuture(loop)
+                await self.dht.close()
+        except TimeoutError:
+            log.warning("node_stop_cut_short")
+        finally:
+            await self.control.close()
+            self._release_lock()
+        log.info("node_stopped")
+
+    # ---- facts
+
+    def report(self) -> Report:
+        """See `services.heartbeat`."""
+        config = self.config
+        return {
+            "mode": config.mode.value,
+            "passive": config.passive,
+            "overlay": {"host": config.overlay_host, "port": self.overlay_port},
+            "dht": self.dht.report() if config.policy.may_open else {"port": 0},
+            "links": [
+                {
+                    "peer": link.peer_id,
+                    "group": link.group,
+                    "agent": link.hello.agent if link.hello is not None else "",
+                    "since": round(since, 3),
+                    "dialled": link.dialled_by_me,
+                    "path": link.path,
+                    "bytes_sent": link.bytes_sent,
+                    "bytes_received": link.bytes_received,
+                    "features": sorted(link.features),
+                }
+                for link, since in list(self.hub.since.items())[:MAX_LISTED]
+            ],
+            "transfers": [
+                {
+                    "id": str(runner.work.id),
+                    "want": str(runner.work.want_id),
+                    "recording": str(runner.work.recording_mbid),
+                    "state": runner.state.value,
+                    "waiting": runner.waiting,
+                    "verified_bytes": report.verified_bytes,
+                    "payload_bytes": runner.work.payload_bytes,
+                    "speed_bps": report.speed_bps,
+                    "sources": len(runner.peers),
+                }
+                for runner in list(self.swarms.runners.values())[:MAX_LISTED]
+                for report in (runner.report(),)
+            ],
+            "uploads": self.seeder.uploads()[:MAX_LISTED],
+            "announced": self.publisher.announced,
+            "bytes": {"down": self.swarms.down_bytes.total(), "up": self.swarms.up_bytes.total()},
+            "bad_leaves": self.swarms.bad_leaves,
+        }
+
+    def metrics(self) -> dict[str, float]:
+        """Counters and gauges, Prometheus names."""
+        counts: Counter[str] = Counter()
+        for link in self.overlay.links:
+            counts.update(link.counts)
+        return {
+            "slskdn_node_uptime_seconds": self._clock() - self._started,
+            "slskdn_node_links": len(self.hub.since),
+            "slskdn_node_transfers_running": len(self.swarms.running),
+            "slskdn_node_uploads": len(self.seeder.uploads()),
+            "slskdn_node_payload_bytes_down_total": self.swarms.down_bytes.total(),
+            "slskdn_node_payload_bytes_up_total": self.swarms.up_bytes.total(),
+            "slskdn_node_bad_leaves_total": self.swarms.bad_leaves,
+            "slskdn_node_releases_announced": self.publisher.announced,
+            **{f"slskdn_node_ignored_{name}": float(count) for name, count in sorted(counts.items())},
+        }
+
+    # ---- private
+
+    def _health(self) -> dict[str, object]:
+        return {
+            "ok": True,
+            "peer_id": self.peer_id,
+            "boot_id": self.boot_id,
+            "uptime_s": round(self._clock() - self._started, 3),
+        }
+
+    def _claimed(self, peer: str, keys: Any) -> None:
+        self.swarms.claims_heard(peer, keys)
+        self.reconciler.wake()
+
+    def _sent(self, peer: str, count: int) -> None:
+        self.swarms.up_bytes[peer] += count
+
+    def _arriving(self) -> list[ArrivingPayload]:
+        found = []
+        for runner in self.swarms.runners.values():
+            want = self.reconciler.wants.get(runner.work.want_id)
+            if runner.serves and want is not None:
+                found.append(
+                    ArrivingPayload(
+                        recording_mbid=runner.work.recording_mbid,
+                        release_mbids=want.release_mbids,
+                        profile=runner.work.profile,
+                        payload_format=runner.work.payload_format,
+                        payload_root=runner.work.payload_root,
+                        payload_bytes=runner.work.payload_bytes,
+                    )
+                )
+        return found
+
+    def _release_lock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def build_node(
+    config: NodeConfig,
+    *,
+    store: Store,
+    reactor: Any,
+    identity: NodeIdentity | None = None,
+    blobs: Callable[[BlobSource], BlobSource] | None = None,
+    rng: random.Random | None = None,
+    wall: Callable[[], datetime] = utc_now,
+) -> Node:
+    """Wire a node. Needs the running asyncio loop that `reactor` (Twisted's asyncio reactor) works on.
+
+    `identity` None: the one kept in `data_dir/keys`, made at the first start. `blobs` may wrap what is served (a peer that corrupts, in
+    tests and the demo).
+    """
+    return Node(
+        config,
+        store=store,
+        reactor=reactor,
+        identity=identity or identity_load_or_create(config.data_dir / "keys"),
+        blobs=blobs or (lambda inner: inner),
+        rng=rng or random.Random(),  # noqa: S311  (jitter, no secret)
+        wall=wall,
+    )
+
+
+async def _every(pause: float, step: Callable[[], None]) -> None:
+    while True:
+        await asyncio.sleep(pause)
+        try:
+            step()
+        except Exception:
+            log.exception("periodic_step_failed step=%s", getattr(step, "__qualname__", step))
+
+
+async def _flush_every(pause: float, swarms: Swarms) -> None:
+    while True:
+        await asyncio.sleep(pause)
+        await swarms.flush()
+
+
+async def _traffic_every(pause: float, swarms: Swarms) -> None:
+    while True:
+        await asyncio.sleep(pause)
+        await swarms.flush_traffic()

@@ -1,0 +1,293 @@
+"""All running transfers: routes messages to them, shares links and bandwidth between them, reports their progress.
+
+Chunk requests of all transfers to one peer go through here, because a link accepts only so many at once. Progress is kept in memory and
+written once a second, in one call.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from apps.domain.contracts.node_work import TrafficReport, TransferWork
+from apps.domain.errors import DomainError
+from overlay_node.net.link import Link
+from overlay_node.ports import Store
+from overlay_node.protocol.envelope import Attachment
+from overlay_node.protocol.errors import LocalProtocolError
+from overlay_node.protocol.limits import CHUNKS_IN_FLIGHT_ACCEPTED, CHUNKS_IN_FLIGHT_DEFAULT, KIB, MAX_CHUNK_BYTES
+from overlay_node.protocol.messages import (
+    CancelReason,
+    ChunkCancel,
+    ChunkRequest,
+    ChunkResponse,
+    ErrorReply,
+    PayloadHave,
+)
+from overlay_node.protocol.rates import TokenBucket
+from overlay_node.services.background import Background
+from overlay_node.services.blobs import PartialBlobs
+from overlay_node.services.swarm_runner import RunnerState, SwarmRunner
+from overlay_node.swarm.actions import Charge
+from overlay_node.swarm.choice import PayloadKey
+
+log = logging.getLogger(__name__)
+
+MAX_RUNNING: Final = 8
+"""Transfers fetching at once; further wants wait their turn. More would only thin out what each peer gives to each."""
+
+
+class Swarms:
+    """`link_of` finds the open link to a peer; `holders` the linked peers that claim a payload."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        partial_dir: Path,
+        link_of: Callable[[str], Link | None],
+        holders: Callable[[PayloadKey], Iterable[str]],
+        partials: PartialBlobs,
+        background: Background,
+        download_kbps: int,
+        clock: Callable[[], float],
+        ended: Callable[[SwarmRunner], None],
+    ) -> None:
+        self.runners: Final[dict[uuid.UUID, SwarmRunner]] = {}
+        """by transfer id; assembled ones stay, to be served, until their verdict"""
+        self.down_bytes: Final[Counter[str]] = Counter()
+        """payload bytes received, by peer, since the start"""
+        self.bad_leaves = 0
+        self._store: Final = store
+        self._partial_dir: Final = partial_dir
+        self._link_of: Final = link_of
+        self._holders: Final = holders
+        self._partials: Final = partials
+        self._background: Final = background
+        self._clock: Final = clock
+        self._ended: Final = ended
+        self._budget: Final = _bucket(download_kbps, clock())
+        self._queues: dict[str, deque[ChunkRequest]] = {}
+        self._asked: dict[str, dict[str, ChunkRequest]] = {}
+        """by peer and message id: what an error may refuse"""
+        self._charges: dict[str, Counter[Charge]] = {}
+        self._told_down: Counter[str] = Counter()
+        self._told_up: Counter[str] = Counter()
+        self.up_bytes: Final[Counter[str]] = Counter()
+        """payload bytes sent, by peer, since the start"""
+        self._flushing = False
+
+    # ---- life of transfers
+
+    def folder(self, transfer_id: uuid.UUID) -> Path:
+        """Where a transfer's partial file lies: a name made of our own id alone."""
+        return self._partial_dir / str(transfer_id)
+
+    def run(self, work: TransferWork, *, kbps: int | None, refused_preambles: frozenset[str]) -> SwarmRunner:
+        """Begin or resume a transfer."""
+        budgets = () if self._budget is None else (self._budget,)
+        own = _bucket(kbps or 0, self._clock())
+        if own is not None:
+            budgets = (*budgets, own)
+        runner = SwarmRunner(
+            work,
+            folder=self.folder(work.id),
+            store=self._store,
+            desk=self,
+            partials=self._partials,
+            background=self._background,
+            budgets=budgets,
+            refused_preambles=refused_preambles,
+            clock=self._clock,
+            ended=self._runner_ended,
+            charged=self._charge,
+        )
+        self.runners[work.id] = runner
+        for peer in self._holders(runner.key):
+            runner.peer_available(peer)
+        self._background.spawn(runner.start(), "runner")
+        self._share()
+        return runner
+
+    def stop(self, transfer_id: uuid.UUID, reason: CancelReason) -> SwarmRunner | None:
+        """Stop a transfer and close its file; None if it does not run."""
+        runner = self.runners.pop(transfer_id, None)
+        if runner is not None:
+            runner.stop(reason)
+            runner.close_files()
+            self._share()
+        return runner
+
+    def stop_all(self) -> None:
+        """The node is going: everything is closed, nothing deleted."""
+        for transfer_id in list(self.runners):
+            self.stop(transfer_id, CancelReason.POLICY_CHANGE)
+
+    @property
+    def running(self) -> list[SwarmRunner]:
+        """Transfers that fetch now."""
+        return [runner for runner in self.runners.values() if runner.state is RunnerState.RUNNING]
+
+    # ---- links
+
+    def claims_heard(self, peer: str, keys: Iterable[PayloadKey]) -> None:
+        """A linked peer claims these payloads."""
+        wanted = set(keys)
+        for runner in self.running:
+            if runner.key in wanted:
+                runner.peer_available(peer)
+        self._share()
+
+    def link_closed(self, peer: str) -> None:
+        """The link to a peer is gone."""
+        self._queues.pop(peer, None)
+        self._asked.pop(peer, None)
+        for runner in self.running:
+            runner.peer_gone(peer)
+        self._share()
+
+    def chunk(self, link: Link, message: ChunkResponse, data: Attachment) -> None:
+        """An answer to a chunk request."""
+        self._forget(link.peer_id, message.in_reply_to)
+        self.down_bytes[link.peer_id] += message.length
+        runner = self._runner(message.transfer_id)
+        if runner is not None:
+            runner.chunk(link.peer_id, message, data)
+        self._send_waiting(link.peer_id)
+
+    def refused(self, link: Link, message: ErrorReply) -> None:
+        """An error: about a chunk request, or about nothing we remember."""
+        request = self._forget(link.peer_id, message.in_reply_to)
+        if request is not None and (runner := self._runner(request.transfer_id)) is not None:
+            runner.chunk_refused(link.peer_id, request.offset, message.code, message.retry_after_s)
+        self._send_waiting(link.peer_id)
+
+    def have(self, link: Link, message: PayloadHave) -> None:
+        """A partial seeder has more."""
+        for runner in self.running:
+            if runner.key.payload_root == message.payload_root:
+                runner.have(link.peer_id, message.ranges)
+
+    # ---- ChunkDesk
+
+    def link_of(self, peer: str) -> Link | None:
+        """The open link to a peer."""
+        return self._link_of(peer)
+
+    def ask_chunk(self, peer: str, request: ChunkRequest) -> None:
+        """Send now, or when the link has room."""
+        self._queues.setdefault(peer, deque()).append(request)
+        self._send_waiting(peer)
+
+    def cancel_chunks(self, peer: str, cancel: ChunkCancel) -> None:
+        """Drop what waits, and take back what was sent."""
+        queue = self._queues.get(peer, deque())
+        kept = [request for request in queue if not _covers(cancel, request)]
+        self._queues[peer] = deque(kept)
+        asked = self._asked.get(peer, {})
+        for message_id, request in list(asked.items()):
+            if _covers(cancel, request):
+                del asked[message_id]
+        link = self._link_of(peer)
+        if link is not None:
+            try:
+                link.send(cancel)
+            except LocalProtocolError as error:
+                log.debug("cancel_not_sent code=%s", error.code)
+        self._send_waiting(peer)
+
+    # ---- time
+
+    def tick(self) -> None:
+        """Every quarter of a second."""
+        for runner in list(self.runners.values()):
+            runner.tick()
+
+    async def flush(self) -> None:
+        """Write progress and charges: once a second, and at the end."""
+        if self._flushing:
+            return
+        self._flushing = True
+        try:
+            reports = []
+            for runner in self.running:
+                if runner.dirty and runner.reports:
+                    runner.dirty = False
+                    runner.save_hint()
+                    reports.append(runner.report())
+            if reports:
+                await self._store.transfers_progress(reports)
+            charges, self._charges = self._charges, {}
+            for peer, counts in charges.items():
+                await self._store.peer_charge(
+                    peer, bad_leaves=counts[Charge.BAD_LEAF], violations=counts[Charge.BAD_MANIFEST]
+                )
+        except DomainError as error:
+            log.warning("progress_not_written code=%s", error.code)
+        finally:
+            self._flushing = False
+
+    async def flush_traffic(self) -> None:
+        """Write the ledger: every few seconds, and at the end."""
+        down, up = Counter(self.down_bytes), Counter(self.up_bytes)
+        lines = [
+            TrafficReport(peer=peer, direction=direction, count_bytes=count)
+            for direction, counts in (("down", down - self._told_down), ("up", up - self._told_up))
+            for peer, count in counts.items()
+        ]
+        try:
+            await self._store.traffic_add(lines)
+        except DomainError as error:
+            log.warning("traffic_not_written code=%s", error.code)
+            return
+        self._told_down, self._told_up = down, up
+
+    # ---- private
+
+    def _runner(self, transfer_id: str) -> SwarmRunner | None:
+        return self.runners.get(uuid.UUID(transfer_id))
+
+    def _forget(self, peer: str, message_id: str | None) -> ChunkRequest | None:
+        return self._asked.get(peer, {}).pop(message_id, None) if message_id is not None else None
+
+    def _send_waiting(self, peer: str) -> None:
+        queue, link = self._queues.get(peer), self._link_of(peer)
+        while queue and link is not None and link.is_open and link.chunks_in_flight < CHUNKS_IN_FLIGHT_ACCEPTED:
+            request = queue.popleft()
+            self._asked.setdefault(peer, {})[link.send(request)] = request
+
+    def _share(self) -> None:
+        """Divide what a link accepts between the transfers that use it."""
+        users = Counter(peer for runner in self.running for peer in runner.peers)
+        for runner in self.running:
+            for peer in runner.peers:
+                cap = max(1, CHUNKS_IN_FLIGHT_ACCEPTED // users[peer])
+                runner.share(peer, min(CHUNKS_IN_FLIGHT_DEFAULT, cap))
+
+    def _charge(self, peer: str, charge: Charge) -> None:
+        self._charges.setdefault(peer, Counter())[charge] += 1
+        if charge is Charge.BAD_LEAF:
+            self.bad_leaves += 1
+
+    def _runner_ended(self, runner: SwarmRunner) -> None:
+        self._share()
+        self._ended(runner)
+
+
+def _bucket(kbps: int, now: float) -> TokenBucket | None:
+    """A budget of KiB/s; None = unlimited."""
+    if kbps <= 0:
+        return None
+    rate = float(kbps * KIB)
+    return TokenBucket(rate=rate, burst=max(rate, float(MAX_CHUNK_BYTES)), now=now)
+
+
+def _covers(cancel: ChunkCancel, request: ChunkRequest) -> bool:
+    if cancel.transfer_id != request.transfer_id:
+        return False
+    end = request.offset + request.length
+    return not cancel.ranges or any(start < end and request.offset < stop for start, stop in cancel.ranges)
