@@ -24,7 +24,7 @@ def run_socket(name: str) -> Path:
     if len(str(path).encode()) <= SOCKET_PATH_LIMIT:
         return path
     digest = hashlib.sha256(str(data_dir()).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"slskdn-{os.getuid()}-{digest}" / name
+    return Path(tempfile.gettempdir()) / f"slskdn-{digest}" / name
 
 
 def valkey_socket() -> Path:

@@ -48,7 +48,7 @@ class Up:
     def start(self) -> subprocess.Popen[bytes]:
         with self.output.open("ab") as output:
             return subprocess.Popen(
-                leashed([sys.executable, "-m", "slskdn_site.cli", "up", "--without", "node"]),
+                leashed([sys.executable, "-m", "slskdn_site.cli", "up"]),
                 env=self.environment(),
                 stdout=output,
                 stderr=output,
@@ -120,7 +120,7 @@ def test_what_falls_is_started_again_and_sigterm_leaves_nobody(up: Up) -> None:
     assert second.returncode == 1
     assert f"runs already on {up.folder} (process {up.process.pid})" in second.stderr
 
-    for name in ("worker", "valkey", "web"):
+    for name in ("worker", "valkey", "web", "node"):
         fallen = up.pid(name)
         pool = {pid for pid, line in processes_of(up.folder).items() if name == "worker" and " worker " in line}
         os.kill(fallen, signal.SIGKILL)
