@@ -57,6 +57,6 @@ def person_of(request: Request) -> User | None:
     return request.user if isinstance(request.user, User) else None
 
 
-def page_body(page: Page[object], items: list[object]) -> dict[str, object]:
+def page_body(page: Page[object], items: object) -> dict[str, object]:
     """`{items, next, previous}`."""
     return {"items": items, "next": page.next_cursor, "previous": page.previous_cursor}

@@ -6,6 +6,7 @@ Owns the mapping from errors to HTTP statuses. The sentences live in `sentences`
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 
 from django.core.exceptions import PermissionDenied
@@ -98,7 +99,7 @@ def _described(error: exceptions.APIException) -> tuple[str, dict[str, object], 
         case exceptions.ValidationError():
             return "invalid", {"fields": _flat(error.detail)}, False
         case exceptions.Throttled():
-            return "rate_limited", {"retry_after_s": int(error.wait or 1)}, True
+            return "rate_limited", {"retry_after_s": math.ceil(getattr(error, "wait", None) or 1)}, True
         case exceptions.ParseError():
             return "malformed", {}, False
         case exceptions.NotAuthenticated():

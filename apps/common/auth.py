@@ -18,7 +18,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from apps.common.roles import Principal, role_lower, role_of_user
+from apps.common.roles import Principal, Role, role_lower, role_of_user
 from apps.common.selectors import api_key_by_prefix
 from apps.common.services import api_key_touch, secret_hash
 
@@ -68,8 +68,7 @@ def key_principal(token: str, *, address: str) -> Principal:
     if role is None:
         raise ApiKeyRefused
     api_key_touch(row.id)
-    # The full User class by value: django-stubs knows the foreign key as AbstractUser.
-    return Principal(user=row.user, role=role_lower(role, row.role), key_name=row.name)
+    return Principal(user=row.user, role=role_lower(role, Role(row.role)), key_name=row.name)
 
 
 def request_principal(request: HttpRequest) -> Principal | None:

@@ -18,7 +18,7 @@ from django.db.models import Model, Q, QuerySet
 from apps.domain.errors import DomainError
 
 M = TypeVar("M", bound=Model)
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
@@ -31,10 +31,10 @@ class CursorInvalid(DomainError):
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
+class Page(Generic[T_co]):
     """One page of a list. A cursor is None where the list ends."""
 
-    items: Sequence[T]
+    items: Sequence[T_co]
     next_cursor: str | None
     previous_cursor: str | None
 

@@ -55,7 +55,7 @@ def peer_rows(peers: Sequence[Peer]) -> list[PeerRow]:
         .values("peer_id")
         .annotate(down=_sum("down"), up=_sum("up"))
     )
-    by_peer = {line["peer_id"]: line for line in sums}
+    by_peer = {line["peer_id"]: (line["down"], line["up"]) for line in sums}
     return [
         PeerRow(
             id=peer.pk,
@@ -64,8 +64,8 @@ def peer_rows(peers: Sequence[Peer]) -> list[PeerRow]:
             agent=peer.agent,
             first_seen=peer.first_seen,
             last_seen=peer.last_seen,
-            down_bytes=by_peer.get(peer.pk, {}).get("down") or 0,
-            up_bytes=by_peer.get(peer.pk, {}).get("up") or 0,
+            down_bytes=by_peer.get(peer.pk, (0, 0))[0] or 0,
+            up_bytes=by_peer.get(peer.pk, (0, 0))[1] or 0,
             bad_leaves=peer.bad_leaves,
             wrong_claims=peer.wrong_claims,
             violations=peer.violations,

@@ -63,7 +63,7 @@ def speed(value: float | None) -> str:
 
 
 @register.filter
-def length(value: int | None) -> str:
+def playtime(value: int | None) -> str:
     """Milliseconds as `m:ss` or `h:mm:ss`; a dash when unknown."""
     if not value:
         return "–"

@@ -80,16 +80,17 @@ class Actions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sum:
-    """Bytes of a job over its chosen payloads, and what it needs still."""
+    """Bytes of a job over its chosen payloads; `expected_bytes` guesses the whole where some tracks have none yet."""
 
     payload_bytes: int
     verified_bytes: int
+    expected_bytes: float
     speed_bps: int
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds to go for what is under way."""
-        left = self.payload_bytes - self.verified_bytes
+        """Seconds to go for the whole at this speed."""
+        left = self.expected_bytes - self.verified_bytes
         return left / self.speed_bps if self.speed_bps > 0 and left > 0 else None
 
 
@@ -179,9 +180,10 @@ def _live_transfers(tracks: Sequence[JobTrack]) -> Mapping[uuid.UUID, Transfer]:
 
 
 def _line(row: JobRow, tracks: Sequence[JobTrack], transfers: Mapping[uuid.UUID, Transfer]) -> JobLine:
-    chosen = [transfers[track.want_id] for track in tracks if track.want_id in transfers]
+    chosen = [transfers[track.want_id] for track in tracks if track.want_id and track.want_id in transfers]
     completed = sum(track.state == TrackState.COMPLETED for track in tracks)
     verified, payload = sum(one.verified_bytes for one in chosen), sum(one.payload_bytes for one in chosen)
+    expected = expected_bytes(payload, known=len(chosen), tracks=len(tracks))
     unfinished = any(track.state in {TrackState.FAILED, TrackState.CANCELLED} for track in tracks)
     return JobLine(
         row=row,
@@ -196,10 +198,11 @@ def _line(row: JobRow, tracks: Sequence[JobTrack], transfers: Mapping[uuid.UUID,
         sum=Sum(
             payload_bytes=payload,
             verified_bytes=verified,
+            expected_bytes=expected,
             speed_bps=sum(one.speed_bps for one in chosen if one.state == TransferState.FETCHING),
         ),
         bar=({"value": verified, "tone": "ok" if row.state is JobState.COMPLETED else "overlay"},),
-        bar_total=expected_bytes(payload, known=len(chosen), tracks=len(tracks)),
+        bar_total=expected,
         actions=actions_of(row.state, unfinished=unfinished),
     )
 
@@ -253,20 +256,24 @@ def tree_actions(tree: JobTree) -> Actions:
 
 def tree_sum(tree: JobTree) -> Sum:
     """Bytes and speed of it."""
-    return Sum(payload_bytes=tree.payload_bytes, verified_bytes=tree.verified_bytes, speed_bps=tree.speed_bps)
+    known = sum(track.transfer is not None for track in tree.tracks)
+    return Sum(
+        payload_bytes=tree.payload_bytes,
+        verified_bytes=tree.verified_bytes,
+        expected_bytes=expected_bytes(tree.payload_bytes, known=known, tracks=len(tree.tracks)),
+        speed_bps=tree.speed_bps,
+    )
 
 
-def tree_bar(tree: JobTree) -> tuple[list[Mapping[str, object]], float]:
-    """(segments by source, total) over all tracks: the largest givers apart, the rest as one."""
+def tree_bar(tree: JobTree) -> list[Mapping[str, object]]:
+    """Segments by source over all tracks: the largest givers apart, the rest as one."""
     given: dict[str, int] = {}
     for track in tree.tracks:
         for source in track.sources:
             given[source.peer] = given.get(source.peer, 0) + source.verified_bytes
     largest = sorted(given.values(), reverse=True)
     parts = [*largest[: MAX_SEGMENTS - 1], sum(largest[MAX_SEGMENTS - 1 :])]
-    segments: list[Mapping[str, object]] = [{"value": value, "tone": f"s{index}"} for index, value in enumerate(parts)]
-    known = sum(track.transfer is not None for track in tree.tracks)
-    return segments, expected_bytes(tree.payload_bytes, known=known, tracks=len(tree.tracks))
+    return [{"value": value, "tone": f"s{index}"} for index, value in enumerate(parts)]
 
 
 def wishes(constraints: Mapping[str, object]) -> list[str]:

@@ -72,12 +72,10 @@ def list_parts(query: ListQuery, *, rights: Rights) -> Mapping[str, object]:
 
 def tree_context(tree: JobTree) -> dict[str, object]:
     """What the head of a job page needs."""
-    segments, total = tree_bar(tree)
     return {
         "look": JOB_LOOKS[tree.state],
         "says": job_says(tree.state, tree.code, tree.params),
-        "segments": segments,
-        "bar_total": total,
+        "segments": tree_bar(tree),
         "wishes": wishes(tree.constraints),
         "job": tree,
         "disc_parts": tree_disc(tree),

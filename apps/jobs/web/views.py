@@ -73,7 +73,7 @@ def find(request: HttpRequest) -> HttpResponse:
     text = request.GET.get("q", "")[:500]
     found = read_find(text)
     if not isinstance(found, Found):
-        return render(request, "jobs/find.html", {"text": text, "code": found.code})
+        return render(request, "jobs/find.html", {"text": text, "code": found.code, "params": {}})
     facts = release_facts(found.mbid, fresh_for=None) if found.kind != "recording" else None
     recording = recording_facts(found.mbid) if found.kind != "mb_release" else None
     earlier = [job_row(row) for row in job_query().filter(target_mbid=found.mbid)[:5]]

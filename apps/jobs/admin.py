@@ -1,0 +1,84 @@
+"""Jobs and their tracks for operators."""
+
+from __future__ import annotations
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from apps.common.admin_base import ReadOnlyAdmin, ReadOnlyInline
+from apps.common.sentences import sentence
+from apps.jobs.models import Job, JobTrack
+from apps.jobs.web.bulk import act
+
+
+class JobTrackInline(ReadOnlyInline):
+    """The tracks of a job."""
+
+    model = JobTrack
+    fields = ["medium_position", "position", "title", "state", "code", "verification", "placed_path", "updated_at"]
+    show_change_link = True
+
+
+@admin.register(Job)
+class JobAdmin(ReadOnlyAdmin):
+    """Newest first; the actions are the services' own."""
+
+    list_display = [
+        "id",
+        "kind",
+        "title",
+        "artist",
+        "state",
+        "reason",
+        "requested_by",
+        "attempt",
+        "next_step_at",
+        "created_at",
+    ]
+    list_filter = ["state", "kind", "origin", "created_at"]
+    list_select_related = ["requested_by"]
+    search_fields = ["id", "target_mbid", "title", "artist", "code"]
+    inlines = [JobTrackInline]
+    actions = ["pause", "resume", "cancel", "retry"]
+
+    @admin.display(description="reason")
+    def reason(self, job: Job) -> str:
+        """The code's sentence."""
+        return sentence(job.code, job.params).what
+
+    @admin.action(description="Pause")
+    def pause(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
+        """By the service."""
+        self._act(request, queryset, "pause")
+
+    @admin.action(description="Resume")
+    def resume(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
+        """By the service."""
+        self._act(request, queryset, "resume")
+
+    @admin.action(description="Cancel")
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
+        """By the service."""
+        self._act(request, queryset, "cancel")
+
+    @admin.action(description="Retry")
+    def retry(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
+        """By the service."""
+        self._act(request, queryset, "retry")
+
+    def _act(self, request: HttpRequest, queryset: QuerySet[Job], name: str) -> None:
+        outcome = act(name, [str(pk) for pk in queryset.values_list("pk", flat=True)])
+        messages.success(request, outcome.says)
+        for words in outcome.refused:
+            messages.warning(request, words)
+
+
+@admin.register(JobTrack)
+class JobTrackAdmin(ReadOnlyAdmin):
+    """Tracks of all jobs."""
+
+    list_display = ["title", "artist", "job", "state", "code", "verification", "attempt", "next_step_at", "updated_at"]
+    list_filter = ["state", "verification", "code"]
+    list_select_related = ["job"]
+    search_fields = ["title", "artist", "recording_mbid", "job__id"]

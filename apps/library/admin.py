@@ -1,0 +1,58 @@
+"""Library roots, files and variants for operators."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from apps.common.admin_base import ReadOnlyAdmin, hex_of
+from apps.library.models import AudioFile, AudioVariant, LibraryRoot
+
+BULKY = frozenset({"leaf_hashes", "fingerprint", "preamble"})
+
+
+@admin.register(LibraryRoot)
+class LibraryRootAdmin(ReadOnlyAdmin):
+    """Folders."""
+
+    list_display = ["path", "writable", "created_at"]
+    search_fields = ["path"]
+
+
+@admin.register(AudioVariant)
+class AudioVariantAdmin(ReadOnlyAdmin):
+    """Distinct payloads."""
+
+    list_display = [
+        "root",
+        "profile",
+        "recording_mbid",
+        "recording_source",
+        "verified",
+        "payload_bytes",
+        "duration_ms",
+        "vendor",
+        "created_at",
+    ]
+    list_filter = ["verified", "recording_source", "container", "payload_format"]
+    search_fields = ["recording_mbid", "profile"]
+    exclude = sorted(BULKY)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> list[str]:
+        """All but the bulky ones."""
+        return [name for name in super().get_readonly_fields(request) if name not in BULKY]
+
+    @admin.display
+    def root(self, variant: AudioVariant) -> str:
+        """Payload root, shortened."""
+        return hex_of(variant.payload_root)
+
+
+@admin.register(AudioFile)
+class AudioFileAdmin(ReadOnlyAdmin):
+    """Files."""
+
+    list_display = ["display", "title", "artist", "album", "variant", "size_bytes", "missing_since", "added_at"]
+    list_filter = [("missing_since", admin.EmptyFieldListFilter), "root", "variant__verified"]
+    list_select_related = ["variant", "root"]
+    search_fields = ["display", "title", "artist", "album", "release_mbid"]

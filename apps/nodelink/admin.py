@@ -1,0 +1,34 @@
+"""Commands, events and heartbeats for operators."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from apps.common.admin_base import ReadOnlyAdmin
+from apps.nodelink.models import NodeCommand, NodeEvent, NodeHeartbeat
+
+
+@admin.register(NodeCommand)
+class NodeCommandAdmin(ReadOnlyAdmin):
+    """One-shots for the node."""
+
+    list_display = ["id", "kind", "attempts", "lease_until", "created_at", "processed_at", "error_code"]
+    list_filter = ["kind", ("processed_at", admin.EmptyFieldListFilter), "error_code"]
+    search_fields = ["id", "dedup_key"]
+
+
+@admin.register(NodeEvent)
+class NodeEventAdmin(ReadOnlyAdmin):
+    """Facts from the node."""
+
+    list_display = ["id", "kind", "version", "attempts", "created_at", "processed_at", "error_code"]
+    list_filter = ["kind", ("processed_at", admin.EmptyFieldListFilter), "error_code"]
+    search_fields = ["id"]
+
+
+@admin.register(NodeHeartbeat)
+class NodeHeartbeatAdmin(ReadOnlyAdmin):
+    """Signs of life."""
+
+    list_display = ["peer_id", "version", "started_at", "beat_at", "report_version"]
+    search_fields = ["peer_id"]
