@@ -277,6 +277,8 @@ class Reconciler:
                 self._bell.set()
                 return
         if waiting:
+            if pursuit.told is not None and pursuit.told.phase is WantPhase.FETCHING:
+                pursuit.next_look_at, pursuit.pause = now, FIRST_PAUSE_S
             self._report(
                 want,
                 WantPhase.NO_SOURCE,

@@ -70,7 +70,7 @@ class Node:
         self._background: Final = Background()
         self._partials: Final = PartialBlobs()
         self._lock: int | None = None
-        self._running = False
+        self._stopped = False
         self.overlay_port = 0
         background, clock = self._background, self._clock
 
@@ -191,7 +191,6 @@ class Node:
             "heartbeat",
         )
         await self.control.open()  # last: whoever reaches it finds a node that listens
-        self._running = True
         log.info(
             "node_started peer=%s mode=%s overlay_port=%d dht_port=%d",
             self.peer_id, config.mode.value, self.overlay_port, self.dht.port,
@@ -199,10 +198,9 @@ class Node:
 
     async def stop(self) -> None:
         """Say bye, write what is known, close everything; within 5 s. May be called twice."""
-        if not self._running:
-            self._release_lock()
+        if self._stopped:
             return
-        self._running = False
+        self._stopped = True
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(STOP_S):

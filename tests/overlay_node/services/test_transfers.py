@@ -1,16 +1,42 @@
-"""Whole transfers between nodes on loopback: found by the DHT, linked by TLS, fetched leaf by leaf, assembled."""
+"""Whole transfers between nodes on loopback: found by the DHT, linked by TLS, fetched leaf by leaf, assembled. And what goes wrong on the way."""
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
+import errno
+import os
+import uuid
 from pathlib import Path
 
+import pytest
 import soundfile
 
 from apps.domain.audio.payload import LEAF_BYTES
-from apps.domain.contracts.events import TransferAssembled, TransferStarted
-from apps.domain.jobs.lifecycle import WantPhase
+from apps.domain.contracts.events import TransferAssembled, TransferEnded, TransferStarted
+from apps.domain.errors import DomainError
+from apps.domain.jobs.constraints import Constraints
+from apps.domain.jobs.lifecycle import TransferState, WantDesired, WantPhase
+from apps.domain.mesh.policy import Mode
+from overlay_node.services.identity_lock import NodeRunning
+from overlay_node.services.root import build_node
 from overlay_node.store.memory_store import MemoryStore
-from tests.overlay_node.services.mesh_world import MeshWorld, assembled, library_entry, only_transfer, want
+from overlay_node.store.piece_store import PieceStore
+from tests.overlay_node.services.faults import CorruptEvery, corrupt, twisted
+from tests.overlay_node.services.mesh_world import (
+    RELEASE,
+    MeshWorld,
+    assembled,
+    library_entry,
+    only_transfer,
+    want,
+)
+
+
+def same_sound(path: str, original: Path) -> bool:
+    samples, _ = soundfile.read(path, dtype="int16")
+    expected, _ = soundfile.read(original, dtype="int16")
+    return bool((samples == expected).all())
 
 
 def test_a_wanted_recording_is_found_fetched_verified_and_assembled_as_a_playable_file(
@@ -24,15 +50,430 @@ def test_a_wanted_recording_is_found_fetched_verified_and_assembled_as_a_playabl
         await mesh.start("fetcher", store)
         await mesh.until(lambda: assembled(store))
         row = only_transfer(store)
-        samples, _ = soundfile.read(row.path, dtype="int16")
-        original, _ = soundfile.read(music / "one.flac", dtype="int16")
-        assert (samples == original).all()
+        assert same_sound(row.path, music / "one.flac")
         assert [type(event) for event in store.events] == [TransferStarted, TransferAssembled]
         assert row.verified_bytes == row.work.payload_bytes
         assert sum(source.verified_bytes for source in row.sources.values()) == row.work.payload_bytes
         await mesh.until(lambda: store.progress[wanted.id].phase is WantPhase.VERIFYING)
+        store.verdict_put(row.work.id, accepted=True)
+        await mesh.until(lambda: row.work.state is TransferState.ACCEPTED)
+        await mesh.until(lambda: not list((mesh.root / "fetcher" / "partial").iterdir()))
+        assert store.progress[wanted.id].phase is WantPhase.DONE
+        assert {state for _, state in store.claims.values()} == {"confirmed"}
 
     mesh.run(scenario())
 
 
-LEAVES_OF_TWO = 2 * LEAF_BYTES
+def test_a_peer_that_dies_in_the_middle_costs_nothing_but_its_turn(mesh: MeshWorld, music: Path) -> None:
+    async def scenario() -> None:
+        entry = library_entry(music / "one.flac")
+        dying = await mesh.seeder("dying", entry, upload_kbps=400)
+        store = MemoryStore()
+        store.want_put(want())
+        fetcher = await mesh.start("fetcher", store)
+        await mesh.until(lambda: any(runner.serves for runner in fetcher.swarms.running))
+        await mesh.seeder("steady", entry)
+        for link in list(dying.overlay.links):
+            link._transport.abortConnection()
+        await mesh.stop("dying")
+        await mesh.until(lambda: assembled(store))
+        row = only_transfer(store)
+        assert same_sound(row.path, music / "one.flac")
+        assert len(row.sources) == 2
+
+    mesh.run(scenario())
+
+
+def test_wrong_bytes_are_dropped_charged_and_fetched_elsewhere(mesh: MeshWorld, music: Path) -> None:
+    async def scenario() -> None:
+        entry = library_entry(music / "one.flac")
+        liar = await mesh.seeder("liar", entry, blobs=twisted(read_twist=corrupt))
+        honest = await mesh.seeder("honest", entry, upload_kbps=4000)
+        store = MemoryStore()
+        store.want_put(want())
+        await mesh.start("fetcher", store)
+        await mesh.until(lambda: assembled(store))
+        row = only_transfer(store)
+        assert same_sound(row.path, music / "one.flac")
+        assert row.sources[honest.peer_id].verified_bytes == row.work.payload_bytes
+        assert row.sources[liar.peer_id].verified_bytes == 0
+        if row.sources[liar.peer_id].bad_leaves:
+            await mesh.until(lambda: store.peers[liar.peer_id].bad_leaves == row.sources[liar.peer_id].bad_leaves)
+        assert store.peers[honest.peer_id].bad_leaves == 0
+
+    mesh.run(scenario())
+
+
+def test_a_corrupting_peer_that_is_the_only_source_delivers_in_the_end(mesh: MeshWorld, music: Path) -> None:
+    async def scenario() -> None:
+        liar = await mesh.seeder("liar", library_entry(music / "one.flac"), blobs=twisted(read_twist=CorruptEvery(3)))
+        store = MemoryStore()
+        store.want_put(want())
+        await mesh.start("fetcher", store)
+        await mesh.until(lambda: assembled(store))
+        row = only_transfer(store)
+        assert same_sound(row.path, music / "one.flac")
+        assert row.sources[liar.peer_id].bad_leaves >= 2
+
+    mesh.run(scenario())
+
+
+def test_a_manifest_that_lies_about_size_is_charged_and_another_source_serves(mesh: MeshWorld, music: Path) -> None:
+    async def scenario() -> None:
+        entry = library_entry(music / "one.flac")
+        liar = await mesh.seeder(
+            "liar",
+            entry,
+            blobs=twisted(
+                manifest_twist=lambda one: dataclasses.replace(
+                    one, facts=dataclasses.replace(one.facts, payload_bytes=one.facts.payload_bytes - 1)
+                )
+            ),
+        )
+        store = MemoryStore()
+        store.want_put(want())
+        await mesh.start("fetcher", store)
+        await mesh.until(lambda: store.peers.get(liar.peer_id) and store.peers[liar.peer_id].violations == 1)
+        await mesh.seeder("honest", entry)
+        await mesh.until(lambda: assembled(store))
+        assert same_sound(only_transfer(store).path, music / "one.flac")
+
+    mesh.run(scenario())
+
+
+def test_no_source_is_said_and_ends_when_one_appears(mesh: MeshWorld, music: Path) -> None:
+    async def scenario() -> None:
+        store = MemoryStore()
+        wanted = want()
+        store.want_put(wanted)
+        await mesh.start("fetcher", store)
+        await mesh.until(lambda: wanted.id in store.progress and store.progress[wanted.id].phase is WantPhase.NO_SOURCE)
+        assert store.progress[wanted.id].code == "no_source"
+        assert store.progress[wanted.id].next_look_at is not None
+        await mesh.seeder("late", library_entry(music / "one.flac"))
+        await mesh.until(lambda: assembled(store))
+
+    mesh.run(scenario())
+
+
+def test_a_rejected_payload_is_never_fetched_again_its_claimer_charged_and_the_next_one_tried(
+    mesh: MeshWorld, music: Path
+) -> None:
+    async def scenario() -> None:
+        wrong = await mesh.seeder("wrong", library_entry(music / "two.flac"))  # two.flac under the MBID of one.flac
+        store = MemoryStore()
+        wanted = want()
+        store.want_put(wanted)
+        await mesh.start("fetcher", store)
+        await mesh.until(lambda: assembled(store))
+        first = assembled(store)[0]
+        await mesh.seeder("right", library_entry(music / "one.flac"))
+        store.verdict_put(first.work.id, accepted=False, code="wrong_recording")
+        await mesh.until(lambda: assembled(store) and assembled(store)[0] is not first)
+        second = assembled(store)[0]
+        assert same_sound(second.path, music / "one.flac")
+        assert first.work.state is TransferState.REJECTED
+        assert store.peers[wrong.peer_id].wrong_claims == 1
+        assert not Path(first.path).exists()
+
+    mesh.run(scenario())
+
+
+def test_a_refused_preamble_is_taken_from_another_peer_and_only_its_sender_is_charged(
+    mesh: MeshWorld, music: Path
+) -> None:
+    async def scenario() -> None:
+        entry = library_entry(music / "one.flac")
+        altered = entry.payload.preamble[:-1] + bytes([entry.payload.preamble[-1] ^ 1])  # the MD5's last byte
+        liar = await mesh.seeder(
+            "liar", entry, blobs=twisted(manifest_twist=lambda one: dataclasses.replace(one, preamble=altered))
+        )
+        store = MemoryStore()
+        store.want_put(want())
+        await mesh.start("fetcher", store)
+        await mesh.until(lambda: assembled(store))
+        first = assembled(store)[0]
+        await mesh.seeder("honest", entry)
+        store.verdict_put(first.work.id, accepted=False, code="preamble_mismatch", deny=False)
+        await mesh.until(lambda: assembled(store) and assembled(store)[0] is not first)
+        assert same_sound(assembled(store)[0].path, music / "one.flac")
+        assert (store.peers[liar.peer_id].bad_leaves, store.peers[liar.peer_id].wrong_claims) == (1, 0)
+        assert {state for _, state in store.claims.values()} == {"open"}
+
+    mesh.run(scenario())
+
+
+def test_a_restart_resumes_and_fetches_no_verified_leaf_again(mesh: MeshWorld, music: Path) -> None:
+    async def scenario() -> None:
+        entry = library_entry(music / "one.flac")
+        seeder = await mesh.seeder("seeder", entry, upload_kbps=700)
+        store = MemoryStore()
+        store.want_put(want())
+        fetcher = await mesh.start("fetcher", store)
+        await mesh.until(
+            lambda: fetcher.swarms.running and fetcher.swarms.running[0].report().verified_bytes >= 3 * LEAF_BYTES
+        )
+        held = fetcher.swarms.running[0].report().verified_bytes
+        await mesh.stop("fetcher")
+        before = sum(seeder.swarms.up_bytes.values())
+        again = await mesh.start("fetcher", store)
+        await mesh.until(lambda: again.swarms.running)
+        runner = again.swarms.running[0]
+        await mesh.until(lambda: assembled(store))
+        leaves = -(-entry.payload.payload_bytes // LEAF_BYTES)
+        assert runner.requested_leaves <= leaves - held // LEAF_BYTES
+        assert sum(seeder.swarms.up_bytes.values()) - before <= entry.payload.payload_bytes - held
+        assert same_sound(only_transfer(store).path, music / "one.flac")
+
+    mesh.run(scenario())
+
+
+def test_a_partial_seeder_serves_what_it_has_and_tells_of_more(mesh: MeshWorld, music: Path) -> None:
+    async def scenario() -> None:
+        entry = library_entry(music / "one.flac")
+        origin = await mesh.seeder("origin", entry, upload_kbps=300)
+        middle_store, end_store = MemoryStore(), MemoryStore()
+        middle_store.want_put(want())
+        end_store.want_put(want())
+        middle = await mesh.start("middle", middle_store)
+        await mesh.until(lambda: middle.swarms.running and middle.swarms.running[0].serves)
+        await mesh.start("end", end_store)
+        await mesh.until(lambda: assembled(middle_store) and assembled(end_store))
+        row = only_transfer(end_store)
+        assert same_sound(row.path, music / "one.flac")
+        assert row.sources[middle.peer_id].verified_bytes > 0
+        assert sum(origin.swarms.up_bytes.values()) < 2 * entry.payload.payload_bytes
+
+    mesh.run(scenario())
+
+
+def test_a_paused_want_stops_and_a_resumed_one_goes_on_where_it_was(mesh: MeshWorld, music: Path) -> None:
+    async def scenario() -> None:
+        await mesh.seeder("seeder", library_entry(music / "one.flac"), upload_kbps=500)
+        store = MemoryStore()
+        wanted = want()
+        store.want_put(wanted)
+        fetcher = await mesh.start("fetcher", store)
+        await mesh.until(lambda: fetcher.swarms.running and fetcher.swarms.running[0].serves)
+        store.want_put(dataclasses.replace(wanted, desired=WantDesired.PAUSED))
+        fetcher.reconciler.wake()
+        await mesh.until(lambda: store.progress[wanted.id].phase is WantPhase.PAUSED)
+        assert not fetcher.swarms.running
+        store.want_put(wanted)
+        fetcher.reconciler.wake()
+        await mesh.until(lambda: assembled(store))
+        assert len(store.transfers) == 1
+
+    mesh.run(scenario())
+
+
+def test_a_cancelled_want_ends_its_transfer_and_leaves_nothing_on_disk(mesh: MeshWorld, music: Path) -> None:
+    async def scenario() -> None:
+        await mesh.seeder("seeder", library_entry(music / "one.flac"), upload_kbps=300)
+        store = MemoryStore()
+        wanted = want()
+        store.want_put(wanted)
+        fetcher = await mesh.start("fetcher", store)
+        await mesh.until(lambda: fetcher.swarms.running and fetcher.swarms.running[0].serves)
+        store.want_put(dataclasses.replace(wanted, desired=WantDesired.CANCELLED))
+        fetcher.reconciler.wake()
+        await mesh.until(lambda: only_transfer(store).work.state is TransferState.STOPPED)
+        assert isinstance(store.events[-1], TransferEnded)
+        await mesh.until(lambda: not list((mesh.root / "fetcher" / "partial").iterdir()))
+
+    mesh.run(scenario())
+
+
+def test_a_full_disk_blocks_with_a_code_and_goes_on_when_there_is_room(
+    mesh: MeshWorld, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = True
+    real = os.posix_fallocate
+
+    def fallocate(descriptor: int, offset: int, length: int) -> None:
+        if full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor, offset, length)
+
+    monkeypatch.setattr(os, "posix_fallocate", fallocate)
+
+    async def scenario() -> None:
+        nonlocal full
+        await mesh.seeder("seeder", library_entry(music / "one.flac"))
+        store = MemoryStore()
+        wanted = want()
+        store.want_put(wanted)
+        fetcher = await mesh.start("fetcher", store)
+        await mesh.until(lambda: wanted.id in store.progress and store.progress[wanted.id].phase is WantPhase.BLOCKED)
+        assert store.progress[wanted.id].code == "disk_full"
+        assert only_transfer(store).code == "disk_full"
+        full = False
+        fetcher.reconciler._pursuits[wanted.id].blocked_until = 0.0  # the pause is over
+        await mesh.until(lambda: assembled(store))
+        assert same_sound(only_transfer(store).path, music / "one.flac")
+        assert only_transfer(store).code == ""
+
+    mesh.run(scenario())
+
+
+def test_a_lossy_payload_is_not_taken_when_only_lossless_will_do(mesh: MeshWorld, music: Path) -> None:
+    async def scenario() -> None:
+        await mesh.seeder("lossy", library_entry(music / "one.flac", profile="mp3-320-44100-2"))
+        store = MemoryStore()
+        wanted = want(constraints=Constraints(allow_lossy=False))
+        store.want_put(wanted)
+        await mesh.start("fetcher", store)
+        await mesh.until(lambda: wanted.id in store.progress and store.progress[wanted.id].phase is WantPhase.NO_SOURCE)
+        assert store.progress[wanted.id].code == "only_lossy_sources"
+
+    mesh.run(scenario())
+
+
+def test_eight_tracks_come_from_three_sources_at_once(mesh: MeshWorld, music: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        recordings = [uuid.uuid4() for _ in range(8)]
+        entries = []
+        for number, recording in enumerate(recordings):
+            twin = tmp_path / f"{number}.flac"
+            data = bytearray((music / "one.flac").read_bytes())
+            data[-100 - number] ^= 0xFF  # another payload
+            twin.write_bytes(data)
+            entries.append(library_entry(twin, recording=recording))
+        for name in ("a", "b", "c"):
+            await mesh.seeder(name, *entries, upload_kbps=20_000)
+        store = MemoryStore()
+        for recording in recordings:
+            store.want_put(want(recording))
+        await mesh.start("fetcher", store)
+        await mesh.until(lambda: len(assembled(store)) == 8)
+        givers = {peer for row in store.transfers.values() for peer, one in row.sources.items() if one.verified_bytes}
+        assert len(givers) == 3
+
+    mesh.run(scenario())
+
+
+def test_a_changed_library_file_is_not_served(mesh: MeshWorld, music: Path, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        path = tmp_path / "changed.flac"
+        path.write_bytes((music / "one.flac").read_bytes())
+        entry = library_entry(path)
+        os.utime(path, ns=(1, 1))
+        await mesh.seeder("seeder", entry)
+        store = MemoryStore()
+        wanted = want()
+        store.want_put(wanted)
+        await mesh.start("fetcher", store)
+        await mesh.until(lambda: wanted.id in store.progress and store.progress[wanted.id].phase is WantPhase.NO_SOURCE)
+        assert not assembled(store)
+
+    mesh.run(scenario())
+
+
+def test_a_passive_node_neither_announces_nor_serves_but_fetches(mesh: MeshWorld, music: Path) -> None:
+    async def scenario() -> None:
+        await mesh.seeder("seeder", library_entry(music / "one.flac"))
+        store = MemoryStore([library_entry(music / "two.flac", recording=uuid.uuid4())])
+        store.want_put(want())
+        passive = await mesh.start("passive", store, passive=True, seed_releases=(RELEASE,))
+        await mesh.until(lambda: assembled(store))
+        assert store.announced == {}
+        assert await passive.offers.releases() == ()
+        assert passive.overlay.local.features == ("payload/1",)
+
+    mesh.run(scenario())
+
+
+def test_a_legacy_node_opens_no_socket_and_still_beats(mesh: MeshWorld) -> None:
+    async def scenario() -> None:
+        store = MemoryStore()
+        node = await mesh.start("legacy", store, mode=Mode.LEGACY)
+        await mesh.until(lambda: store.beats)
+        assert store.beats[0].report["overlay"] == {"host": node.config.overlay_host, "port": 0}
+        assert store.beats[0].report["dht"] == {"port": 0}
+
+    mesh.run(scenario())
+
+
+def test_partial_files_of_ended_transfers_are_swept_and_others_left_alone(mesh: MeshWorld) -> None:
+    async def scenario() -> None:
+        partial = mesh.root / "fetcher" / "partial"
+        (partial / str(uuid.uuid4())).mkdir(parents=True)
+        (partial / "keep me").mkdir()
+        await mesh.start("fetcher", MemoryStore())
+        await mesh.until(lambda: [path.name for path in partial.iterdir()] == ["keep me"])
+
+    mesh.run(scenario())
+
+
+def test_the_control_socket_answers_what_it_is_asked_and_only_to_its_owner(mesh: MeshWorld) -> None:
+    async def scenario() -> None:
+        node = await mesh.start("node", MemoryStore())
+        path = mesh.root / "node" / "run" / "node.sock"
+        assert path.stat().st_mode & 0o777 == 0o600
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        answers = []
+        for question in (b'{"ask": "health"}', b'{"ask": "metrics"}', b'{"ask": "rm"}', b"nonsense"):
+            writer.write(question + b"\n")
+            answers.append(await reader.readline())
+        writer.close()
+        assert node.peer_id.encode() in answers[0]
+        assert b"slskdn_node_links" in answers[1]
+        assert b"unknown_question" in answers[2]
+        assert b"not_json" in answers[3]
+
+    mesh.run(scenario())
+
+
+def test_a_second_node_with_the_same_identity_is_refused(mesh: MeshWorld) -> None:
+    async def scenario() -> None:
+        node = await mesh.start("node", MemoryStore())
+        second = build_node(node.config, store=MemoryStore(), reactor=mesh.reactor)
+        with pytest.raises(NodeRunning):
+            await second.start()
+        await second.stop()
+
+    mesh.run(scenario())
+
+
+def test_a_node_whose_port_is_taken_says_so_and_leaves_nothing_behind(mesh: MeshWorld) -> None:
+    async def scenario() -> None:
+        first = await mesh.start("first", MemoryStore())
+        config = dataclasses.replace(
+            first.config, data_dir=mesh.root / "second", dht_port=first.dht.port, overlay_port=0
+        )
+        second = build_node(config, store=MemoryStore(), reactor=mesh.reactor)
+        with pytest.raises(DomainError) as failure:
+            await second.start()
+        assert failure.value.code == "dht_port_unavailable"
+        await second.stop()
+        third = build_node(dataclasses.replace(config, dht_port=0), store=MemoryStore(), reactor=mesh.reactor)
+        mesh.nodes["third"] = third
+        await third.start()
+
+    mesh.run(scenario())
+
+
+def test_damaged_bytes_on_disk_are_found_at_the_start_and_fetched_again(mesh: MeshWorld, music: Path) -> None:
+    async def scenario() -> None:
+        await mesh.seeder("seeder", library_entry(music / "one.flac"), upload_kbps=700)
+        store = MemoryStore()
+        store.want_put(want())
+        fetcher = await mesh.start("fetcher", store)
+        await mesh.until(
+            lambda: fetcher.swarms.running and fetcher.swarms.running[0].report().verified_bytes >= 2 * LEAF_BYTES
+        )
+        await mesh.stop("fetcher")
+        row = only_transfer(store)
+        folder = mesh.root / "fetcher" / "partial" / str(row.work.id)
+        opened = PieceStore.open(folder, root=row.work.payload_root)
+        assert opened is not None
+        opened.store.close()
+        damaged = min(opened.held)
+        with (folder / "audio.flac").open("r+b") as file:
+            file.seek(42 + damaged * LEAF_BYTES)
+            file.write(b"damage")
+        await mesh.start("fetcher", store)
+        await mesh.until(lambda: assembled(store))
+        assert same_sound(row.path, music / "one.flac")
+
+    mesh.run(scenario())
