@@ -140,6 +140,8 @@ def _works(argv: list[str]) -> bool:
 def _postgres_start() -> str:
     """A throw-away Postgres on a unix socket; its URL."""
     programs = _postgres_programs()
+    # The backup before a migration finds its pg_dump on PATH, and it must be of the server's version.
+    os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
     prefix, user = _as_other_user(programs)
     home = _folder / "postgres"
     home.mkdir(mode=0o700)
