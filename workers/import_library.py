@@ -114,9 +114,6 @@ def import_folder_step(
     next_after: bytes | None = None
     seen: set[bytes] = set()
     for batch in _batches(prefixed, after=after, seen=seen):
-        if deadline is not None and time.monotonic() > deadline:
-            next_after = tally.last or after
-            break
         next_after = _import_batch(root_id, root, batch, wish=wish, tally=tally, deadline=deadline)
         if next_after is not None:
             break
@@ -135,11 +132,9 @@ class _Tally:
     updated: int = 0
     unchanged: int = 0
     refused: int = 0
-    last: bytes = b""
     refusals: list[ImportedFile] = field(default_factory=list)
 
-    def note(self, relative: bytes, file: ImportedFile) -> None:
-        self.last = relative
+    def note(self, file: ImportedFile) -> None:
         match file.status:
             case "added":
                 self.added += 1
@@ -168,12 +163,12 @@ class _Tally:
 def _import_batch(
     root_id: int, root: Path, batch: list[bytes], *, wish: ImportWish, tally: _Tally, deadline: float | None
 ) -> bytes | None:
-    """Import a batch; the last path dealt with if time ran out before its end, else None."""
+    """Import a batch; the last path dealt with if time ran out, else None. At least one file is dealt with, so every step gets on."""
     known = known_stats(root_id, relative=batch)
     for relative in batch:
+        tally.note(_import_file(root_id, root, relative, known=known.get(relative), wish=wish))
         if deadline is not None and time.monotonic() > deadline:
-            return tally.last
-        tally.note(relative, _import_file(root_id, root, relative, known=known.get(relative), wish=wish))
+            return relative
     return None
 
 

@@ -1,0 +1,197 @@
+"""`./slskdn jobs …`: ask for music by MBID, look at jobs, steer them. The same services as the API; the platform must run for work to happen."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from apps.domain.errors import DomainError
+
+if TYPE_CHECKING:
+    from apps.jobs.selectors import JobTree, TrackView
+
+SUMMARY = "Ask for releases and recordings by MBID; list, show, pause, resume, cancel and retry jobs."
+_POLL_S = 1.0
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Subcommands."""
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, kind, what in (
+        ("add-release", "mb_release", "Ask for a release (an edition of an album)."),
+        ("add-recording", "recording", "Ask for one recording."),
+    ):
+        add = commands.add_parser(name, help=what, description=what)
+        add.add_argument("mbid", help="its MusicBrainz id")
+        add.add_argument("--lossless", action="store_true", help="lossless payloads only")
+        add.add_argument("--max-lossy", type=int, metavar="N", help="at most N lossy tracks on the album")
+        add.add_argument("--target-dir", metavar="DIR", help="folder below the library root")
+        if kind == "mb_release":
+            add.add_argument(
+                "--track", action="append", default=[], metavar="[DISC-]N", help="only this track; may be given again"
+            )
+        add.add_argument("--key", help="idempotency key: the same key and request give the same job")
+        add.add_argument("--wait", action="store_true", help="wait for the end; exit status 0 only if completed")
+        add.add_argument("--json", action="store_true", help="print JSON")
+        add.set_defaults(run=_add, kind=kind)
+    listing = commands.add_parser("list", help="The newest jobs.", description="The newest jobs.")
+    listing.add_argument("--limit", type=int, default=20)
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    listing.set_defaults(run=_list)
+    show = commands.add_parser("show", help="One job with its tracks.", description="One job with its tracks.")
+    show.add_argument("id")
+    show.add_argument("--wait", action="store_true", help="wait for the end; exit status 0 only if completed")
+    show.add_argument("--json", action="store_true", help="print JSON")
+    show.set_defaults(run=_show)
+    for action, what in (
+        ("pause", "Hold a job; what was fetched stays."),
+        ("resume", "Go on with a paused job."),
+        ("cancel", "End a job; finished files stay."),
+        ("retry", "Try again what failed or was cancelled."),
+    ):
+        steer = commands.add_parser(action, help=what, description=what)
+        steer.add_argument("id")
+        steer.set_defaults(run=_steer, action=action)
+
+
+def _ready() -> None:
+    from slskdn_site.cli.main import django_setup
+
+    django_setup()
+    import slskdn_site.celery  # noqa: F401  (tasks are sent through its broker)
+
+
+def _add(args: argparse.Namespace) -> int:
+    _ready()
+    from apps.jobs.services import job_create
+
+    wishes: dict[str, object] = {"allow_lossy": not args.lossless, "target_dir": args.target_dir}
+    if args.max_lossy is not None:
+        wishes["max_lossy_tracks_per_album"] = args.max_lossy
+    if getattr(args, "track", None):
+        wishes["tracks"] = [_track_ref(text) for text in args.track]
+    made = job_create(kind=args.kind, target_mbid=args.mbid, constraints=wishes, idempotency_key=args.key)
+    if args.wait:
+        return _wait(made.id, as_json=args.json)
+    if args.json:
+        print(json.dumps({"id": str(made.id), "created": made.created}))
+    else:
+        print(made.id)
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    _ready()
+    from apps.jobs.selectors import job_list
+
+    page = job_list(limit=args.limit)
+    if args.json:
+        print(json.dumps([dataclasses.asdict(row) for row in page.rows], default=str))
+        return 0
+    for row in page.rows:
+        name = f"{row.artist} – {row.title}" if row.title else str(row.target_mbid)
+        print(f"{row.id}  {row.state:<10} {row.tracks_completed}/{row.tracks_total:<4} {name}")
+        if row.code:
+            print(f"{'':38}{row.sentence} [{row.code}]")
+    if not page.rows:
+        print("No jobs yet. `./slskdn jobs add-release MBID` asks for one.")
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    _ready()
+    job_id = _job_id(args.id)
+    if args.wait:
+        return _wait(job_id, as_json=args.json)
+    _print_tree(_tree(job_id), as_json=args.json)
+    return 0
+
+
+def _steer(args: argparse.Namespace) -> int:
+    _ready()
+    from apps.domain.jobs.lifecycle import JobState
+    from apps.jobs import services
+
+    actions: dict[str, Callable[[uuid.UUID], JobState]] = {
+        "pause": services.job_pause,
+        "resume": services.job_resume,
+        "cancel": services.job_cancel,
+        "retry": services.job_retry,
+    }
+    print(actions[args.action](_job_id(args.id)).value)
+    return 0
+
+
+def _wait(job_id: uuid.UUID, *, as_json: bool) -> int:
+    """Until the job has ended; progress goes to standard error, a line whenever it says something new."""
+    from apps.domain.jobs.lifecycle import JobState
+
+    said = ""
+    while True:
+        tree = _tree(job_id)
+        if (line := _summary(tree)) != said:
+            print(line, file=sys.stderr, flush=True)
+            said = line
+        if tree.ended:
+            _print_tree(tree, as_json=as_json)
+            return 0 if tree.state is JobState.COMPLETED else 1
+        time.sleep(_POLL_S)
+
+
+def _tree(job_id: uuid.UUID) -> JobTree:
+    from apps.jobs.selectors import job_tree
+
+    tree = job_tree(job_id)
+    if tree is None:
+        raise DomainError("There is no such job.", code="job_unknown", job=str(job_id))
+    return tree
+
+
+def _job_id(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError as error:
+        raise DomainError("This is not a job's id; `./slskdn jobs list` shows them.", code="job_unknown") from error
+
+
+def _track_ref(text: str) -> dict[str, object]:
+    disc, _, position = text.rpartition("-")
+    if not position.isdecimal() or (disc and not disc.isdecimal()):
+        raise DomainError("A track is a number, or disc-number such as 2-5.", code="constraints_invalid", key="tracks")
+    return {"medium": int(disc or 1), "position": int(position)}
+
+
+def _summary(tree: JobTree) -> str:
+    percent = 100 * tree.verified_bytes // tree.payload_bytes if tree.payload_bytes else 0
+    line = f"{tree.state.value}: {tree.tracks_completed} of {len(tree.tracks)} tracks, {percent} % of the bytes found"
+    return f"{line}. {tree.sentence} [{tree.code}]" if tree.code else line
+
+
+def _print_tree(tree: JobTree, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(dataclasses.asdict(tree), default=str))
+        return
+    year = f" ({tree.year})" if tree.year else ""
+    print(f"{tree.artist} – {tree.title}{year}" if tree.title else str(tree.target_mbid))
+    print(f"{tree.id}  {_summary(tree)}")
+    for track in tree.tracks:
+        _print_track(track)
+
+
+def _print_track(track: TrackView) -> None:
+    print(f"  {track.medium}-{track.position:02}  {track.state.value:<12} {track.title}")
+    if track.placed_path:
+        print(f"        {track.placed_path} ({track.verification})")
+    if track.sentence:
+        print(f"        {track.sentence}")
+    for source in track.sources:
+        bad = f", {source.bad_leaves} bad leaves" if source.bad_leaves else ""
+        print(f"        {source.plane} {source.peer[:16]}: {source.verified_bytes} bytes, {source.share:.0%}{bad}")
+    for refused in track.rejected:
+        print(f"        refused {refused.payload_root[:12]}: {refused.sentence}")

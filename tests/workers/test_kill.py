@@ -1,0 +1,188 @@
+"""`kill -9` for real: of a whole Celery worker while MusicBrainz keeps it waiting, and of a process in the middle of verifying."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+
+from slskdn_site.broker import valkey_answers, valkey_command
+from slskdn_site.supervise_exec import leashed
+from tests.workers.conftest import Metadata
+from tests.workers.test_resolution import RELEASE
+
+pytestmark = pytest.mark.e2e
+
+PROJECT = Path(__file__).resolve().parents[2]
+PATIENCE_S = 60.0
+
+
+class Platform:
+    """A data folder of its own with Valkey, and the processes that a test starts on it."""
+
+    def __init__(self, folder: Path, metadata: Metadata) -> None:
+        self.folder = folder
+        self.environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("SLSKDN")},
+            "SLSKDN_DATA": str(folder),
+            "SLSKDN__INTEGRATION__MUSICBRAINZ__HOST": metadata.url,
+            "SLSKDN__INTEGRATION__MUSICBRAINZ__INTERVAL_MS": "0",
+            "DJANGO_SETTINGS_MODULE": "slskdn_site.settings",
+            "PYTHONPATH": str(PROJECT),
+        }
+        self.running: list[subprocess.Popen[bytes]] = []
+        socket = folder / "run" / "valkey.sock"
+        socket.parent.mkdir(parents=True)
+        self.start(leashed(valkey_command(socket, folder / "valkey")), log="valkey")
+        wait_for(lambda: valkey_answers(socket))
+        self.python(
+            "-c",
+            "import django; django.setup(); from django.core.management import call_command; call_command('migrate', verbosity=0, skip_checks=True)",
+        )
+
+    def start(self, argv: list[str], *, log: str) -> subprocess.Popen[bytes]:
+        with (self.folder / f"{log}.log").open("ab") as output:
+            process = subprocess.Popen(
+                argv,
+                env=self.environment,
+                cwd=PROJECT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        self.running.append(process)
+        return process
+
+    def python(self, *argv: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *argv],
+            env=self.environment,
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout
+
+    def worker(self) -> subprocess.Popen[bytes]:
+        celery = [
+            sys.executable,
+            "-m",
+            "celery",
+            "-A",
+            "slskdn_site.celery:app",
+            "worker",
+            "-Q",
+            "default,verify",
+            "-c",
+            "1",
+        ]
+        return self.start([*celery, "--without-gossip", "--without-mingle", "-l", "INFO"], log="worker")
+
+    def rows(self, sql: str) -> list[tuple[object, ...]]:
+        with closing(sqlite3.connect(self.folder / "db" / "slskdn.sqlite3", timeout=30)) as connection, connection:
+            return connection.execute(sql).fetchall()
+
+    def stop(self) -> None:
+        for process in reversed(self.running):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def wait_for(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def platform(data_folder: Path, metadata: Metadata) -> Iterator[Platform]:
+    made = Platform(data_folder, metadata)
+    yield made
+    made.stop()
+
+
+def test_a_worker_killed_while_it_waits_for_musicbrainz_leaves_a_job_that_the_next_one_resolves(
+    platform: Platform, metadata: Metadata
+) -> None:
+    metadata.fault("hang", prefix="/ws/2", seconds=300.0)
+    job = platform.python("-m", "slskdn_site.cli", "jobs", "add-release", str(RELEASE)).strip()
+    first = platform.worker()
+    wait_for(lambda: metadata.requests)
+    assert platform.rows("SELECT state, attempt FROM jobs_job") == [("resolving", 1)]
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    assert platform.rows("SELECT state, attempt FROM jobs_job") == [("resolving", 1)]
+    # A minute passes: the lease of the dead runs out, and what the sweep sent is forgotten.
+    platform.rows("UPDATE jobs_job SET lease_until = '2020-01-01 00:00:00', next_step_at = '2020-01-01 00:00:00'")
+    platform.worker()
+    platform.python(
+        "-c", "import django; django.setup(); import slskdn_site.celery; from workers.sweep import sweep; sweep()"
+    )
+    wait_for(lambda: platform.rows("SELECT state FROM jobs_job") == [("running",)])
+    assert platform.rows("SELECT attempt, lease_until FROM jobs_job") == [(2, None)]
+    assert platform.rows("SELECT count(*) FROM jobs_jobtrack") == [(8,)]
+    shown = json.loads(platform.python("-m", "slskdn_site.cli", "jobs", "show", job, "--json"))
+    assert (shown["state"], len(shown["tracks"])) == ("running", 8)
+
+
+VERIFY = """
+import django, os, signal, sys, uuid
+from pathlib import Path
+django.setup()
+from tests.workers.assembled import Names, recording_id
+from workers.verification import Verifier
+stop, transfer, library = sys.argv[1:]
+def checkpoint(step):
+    if step == stop:
+        os.kill(os.getpid(), signal.SIGKILL)
+Verifier(acoustid=Names(recordings=(recording_id(1),)), fingerprinting=True, require_fingerprint=False, library_root=lambda: Path(library),
+         template="{albumartist}/{album} ({year})/{disc_track} {title}.{ext}").verify(uuid.UUID(transfer), checkpoint=checkpoint)
+"""
+PREPARE = """
+import django, sys
+from pathlib import Path
+django.setup()
+from tests.workers.assembled import assemble, running_job
+print(assemble(running_job(tracks=1), Path(sys.argv[1])).id)
+"""
+
+
+def test_a_process_killed_in_the_middle_of_verifying_leaves_work_that_the_next_one_finishes_once(
+    platform: Platform, tmp_path: Path
+) -> None:
+    library = tmp_path / "library"
+    library.mkdir()
+    transfer = platform.python("-c", PREPARE, str(tmp_path)).strip()
+    for step in ("tagged", "placed", "recorded"):
+        killed = subprocess.run(
+            [sys.executable, "-c", VERIFY, step, transfer, str(library)],
+            env=platform.environment,
+            cwd=PROJECT,
+            check=False,
+            timeout=120,
+        )
+        assert killed.returncode == -signal.SIGKILL
+        assert platform.rows("SELECT state FROM jobs_jobtrack") == [("verifying",)]
+        platform.rows("UPDATE jobs_jobtrack SET lease_until = '2020-01-01 00:00:00'")
+    platform.python("-c", VERIFY, "never", transfer, str(library))
+    assert platform.rows("SELECT state, verification, attempt FROM jobs_jobtrack") == [("completed", "fingerprint", 4)]
+    assert platform.rows("SELECT count(*) FROM library_audiofile") == [(1,)]
+    assert platform.rows("SELECT state FROM jobs_job") == [("completed",)]
+    assert [path.name for path in library.rglob("*") if path.is_file()] == ["01 Song 1.flac"]
+    work = [path.name for path in (tmp_path / "partial" / transfer).iterdir()]
+    assert work == ["audio.flac"]
