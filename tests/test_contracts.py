@@ -29,7 +29,8 @@ BAD = [
     ("overlay_node/protocol/limits.py", "import overlay_node.net.errors", "entry > composition > shell > cores"),
     ("apps/catalog/models.py", "import apps.jobs.services", "apps depend downwards only"),
     ("apps/jobs/services.py", "import workers.tasks", "never the reverse"),
-    ("workers/tasks.py", "import overlay_node.config", "meet in rows"),
+    ("workers/tasks.py", "import overlay_node.config", "workers meet the node in rows"),
+    ("overlay_node/net/errors.py", "import workers.tasks", "the node meets workers in rows"),
     ("workers/tasks.py", "import apps.jobs.models", "only through services and selectors"),
     ("apps/nodelink/models.py", "import apps.common.dispatch", "models never reach up"),
 ]
