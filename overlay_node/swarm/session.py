@@ -3,8 +3,10 @@
 Theory. A session starts with nothing but a root. The first peer whose manifest hashes to that root tells the leaf hashes; from then on every
 leaf is believed alone, whoever sends it. A missing leaf belongs to at most one peer; the rarest leaves are asked first, the fastest peers
 choose first. When no leaf is free any more, an idle peer takes over a leaf whose owner would need much longer than itself (end game); whichever
-copy arrives first counts, the other is cancelled. A bad leaf is charged to its sender and goes back. A sender of three bad leaves is asked
-only for what no untainted peer holds, a bounded number of times.
+copy arrives first counts, the other is cancelled. A bad leaf is charged to its sender and goes back. Its sender is from then on asked only for
+what no untainted peer holds, a bounded number of times, and is parted from exactly the leaves it sent: each is fetched again as soon as an
+untainted peer holds it. (Their hashes are right; this costs bytes and makes "nothing in this file is from a corrupt peer" a fact wherever
+there is a choice.)
 
 Events are methods that take `now` (monotonic seconds) and return the actions to carry out, in order. The session does no I/O, never raises
 because of a peer, and either completes or says why it waits (`waiting`).
@@ -96,6 +98,8 @@ class SwarmSession:
         self._order: list[int] = []
         self._order_stale = True
         self._retried: set[int] = set()
+        self._senders: Final[dict[int, str]] = {}
+        """who sent each leaf that was verified in this session"""
         self._gone: Final[dict[str, Source]] = {}
         if manifest is not None:
             self._open_map(manifest, held)
@@ -240,6 +244,7 @@ class SwarmSession:
         """A leaf could not be written: it is missing again."""
         if self.map is not None and self.map.holds(leaf):
             self.map.lose(leaf)
+            self._senders.pop(leaf, None)
             self._order_stale = True
             if self.completed:
                 self.completed = False
@@ -320,11 +325,18 @@ class SwarmSession:
             source.note_bad(leaf, len(data), now)
             self.refetched_bytes += len(data)
             self._give_back(source, leaf)
+            self._part_from_corrupt()
             actions: list[Action] = [ChargePeer(source.peer, Charge.BAD_LEAF)]
             if source.hopeless:
                 actions += self._drop(source, _E.CANCELLED, "corrupt")
             return actions
+        if source.quarantined and self._others_with(leaf, source):  # asked for before it proved corrupt
+            source.wasted_bytes += len(data)
+            self.refetched_bytes += len(data)
+            self._give_back(source, leaf)
+            return []
         self.map.hold(leaf)
+        self._senders[leaf] = source.peer
         source.verified_leaves += 1
         source.verified_bytes += len(data)
         actions = [StoreLeaf(source.peer, leaf, self.map.offset(leaf), data)]
@@ -362,6 +374,22 @@ class SwarmSession:
             source.have.add(leaf)
             self._availability[leaf] += 1
         self._order_stale = True
+        self._part_from_corrupt()
+
+    def _part_from_corrupt(self) -> None:
+        """Leaves of peers that proved corrupt are missing again where an untainted peer holds them."""
+        assert self.map is not None
+        corrupt = {source.peer: source for source in self.all_sources() if source.quarantined}
+        if not corrupt or self.completed:
+            return
+        for leaf, sender in list(self._senders.items()):
+            if sender in corrupt and any(other.clean_for(leaf) for other in self.sources.values()):
+                length = self.map.length(leaf)
+                self.map.lose(leaf)
+                del self._senders[leaf]
+                corrupt[sender].parted_from(length)
+                self.refetched_bytes += length
+                self._order_stale = True
 
     def _remove_have(self, source: Source, leaf: int) -> None:
         if leaf in source.have:

@@ -16,7 +16,7 @@ SPEED_WEIGHT = 0.3
 """Weight of the newest chunk in the speed's moving average: four chunks in, a peer that slowed down is seen to be slow."""
 COLD_WINDOW = 2  # chunks in flight before the first one has arrived: nothing is known, little is risked
 PIPELINE_S = 2.0  # a peer is never asked for more than it delivers in this time, so that little is lost when it goes
-QUARANTINE_BAD_LEAVES = 3  # issue's rule: from then on it is asked only for what nobody else has
+QUARANTINE_BAD_LEAVES = 1  # an honest peer never sends one: TLS lets no bit flip on the way
 MAX_BAD_TRIES = (
     6  # per leaf and peer, with growing pauses: a peer that corrupts at random gets there, one that always lies doesn't
 )
@@ -85,7 +85,7 @@ class Source:
 
     @property
     def quarantined(self) -> bool:
-        """True after too many bad leaves: asked only for what nobody else has."""
+        """True once it proved corrupt: asked only for what nobody else has, and parted from what it sent as soon as others hold it."""
         return self.bad_leaves >= QUARANTINE_BAD_LEAVES
 
     @property
@@ -148,6 +148,12 @@ class Source:
         ahead = sum(other.length for other in self.flight.values() if other.asked_at <= request.asked_at)
         expected = ahead / max(self.speed_bps, 1.0)
         return expected - waited if waited < expected else 2 * waited
+
+    def parted_from(self, length: int) -> None:
+        """A leaf of it, verified before it proved corrupt, is fetched again from somebody else."""
+        self.verified_leaves -= 1
+        self.verified_bytes -= length
+        self.wasted_bytes += length
 
     def note_bad(self, leaf: int, length: int, now: float) -> None:
         """It sent wrong bytes for `leaf`."""

@@ -178,8 +178,8 @@ class Network:
         """The neighbours, each with its library imported and its node running; they start side by side."""
         starting = [(plan, *self._spawn_neighbour(plan)) for plan in plans]
         for plan, port, process in starting:
-            ready = _ready_line(process)
             folder = self.root / plan.who
+            ready = _ready_file(process, folder / "ready.json")
             self.neighbours[plan.who] = Neighbour(plan, folder, port, process, peer_id=str(ready["peer_id"]))
 
     def _spawn_neighbour(self, plan: NeighbourPlan) -> tuple[int, Process]:
@@ -189,10 +189,11 @@ class Network:
             self._node_folder(folder, host=plan.host, port=port, upload_kbps=plan.upload_kbps, releases=plan.offers)
         rows = folder / "offers.json"
         rows.write_text(json.dumps([self._offer_row(folder, offer) for offer in plan.offers]), encoding="utf-8")
-        argv = ["-m", "slskdn_site.demo.neighbour", "--offers", str(rows)]
+        (folder / "ready.json").unlink(missing_ok=True)
+        argv = ["-m", "slskdn_site.demo.neighbour", "--offers", str(rows), "--ready", str(folder / "ready.json")]
         if plan.corrupt_every:
             argv += ["--corrupt-every", str(plan.corrupt_every)]
-        return port, self._spawn(plan.who, argv, env=self._environment(folder), stdout=subprocess.PIPE)
+        return port, self._spawn(plan.who, argv, env=self._environment(folder))
 
     def give(self, who: str, offers: Sequence[Offer]) -> None:
         """Put further files into a running neighbour's library."""
@@ -219,11 +220,7 @@ class Network:
     def await_platform(self) -> Platform:
         """Wait until it is ready. Raises NetworkFailed."""
         assert self.platform is not None
-        deadline = time.monotonic() + START_S
-        while not self.platform.ready_path.exists():
-            if not self.platform.process.running() or time.monotonic() > deadline:
-                raise NetworkFailed(f"The platform did not start:\n{self.platform.process.tail()}", process="platform")
-            time.sleep(0.05)
+        _ready_file(self.platform.process, self.platform.ready_path)
         return self.platform
 
     # ---- private
@@ -251,6 +248,8 @@ class Network:
             "integration": {
                 "musicbrainz": {"host": service},
                 "acoustid": {"host": service, "client_id": CLIENT_ID},
+                # What a neighbour claims of its files is not proven there; the platform proves it here.
+                "chromaprint": {"enabled": web_port is not None},
             },
         }
         if web_port is not None:
@@ -261,6 +260,8 @@ class Network:
         if self._template is not None:
             (folder / "db").mkdir(mode=0o700, exist_ok=True)
             shutil.copyfile(self._template, folder / "db" / "slskdn.sqlite3")
+            if web_port is not None:  # the first user came with the database; here is the password
+                shutil.copytree(self._template.parent.parent / "secrets", folder / "secrets", dirs_exist_ok=True)
 
     def _offer_row(self, folder: Path, offer: Offer) -> dict[str, object]:
         """The row of a neighbour's list; the file is linked (or, for a twin, copied and retagged) into its music folder."""
@@ -327,6 +328,16 @@ def _ready_line(process: Process) -> Mapping[str, object]:
     if not line:
         raise NetworkFailed(f"{process.name} did not start:\n{process.tail()}", process=process.name)
     return cast("Mapping[str, object]", json.loads(line))
+
+
+def _ready_file(process: Process, path: Path) -> Mapping[str, object]:
+    """The file by which a program says that it is ready; it appears complete. Raises NetworkFailed when it ends or hangs instead."""
+    deadline = time.monotonic() + START_S
+    while not path.exists():
+        if not process.running() or time.monotonic() > deadline:
+            raise NetworkFailed(f"{process.name} did not start:\n{process.tail()}", process=process.name)
+        time.sleep(0.05)
+    return cast("Mapping[str, object]", json.loads(path.read_text(encoding="utf-8")))
 
 
 def free_port(host: str) -> int:

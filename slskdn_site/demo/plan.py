@@ -146,7 +146,7 @@ def plan_of(tracks: Sequence[OfferedTrack], *, release_mbid: str, stand_in: Path
             NeighbourPlan(
                 who=Who.CORRUPT,
                 host="127.0.14.1",
-                offers=(*everybody, *(offers(alone) if alone is not None else ())),
+                offers=offers(alone) if alone is not None else everybody,
                 corrupt_every=CORRUPT_EVERY,
             ),
         ),
