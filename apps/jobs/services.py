@@ -33,9 +33,10 @@ from apps.domain.jobs.lifecycle import (
     WantDesired,
     job_state_of_tracks,
 )
+from apps.domain.jobs.verdicts import REVOCABLE
 from apps.jobs.models import Job, JobKind, JobTrack
 from apps.transfers.models import Transfer
-from apps.transfers.services import wants_move, wants_refuse_lossy
+from apps.transfers.services import denials_revoke, wants_move, wants_refuse_lossy
 
 MAX_IDEMPOTENCY_KEY_CHARS = 200
 ORIGINS = frozenset({"person", "job", "wishlist", "v0"})
@@ -190,13 +191,15 @@ def job_cancel(job_id: uuid.UUID) -> JobState:
 
 
 def job_retry(job_id: uuid.UUID) -> JobState:
-    """Try again what failed or was cancelled: the resolving, or the tracks that did not make it. Denied payloads stay denied.
+    """Try again what failed or was cancelled: the resolving, or the tracks that did not make it. Denied payloads stay denied (except those in
+    verdicts.REVOCABLE).
 
     A running job's failed tracks are retried as well. Raises `job_unknown`, `job_not_retryable` (completed, or nothing failed).
     """
     with transaction.atomic():
         failed = _tracks(job_id).filter(state__in=[TrackState.FAILED, TrackState.CANCELLED])
         wants = list(failed.exclude(want=None).values_list("want_id", flat=True))
+        recordings = list(failed.values_list("recording_mbid", flat=True))
         resolved = JobTrack.objects.filter(job_id=job_id).exists()
         state = _state(job_id)
         if state is JobState.COMPLETED or (state not in JOB_ENDED and not wants):
@@ -224,6 +227,7 @@ def job_retry(job_id: uuid.UUID) -> JobState:
             placed_path="",
             file_sha256=None,
         )
+        denials_revoke(recordings, codes=REVOCABLE)
         paused = state is JobState.PAUSED
         wants_move(wants, desired=WantDesired.ACTIVE)
         if paused:

@@ -1,9 +1,11 @@
-"""Reads of the library: what a node serves, what a fingerprint is compared with, what a scan may skip."""
+"""Reads of the library: what a fingerprint is compared with, what a scan may skip, lists for the command line.
+
+What the node serves is in `node_selectors`, the lists of the pages in `selectors_list`.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,70 +15,6 @@ from django.db.models import Count, Q, Sum
 
 from apps.library.models import AudioFile, AudioVariant, LibraryRoot
 from apps.library.services import FileStat, inode_signed
-
-MAX_SERVED = 2000
-"""Variants told in one answer; a release has at most a few hundred tracks, each in a few encodings."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServedVariant:
-    """One payload that this machine can give, as it may be told to peers: no path, no file name."""
-
-    recording_mbid: uuid.UUID
-    recording_source: str
-    release_mbids: tuple[uuid.UUID, ...]
-    """Releases under which the files of this payload are filed."""
-    payload_format: str
-    payload_root: bytes
-    payload_bytes: int
-    leaf_bytes: int
-    profile: str
-    container: str
-    duration_ms: int
-    bits: int
-    pcm_md5: bytes | None
-    fingerprint: bytes
-    """Chromaprint, compressed; b"" if none."""
-    verified: bool
-    quality_score: float | None
-    transcode_suspect: bool | None
-    title: str
-    artist: str
-    album: str
-    medium: int | None
-    track: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlobFile:
-    """One file on disk that holds a payload. Serve only if size and mtime still agree."""
-
-    file_id: int
-    path: Path
-    payload_offset: int
-    size_bytes: int
-    mtime_ns: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VariantBlob:
-    """Everything a seeder needs for one payload."""
-
-    payload_format: str
-    payload_root: bytes
-    payload_bytes: int
-    leaf_bytes: int
-    leaf_hashes: bytes
-    """32 bytes a leaf."""
-    preamble: bytes
-    rate_hz: int
-    channels: int
-    bits: int
-    """What the root binds: 0 where the format binds nothing."""
-    profile: str
-    recording_mbid: uuid.UUID | None
-    files: tuple[BlobFile, ...]
-    """Never empty; the first is the one to try first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,64 +50,10 @@ class FileView:
     album: str
 
 
-def variants_served(
-    *, release_mbids: Collection[uuid.UUID] = (), recording_mbids: Collection[uuid.UUID] = ()
-) -> tuple[ServedVariant, ...]:
-    """Payloads of these recordings, and those filed under these releases, that have a file on disk. Two queries, at most MAX_SERVED.
-
-    Best first within a recording: lossless, then bits and bit rate.
-    """
-    if not release_mbids and not recording_mbids:
-        return ()
-    wanted = Q(recording_mbid__in=list(recording_mbids)) | Q(files__release_mbid__in=list(release_mbids))
-    rows = (
-        AudioVariant.objects.filter(
-            wanted, recording_mbid__isnull=False, files__id__isnull=False, files__missing_since=None
-        )
-        .defer("leaf_hashes", "preamble")
-        .distinct()
-        .prefetch_related("files")
-        .order_by("recording_mbid", "-bits", "-bitrate_kbps", "id")[:MAX_SERVED]
-    )
-    return tuple(_served(row) for row in rows)
-
-
-def variant_blob(payload_format: str, *, payload_root: bytes) -> VariantBlob | None:
-    """Where a payload lies on disk, with its leaves; None if no file here holds it."""
-    variant = AudioVariant.objects.filter(payload_format=payload_format, payload_root=payload_root).first()
-    if variant is None:
-        return None
-    files = variant.files.filter(missing_since=None).select_related("root").order_by("-root__writable", "id")
-    found = tuple(_blob_file(file) for file in files[:8])
-    if not found:
-        return None
-    whole = variant.payload_format == "file"
-    return VariantBlob(
-        payload_format=variant.payload_format,
-        payload_root=bytes(variant.payload_root),
-        payload_bytes=variant.payload_bytes,
-        leaf_bytes=variant.leaf_bytes,
-        leaf_hashes=bytes(variant.leaf_hashes),
-        preamble=bytes(variant.preamble),
-        rate_hz=0 if whole else variant.rate_hz,
-        channels=0 if whole else variant.channels,
-        bits=variant.bits if variant.payload_format == "flac" else 0,
-        profile=variant.profile,
-        recording_mbid=variant.recording_mbid,
-        files=found,
-    )
-
-
 def verified_fingerprints(recording_mbid: uuid.UUID, *, limit: int = 20) -> tuple[bytes, ...]:
     """Compressed fingerprints of payloads here that were confirmed to be this recording."""
     rows = AudioVariant.objects.filter(recording_mbid=recording_mbid, verified=True).exclude(fingerprint=b"")
     return tuple(bytes(one) for one in rows.order_by("id").values_list("fingerprint", flat=True)[:limit])
-
-
-def releases_held() -> tuple[uuid.UUID, ...]:
-    """Every release of which a file is here."""
-    rows = AudioFile.objects.filter(missing_since=None, release_mbid__isnull=False)
-    return tuple(one for one in rows.order_by().values_list("release_mbid", flat=True).distinct() if one is not None)
 
 
 def root_containing(path: Path) -> tuple[int, Path] | None:
@@ -242,46 +126,6 @@ def file_list(
     if recording_mbid is not None:
         rows = rows.filter(variant__recording_mbid=recording_mbid)
     return tuple(_file_view(row) for row in rows.order_by("id")[: max(1, min(limit, 1000))])
-
-
-def _served(row: AudioVariant) -> ServedVariant:
-    assert row.recording_mbid is not None
-    files = sorted((one for one in row.files.all() if one.missing_since is None), key=lambda one: one.id)
-    first = next((one for one in files if one.release_mbid), files[0])
-    releases = dict.fromkeys(one.release_mbid for one in files if one.release_mbid)
-    return ServedVariant(
-        recording_mbid=row.recording_mbid,
-        recording_source=row.recording_source,
-        release_mbids=tuple(releases),
-        payload_format=row.payload_format,
-        payload_root=bytes(row.payload_root),
-        payload_bytes=row.payload_bytes,
-        leaf_bytes=row.leaf_bytes,
-        profile=row.profile,
-        container=row.container,
-        duration_ms=row.duration_ms,
-        bits=row.bits,
-        pcm_md5=bytes(row.pcm_md5) if row.pcm_md5 is not None else None,
-        fingerprint=bytes(row.fingerprint),
-        verified=row.verified,
-        quality_score=row.quality_score,
-        transcode_suspect=row.transcode_suspect,
-        title=first.title,
-        artist=first.artist,
-        album=first.album,
-        medium=first.medium_position,
-        track=first.track_position,
-    )
-
-
-def _blob_file(row: AudioFile) -> BlobFile:
-    return BlobFile(
-        file_id=row.id,
-        path=Path(row.root.path) / os.fsdecode(bytes(row.rel_path)),
-        payload_offset=row.payload_offset,
-        size_bytes=row.size_bytes,
-        mtime_ns=row.mtime_ns,
-    )
 
 
 def _file_view(row: AudioFile) -> FileView:

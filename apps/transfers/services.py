@@ -87,3 +87,9 @@ def denial_write(transfer: uuid.UUID, *, code: str, params: Mapping[str, Param] 
         payload_root=bytes(row.payload_root),
         defaults={"code": code, "params": dict(params or {})},
     )
+
+
+def denials_revoke(recording_mbids: Collection[uuid.UUID], *, codes: Collection[str]) -> int:
+    """Let payloads be tried again that were denied for these recordings with one of `codes`; returns how many."""
+    rows = PayloadDenial.objects.filter(recording_mbid__in=list(recording_mbids), code__in=list(codes))
+    return rows.delete()[0]

@@ -227,12 +227,17 @@ def test_without_a_word_from_anywhere_a_file_is_placed_as_unconfirmed(
     assert not AudioVariant.objects.get().verified
 
 
-def test_where_a_fingerprint_is_required_an_unconfirmed_file_is_refused_but_not_denied(
-    make: Make, tmp_path: Path
+def test_where_a_fingerprint_is_required_an_unconfirmed_file_is_refused_until_a_person_retries(
+    make: Make, library: Path, tmp_path: Path
 ) -> None:
     job = running_job(tracks=1)
-    make(None, require=True).verify(assemble(job, tmp_path).id)
+    transfer = assemble(job, tmp_path)
+    make(None, require=True).verify(transfer.id)
     assert TransferVerdict.objects.get().code == "fingerprint_required"
+    assert PayloadDenial.objects.get().code == "fingerprint_required"
+    assert files_in(library) == []
+    job_cancel(job.id)
+    job_retry(job.id)
     assert not PayloadDenial.objects.exists()
 
 

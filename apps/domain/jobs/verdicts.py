@@ -1,7 +1,8 @@
 """What the verdict on an assembled file means for the payload and for those who claimed it.
 
 A **denial** says: this payload is not that recording (or no sound at all), for every job and for good. Verdicts about *this job's wishes*
-(a lossy limit, a required fingerprint) or about *this machine* (the file is gone) deny nothing.
+(a lossy limit) or about *this machine* (the file is gone) deny nothing. A fingerprint that is required and missing denies for now: without a denial the
+same file would be fetched again at once; a retry by a person takes it back, since AcoustID may have learned meanwhile.
 A **charge** says: whoever claimed (recording, root) claimed something false. Senders of good leaves are never charged (DESIGN §5).
 """
 
@@ -11,8 +12,11 @@ PREAMBLE_CODES = frozenset({"preamble_mismatch", "sample_count_mismatch", "pcm_m
 """FLAC's STREAMINFO contradicts the sound. It travels outside the root, so one liar must not bring a good payload into disrepute: nothing is
 denied, and the node asks another peer for the preamble."""
 
-DENYING = frozenset({"wrong_recording", "wrong_duration", "decode_failed", "payload_mismatch"})
+DENYING = frozenset({"wrong_recording", "wrong_duration", "decode_failed", "payload_mismatch", "fingerprint_required"})
 """Codes that forbid the payload for this recording from now on."""
 
 CHARGING = frozenset({"wrong_recording", "decode_failed"})
 """Codes for which the claimers are charged. A wrong duration alone may be MusicBrainz' mistake; a mismatch of the file on disk is ours."""
+
+REVOCABLE = frozenset({"fingerprint_required"})
+"""Denials that a retry by a person takes back."""
