@@ -30,6 +30,10 @@ class ReadOnlyInline(AnyTabularInline):
         """No: Django then shows every field as text."""
         return False
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        """All that are shown."""
+        return [str(name) for name in self.fields or ()]
+
 
 class ReadOnlyAdmin(AnyModelAdmin):
     """Every field is shown, none can be edited; nothing is added or deleted by hand."""

@@ -5,7 +5,6 @@ Owns the mapping from errors to HTTP statuses. The sentences live in `sentences`
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping
 
@@ -17,8 +16,6 @@ from rest_framework.views import exception_handler, set_rollback
 
 from apps.common.sentences import Params, message_of
 from apps.domain.errors import DomainError
-
-log = logging.getLogger(__name__)
 
 STATUS_OF_CODE: Mapping[str, int] = {
     "idempotency_conflict": 409,

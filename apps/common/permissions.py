@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from rest_framework.views import APIView  # it imports this module, by its settings
 
 P = ParamSpec("P")
+_ROLE_KEY = "slskdn.role"  # in request.META, where no header can be named so
 PageView = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+
+
+def role_of_request(request: HttpRequest) -> Role | None:
+    """The signed-in person's role, read once a request."""
+    if _ROLE_KEY not in request.META:
+        request.META[_ROLE_KEY] = role_of_user(request.user)
+    role: Role | None = request.META[_ROLE_KEY]
+    return role
 
 
 class RoleRequired(BasePermission):
@@ -44,7 +53,7 @@ def page_role(role: Role) -> Callable[[PageView[P]], PageView[P]]:
         def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
-            if not role_at_least(role_of_user(request.user), role):
+            if not role_at_least(role_of_request(request), role):
                 raise PermissionDenied
             return view(request, *args, **kwargs)
 

@@ -10,7 +10,8 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.functional import SimpleLazyObject
 
-from apps.common.roles import Role, role_at_least, role_of_user
+from apps.common.permissions import role_of_request
+from apps.common.roles import Role, role_at_least
 from apps.nodelink.selectors_status import NodeGlance, node_glance
 
 
@@ -38,7 +39,7 @@ def frame_of_now() -> Frame:
 
 def rights_of(request: HttpRequest) -> Rights:
     """The rights of whoever makes the request."""
-    role = role_of_user(request.user)
+    role = role_of_request(request)
     return Rights(operate=role_at_least(role, Role.OPERATOR), administer=role_at_least(role, Role.ADMIN))
 
 

@@ -17,8 +17,8 @@ from django.views.decorators.http import require_GET, require_POST
 from pydantic import BaseModel
 
 from apps.common.models import ApiKey
-from apps.common.permissions import page_role
-from apps.common.roles import Role, role_of_user
+from apps.common.permissions import page_role, role_of_request
+from apps.common.roles import Role
 from apps.common.selectors import api_key_list
 from apps.common.sentences import message_of
 from apps.common.services import api_key_create, api_key_revoke
@@ -57,7 +57,7 @@ def setting_rows(config: BaseModel, prefix: str = "") -> Iterator[SettingRow]:
 
 
 def _keys_of(request: HttpRequest) -> list[ApiKey]:
-    everyone = role_of_user(request.user) is Role.ADMIN
+    everyone = role_of_request(request) is Role.ADMIN
     return api_key_list(None if everyone or not isinstance(request.user, User) else request.user)
 
 
