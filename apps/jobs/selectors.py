@@ -9,8 +9,16 @@ from datetime import datetime
 
 from django.db.models import Count, Q, QuerySet
 
-from apps.domain.jobs.lifecycle import JOB_ENDED, TRANSFER_LIVE, JobState, TrackState, TransferState, WantPhase
-from apps.domain.jobs.sentences import sentence
+from apps.domain.jobs.lifecycle import (
+    JOB_ENDED,
+    TRACK_ENDED,
+    TRANSFER_LIVE,
+    JobState,
+    TrackState,
+    TransferState,
+    WantPhase,
+)
+from apps.domain.jobs.sentences import JOB_WIDE_CODES, sentence
 from apps.jobs.models import Job, JobTrack
 from apps.transfers.models import Transfer, TransferSource
 
@@ -310,14 +318,16 @@ def job_tree(job_id: uuid.UUID) -> JobTree | None:
         TransferSource.objects.filter(transfer__want__job_track__job_id=job_id).select_related("peer").order_by("id")
     ):
         sources.setdefault(source.transfer_id, []).append(source)
+    views = tuple(_track(track, transfers.get(track.want_id, []) if track.want_id else [], sources) for track in tracks)
+    code, params = _shown_code(job, views)
     return JobTree(
         id=job.id,
         kind=job.kind,
         target_mbid=job.target_mbid,
         release_mbid=job.release_mbid,
         state=JobState(job.state),
-        code=job.code,
-        params=job.params,
+        code=code,
+        params=params,
         title=job.title,
         artist=job.artist,
         year=job.year,
@@ -328,10 +338,17 @@ def job_tree(job_id: uuid.UUID) -> JobTree | None:
         started_at=job.started_at,
         ended_at=job.ended_at,
         next_step_at=job.next_step_at,
-        tracks=tuple(
-            _track(track, transfers.get(track.want_id, []) if track.want_id else [], sources) for track in tracks
-        ),
+        tracks=views,
     )
+
+
+def _shown_code(job: Job, tracks: tuple[TrackView, ...]) -> tuple[str, Params]:
+    """The job's own code; else, while it runs, what the node says stops every track (a full disk)."""
+    if not job.code and job.state == JobState.RUNNING:
+        for track in tracks:
+            if track.progress and track.progress.code in JOB_WIDE_CODES and track.state not in TRACK_ENDED:
+                return track.progress.code, track.progress.params
+    return job.code, job.params
 
 
 def _track(track: JobTrack, transfers: list[Transfer], sources: Mapping[uuid.UUID, list[TransferSource]]) -> TrackView:

@@ -33,15 +33,14 @@ from apps.domain.jobs.lifecycle import (
     WantDesired,
     job_state_of_tracks,
 )
+from apps.domain.jobs.sentences import JOB_WIDE_CODES
 from apps.domain.jobs.verdicts import REVOCABLE
 from apps.jobs.models import Job, JobKind, JobTrack
 from apps.transfers.models import Transfer
-from apps.transfers.services import denials_revoke, wants_move, wants_refuse_lossy
+from apps.transfers.services import denials_revoke, wants_lossy, wants_move
 
 MAX_IDEMPOTENCY_KEY_CHARS = 200
 ORIGINS = frozenset({"person", "job", "wishlist", "v0"})
-JOB_WIDE_CODES = frozenset({"disk_full", "library_missing", "library_permission", "library_read_only"})
-"""Reasons of waiting tracks that the job itself shows: they concern every track."""
 
 
 class JobUnknown(DomainError):
@@ -269,15 +268,15 @@ def tracks_by_state(job_id: uuid.UUID) -> dict[TrackState, int]:
 
 
 def lossy_limit_apply(job_id: uuid.UUID) -> None:
-    """Once the album's lossy tracks are used up (finished or on their way), forbid lossy payloads to the rest. Call inside a transaction."""
+    """While the album's lossy tracks are used up (finished or on their way), forbid lossy payloads to the rest; allow them again when one
+    comes free. Call inside a transaction."""
     stored = Job.objects.filter(id=job_id).values_list("constraints", flat=True).first()
     limit = Constraints.from_json(stored).lossy_limit if stored is not None else None
     if limit is None:
         return
-    tracks = list(JobTrack.objects.filter(job_id=job_id).exclude(state__in=[TrackState.FAILED, TrackState.CANCELLED]))
-    if (taken := lossy_tracks(job_id)) and len(taken) >= limit:
-        rest = [track.want_id for track in tracks if track.id not in taken and track.state not in TRACK_ENDED]
-        wants_refuse_lossy([want for want in rest if want is not None])
+    taken = lossy_tracks(job_id)
+    rest = JobTrack.objects.filter(job_id=job_id).exclude(state__in=sorted(TRACK_ENDED)).exclude(id__in=taken)
+    wants_lossy(list(rest.exclude(want=None).values_list("want_id", flat=True)), allowed=len(taken) < limit)
 
 
 def lossy_tracks(job_id: uuid.UUID, *, finished_only: bool = False) -> frozenset[uuid.UUID]:

@@ -55,15 +55,16 @@ def wants_move(want_ids: Collection[uuid.UUID], *, desired: WantDesired) -> int:
     return moved
 
 
-def wants_refuse_lossy(want_ids: Collection[uuid.UUID]) -> int:
-    """Forbid lossy payloads for wants that still allow them: the album has had its share. Returns how many changed."""
+def wants_lossy(want_ids: Collection[uuid.UUID], *, allowed: bool) -> int:
+    """Allow or forbid lossy payloads to wants that are still open, as the album's share is used up or free again. Returns how many changed."""
     changed = 0
     for want in Want.objects.filter(id__in=want_ids, desired__in=[WantDesired.ACTIVE, WantDesired.PAUSED]):
-        if want.constraints.get("allow_lossy", True):
-            strict = {**want.constraints, "allow_lossy": False, "max_lossy_tracks_per_album": None}
-            changed += Want.objects.filter(id=want.id).update(constraints=strict, updated_at=Now())
+        if want.constraints.get("allow_lossy", True) != allowed:
+            # The limit is the job's; a want is one track and only needs to know yes or no.
+            wishes = {**want.constraints, "allow_lossy": allowed, "max_lossy_tracks_per_album": None}
+            changed += Want.objects.filter(id=want.id).update(constraints=wishes, updated_at=Now())
     if changed:
-        ring(NODE_CHANNEL, "wants lossless")
+        ring(NODE_CHANNEL, "wants lossy" if allowed else "wants lossless")
     return changed
 
 

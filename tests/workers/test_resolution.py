@@ -20,7 +20,7 @@ from workers.resolution import resolve
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-RELEASES = sorted((ANSWERS / "musicbrainz/ws/2/release").glob("*.json"))
+RELEASES = sorted((ANSWERS / "musicbrainz/ws/2/release").glob("????????-*.json"))
 RELEASE = next(
     uuid.UUID(path.stem) for path in RELEASES if len(json.loads(path.read_text())["media"][0]["tracks"]) == 8
 )

@@ -77,6 +77,9 @@ SENTENCES: Mapping[str, str] = {
 }
 """Code → English template. `{name}` takes the param of that name; a missing one shows as a dash."""
 
+JOB_WIDE_CODES = frozenset({"disk_full", "library_missing", "library_permission", "library_read_only"})
+"""Reasons of waiting tracks that the job itself shows: they stop every track of it."""
+
 _FIELD = re.compile(r"\{([a-z_]+)\}")
 
 

@@ -86,6 +86,16 @@ def test_a_tree_of_many_tracks_takes_as_many_queries_as_one_of_one(release_mbid:
     assert counts == [4, 4]
 
 
+def test_a_full_disk_that_the_node_met_is_shown_on_the_job(release_mbid: uuid.UUID) -> None:
+    job = resolved_job(release_mbid, tracks=2)
+    first = job.tracks.first()
+    assert first is not None and first.want is not None
+    WantProgress.objects.create(want=first.want, phase=WantPhase.BLOCKED, code="disk_full", since=timezone.now())
+    tree = selectors.job_tree(job.id)
+    assert tree is not None
+    assert (tree.code, tree.sentence) == ("disk_full", "The disk is full; it goes on by itself once there is room.")
+
+
 def test_no_tree_for_no_job() -> None:
     assert selectors.job_tree(uuid.uuid4()) is None
 

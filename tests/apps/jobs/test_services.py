@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connections
 
 from apps.domain.errors import DomainError
 from apps.domain.jobs.constraints import Constraints
@@ -190,6 +193,29 @@ def test_once_the_lossy_tracks_are_used_up_the_rest_must_be_lossless(release_mbi
     services.job_refresh_state(job.id)
     assert Constraints.from_json(Want.objects.get(id=first.want_id).constraints).allow_lossy
     assert not Constraints.from_json(Want.objects.get(id=second.want_id).constraints).allow_lossy
+
+    Transfer.objects.update(state="rejected")
+    JobTrack.objects.filter(id=first.id).update(state=TrackState.WANTED)
+    services.job_refresh_state(job.id)
+    assert Constraints.from_json(Want.objects.get(id=second.want_id).constraints).allow_lossy
+
+
+def test_two_requests_with_one_key_at_one_moment_make_one_job(transactional_db: None, release_mbid: uuid.UUID) -> None:
+    alice = User.objects.create_user("alice")
+    start = threading.Barrier(4)
+
+    def post(_: int) -> services.JobCreated:
+        try:
+            start.wait()
+            return make(alice, release_mbid, idempotency_key="k")
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(post, range(4)))
+    assert len({one.id for one in made}) == 1
+    assert [one.created for one in made].count(True) == 1
+    assert Job.objects.count() == 1
 
 
 def test_an_unknown_job_says_so() -> None:

@@ -12,7 +12,7 @@ from tests.workers.conftest import ANSWERS, Metadata, limiter
 from workers.gateways.errors import Permanent, Transient
 from workers.gateways.musicbrainz import Musicbrainz
 
-RELEASE = uuid.UUID(next((ANSWERS / "musicbrainz/ws/2/release").glob("*.json")).stem)
+RELEASE = uuid.UUID(next((ANSWERS / "musicbrainz/ws/2/release").glob("????????-*.json")).stem)
 
 
 def test_a_release_comes_with_its_tracks(musicbrainz: Musicbrainz, metadata: Metadata) -> None:
