@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -21,6 +21,7 @@ class FileQueryIn(PageQuery):
     unverified = serializers.BooleanField(required=False, default=False)
 
 
+@extend_schema_field(str)
 class HexField(serializers.Field[bytes, str, str, object]):
     """32 bytes as hex digits."""
 

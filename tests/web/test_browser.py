@@ -1,0 +1,354 @@
+"""The pages in a real Chromium: 0, 1 and 1,000 rows, light and dark, wide and narrow; no error, no stranger's host, readable by everybody.
+
+Each size is a real server process with a data folder of its own. SLSKDN_SCREENSHOTS names a folder for the photographs.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+ROOT = Path(__file__).resolve().parents[2]
+CHECK = (Path(__file__).parent / "page_check.js").read_text(encoding="utf-8")
+FLAGS = [
+    "--no-sandbox",
+    "--headless",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+CHROMIUM = os.environ.get("SLSKDN_CHROMIUM") or "/usr/bin/chromium"
+MBID = "76df3287-6cda-33eb-8e9a-044b5e15ffdd"
+PAGES = {
+    "arriving": "/",
+    "find": f"/find?q={MBID}",
+    "find-nothing": "/find?q=kind+of+blue",
+    "library": "/library",
+    "mesh": "/mesh",
+    "peers": "/peers",
+    "system": "/system",
+    "not-found": "/nowhere",
+    "kit": "/ui/kit",
+}
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not Path(CHROMIUM).exists(), reason=f"no Chromium at {CHROMIUM} (SLSKDN_CHROMIUM names another)"
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running server."""
+
+    base: str
+    password: str
+    rows: int
+    environment: dict[str, str]
+
+
+def start(folder: Path, *, rows: int, debug: bool) -> Iterator[Site]:
+    """A migrated, filled data folder and uvicorn on it; stopped at the end."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("SLSKDN__", "DJANGO_"))}
+    environment = {**kept, "SLSKDN_DATA": str(folder), "SLSKDN_DEBUG": "1" if debug else "0"}
+    subprocess.run(
+        [sys.executable, "-m", "tests.web.seed", str(rows)], cwd=ROOT, env=environment, check=True, timeout=180
+    )
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    base = f"http://127.0.0.1:{port}"
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "slskdn_site.asgi:application",
+        "--port",
+        str(port),
+        "--log-level",
+        "warning",
+        "--timeout-graceful-shutdown",
+        "1",
+    ]
+    server = subprocess.Popen(command, cwd=ROOT, env=environment)
+    try:
+        wait_for(f"{base}/healthz/live", server)
+        yield Site(
+            base=base,
+            password=(folder / "secrets" / "admin_password").read_text().strip(),
+            rows=rows,
+            environment=environment,
+        )
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
+    """Until the server answers; it has half a minute."""
+    import time
+
+    ends = time.monotonic() + 30
+    while True:
+        try:
+            urllib.request.urlopen(address, timeout=2).close()
+            return
+        except (urllib.error.URLError, OSError):
+            if server.poll() is not None or time.monotonic() > ends:
+                raise
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="module", params=[0, 1, 1000], ids=["no-rows", "one-row", "thousand-rows"])
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    yield from start(tmp_path_factory.mktemp("site"), rows=request.param, debug=request.param == 1)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield made
+        made.close()
+
+
+@dataclass
+class Watched:
+    """A page and everything it complained about or asked of others."""
+
+    page: Page
+    complaints: list[str]
+    strangers: list[str]
+
+
+def sign_in(browser: Browser, site: Site, *, theme: str = "light", width: int = 1280) -> Watched:
+    """A fresh browser context, signed in, with its complaints collected."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
+    page = context.new_page()
+    watched = Watched(page, [], [])
+    page.on(
+        "console",
+        lambda said: (
+            watched.complaints.append(f"{page.url}: {said.text}") if said.type in {"error", "warning"} else None
+        ),
+    )
+    page.on("pageerror", lambda error: watched.complaints.append(f"{page.url}: {error}"))
+    page.on(
+        "request",
+        lambda asked: (
+            watched.strangers.append(asked.url)
+            if urlsplit(asked.url).netloc != urlsplit(site.base).netloc and not asked.url.startswith("data:")
+            else None
+        ),
+    )
+    page.goto(f"{site.base}/login")
+    page.fill("#id_username", "admin")
+    page.fill("#id_password", site.password)
+    page.click("button.main")
+    page.wait_for_url(f"{site.base}/")
+    return watched
+
+
+def photograph(page: Page, name: str) -> None:
+    """Keep a picture when somebody wants to look."""
+    if folder := os.environ.get("SLSKDN_SCREENSHOTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_is_clean_readable_and_keeps_to_its_host(
+    browser: Browser, site: Site, theme: str, width: int
+) -> None:
+    watched = sign_in(browser, site, theme=theme, width=width)
+    page, pages = watched.page, dict(PAGES)
+    if site.rows:
+        for index, link in enumerate(page.locator("#list tbody a").all()[:4]):
+            pages[f"job-{index}"] = str(link.get_attribute("href"))
+    if site.rows != 1:
+        del pages["kit"]  # only when debugging
+    for name, path in pages.items():
+        page.goto(site.base + path)
+        page.wait_for_selector("main")
+        if name == "not-found":
+            watched.complaints[:] = [said for said in watched.complaints if "404" not in said]
+            if site.rows == 1:
+                continue  # Django's own page while debugging
+        photograph(page, f"{name}-{site.rows}-{theme}-{width}")
+        faults = page.evaluate(CHECK)
+        assert not faults, (name, faults)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} scrolls sideways"
+    page.context.close()
+    assert not watched.complaints
+    assert not watched.strangers
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    yield from start(tmp_path_factory.mktemp("small"), rows=16, debug=False)
+
+
+def in_site(site: Site, code: str) -> None:
+    """Run some lines beside the server, on its rows."""
+    lines = f"import os, django\nos.environ['DJANGO_SETTINGS_MODULE'] = 'slskdn_site.settings'\ndjango.setup()\n{code}"
+    subprocess.run([sys.executable, "-c", lines], cwd=ROOT, env=site.environment, check=True, timeout=60)
+
+
+def test_a_row_changes_in_place_while_one_looks(browser: Browser, small: Site) -> None:
+    watched = sign_in(browser, small)
+    page = watched.page
+    row = page.locator("tr[data-row]").first
+    row_id = row.get_attribute("id")
+    page.locator("tr[data-row] input[data-select]").nth(2).check()
+    page.mouse.move(5, 600)
+    in_site(
+        small,
+        f"from apps.jobs.models import Job\nJob.objects.filter(id='{str(row_id)[4:]}').update(title='Changed while looking')",
+    )
+    page.wait_for_function(
+        "id => document.getElementById(id).textContent.includes('Changed while looking')", arg=row_id, timeout=15000
+    )
+    assert page.locator("tr[data-row] input[data-select]").nth(2).is_checked()
+    assert not watched.complaints
+    page.context.close()
+
+
+def test_a_new_job_waits_while_the_pointer_is_on_the_list(browser: Browser, small: Site) -> None:
+    watched = sign_in(browser, small)
+    page = watched.page
+    first = page.locator("tr[data-row]").first
+    before, count = first.get_attribute("id"), page.locator("tr[data-row]").count()
+    first.hover()
+    in_site(
+        small,
+        "from apps.jobs.services import job_create\njob_create(kind='recording', target_mbid='b1a9c0e9-d987-4042-ae91-78d6a3267d69')",
+    )
+    changed = "from apps.jobs.models import Job\nfrom django.utils import timezone\n"
+    in_site(small, changed + f"Job.objects.filter(id='{str(before)[4:]}').update(title='Told after it')")
+    page.wait_for_function(
+        "id => document.getElementById(id).textContent.includes('Told after it')", arg=before, timeout=15000
+    )
+    assert page.locator("tr[data-row]").first.get_attribute("id") == before
+    page.mouse.move(5, 600)
+    page.wait_for_function(
+        "count => document.querySelectorAll('tr[data-row]').length > count", arg=count, timeout=15000
+    )
+    assert page.locator("tr[data-row]").first.get_attribute("id") != before
+    assert not watched.complaints
+    page.context.close()
+
+
+def test_a_job_is_paused_and_taken_back_by_undo(browser: Browser, small: Site) -> None:
+    watched = sign_in(browser, small)
+    page = watched.page
+    page.goto(small.base + str(page.locator("tr[data-row]:has(.chip.tone-overlay) a").first.get_attribute("href")))
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_text("1 job paused.").wait_for()
+    page.locator("#job-head .chip", has_text="Paused").wait_for(timeout=15000)
+    page.get_by_role("button", name="Undo").click()
+    page.locator("#job-head .chip", has_text="Arriving").wait_for(timeout=15000)
+    assert not watched.complaints
+    page.context.close()
+
+
+def test_several_are_selected_with_shift_and_steered_together(browser: Browser, small: Site) -> None:
+    watched = sign_in(browser, small)
+    page = watched.page
+    boxes = page.locator("input[data-select]")
+    boxes.nth(1).click()
+    boxes.nth(4).click(modifiers=["Shift"])
+    assert page.locator("#selection [data-count]").inner_text() == "4"
+    page.locator("#selection").get_by_role("button", name="Cancel").click()
+    page.locator(".toast").first.wait_for()
+    assert not watched.complaints
+    page.context.close()
+
+
+def test_keys_work(browser: Browser, small: Site) -> None:
+    watched = sign_in(browser, small)
+    page = watched.page
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "find"
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    assert (
+        page.evaluate("[...document.querySelectorAll('[data-row]')].findIndex(row => row.classList.contains('at'))")
+        == 1
+    )
+    page.keyboard.press("?")
+    assert page.locator("dialog#keys").is_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/jobs/*")
+    assert not watched.complaints
+    page.context.close()
+
+
+def test_the_filter_changes_the_address_and_back_works(browser: Browser, small: Site) -> None:
+    watched = sign_in(browser, small)
+    page = watched.page
+    page.fill("#filter", "byrjun")
+    page.wait_for_url("**/?q=byrjun")
+    page.wait_for_function("document.querySelectorAll('tr[data-row]').length === 2")
+    page.go_back()
+    page.wait_for_function("document.querySelectorAll('tr[data-row]').length > 2")
+    assert not watched.complaints
+    page.context.close()
+
+
+def test_the_theme_is_kept_and_there_before_the_first_paint(browser: Browser, small: Site) -> None:
+    watched = sign_in(browser, small)
+    page = watched.page
+    page.locator("[data-theme-switch]").click()
+    page.locator("[data-theme-switch]").click()
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert not watched.complaints
+    page.context.close()
+
+
+def test_pages_are_readable_without_javascript(browser: Browser, small: Site) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{small.base}/login")
+    page.fill("#id_username", "admin")
+    page.fill("#id_password", small.password)
+    page.click("button.main")
+    assert page.locator("tr[data-row]").count() >= 16
+    page.goto(small.base + str(page.locator("tr[data-row] a").first.get_attribute("href")))
+    assert page.locator("h1").is_visible()
+    context.close()
+
+
+def test_the_api_documentation_works_offline(browser: Browser, small: Site) -> None:
+    watched = sign_in(browser, small)
+    watched.page.goto(f"{small.base}/api/docs")
+    watched.page.get_by_text("/api/jobs/mb-release").first.wait_for(timeout=20000)
+    watched.page.goto(f"{small.base}/admin/jobs/job/")
+    watched.page.locator("#result_list").wait_for()
+    assert not watched.strangers
+    assert not watched.complaints
+    watched.page.context.close()
