@@ -9,12 +9,15 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from apps.domain.catalog.release import RecordingFacts, ReleaseFacts, ReleaseRef
 from apps.domain.jobs.lifecycle import JobState, TrackState, WantDesired
 from apps.jobs.models import Job, JobTrack
 from apps.jobs.services import job_cancel, job_create, job_pause, job_resume, job_retry
 from apps.jobs.services_resolve import resolve_claim
 from apps.transfers.models import Want
+from tests.workers.assembled import recording_id, release_facts
 from tests.workers.conftest import ANSWERS, Killed, Metadata, kill_at
+from workers.gateways.errors import Permanent
 from workers.gateways.musicbrainz import Musicbrainz
 from workers.resolution import resolve
 
@@ -194,3 +197,51 @@ def test_something_unexpected_is_recorded_and_tried_a_bounded_number_of_times() 
         resolve(job_id, musicbrainz=Broken())  # type: ignore[arg-type]
     job = Job.objects.get(id=job_id)
     assert (job.state, job.code, job.params["error"]) == (JobState.FAILED, "unexpected", "ZeroDivisionError")
+
+
+class Known:
+    """A MusicBrainz that knows one recording, on these releases."""
+
+    def __init__(self, facts: ReleaseFacts | None, *, gone: bool = False) -> None:
+        self._facts = facts
+        self._gone = gone
+
+    def release(self, mbid: uuid.UUID) -> ReleaseFacts:
+        if self._facts is None or self._gone:
+            raise Permanent("gone", code="release_not_found")
+        return self._facts
+
+    def recording(self, mbid: uuid.UUID) -> tuple[RecordingFacts, tuple[ReleaseRef, ...]]:
+        recording = next(track.recording for _, track in release_facts().tracks() if track.recording.mbid == mbid)
+        others = tuple(ReleaseRef(mbid=uuid.UUID(int=number)) for number in range(1, 20))
+        return recording, (ReleaseRef(mbid=self._facts.mbid), *others) if self._facts else ()
+
+
+def test_a_recording_is_filed_under_its_best_release_and_looked_up_under_the_best_ten() -> None:
+    job_id = job_create(kind="recording", target_mbid=recording_id(2)).id
+    resolve(job_id, musicbrainz=Known(release_facts()))
+    job, track = Job.objects.get(id=job_id), JobTrack.objects.select_related("want").get(job_id=job_id)
+    assert (job.state, job.title, job.release_mbid, job.year) == (
+        JobState.RUNNING,
+        "Song 2",
+        release_facts().mbid,
+        "2019",
+    )
+    assert (track.medium_position, track.position, track.recording_mbid) == (1, 2, recording_id(2))
+    assert track.want is not None
+    assert track.want.release_mbids[0] == str(release_facts().mbid)
+    assert len(track.want.release_mbids) == 10
+
+
+@pytest.mark.parametrize("musicbrainz", [Known(None), Known(release_facts(), gone=True)], ids=["no release", "gone"])
+def test_a_recording_without_a_release_is_wanted_all_the_same(musicbrainz: Known) -> None:
+    job_id = job_create(kind="recording", target_mbid=recording_id(1)).id
+    resolve(job_id, musicbrainz=musicbrainz)
+    job, track = Job.objects.get(id=job_id), JobTrack.objects.get(job_id=job_id)
+    assert (job.state, job.release_mbid, track.position, track.title) == (JobState.RUNNING, None, 0, "Song 1")
+
+
+def test_an_unknown_recording_fails_the_job_with_a_code(musicbrainz: Musicbrainz) -> None:
+    job_id = job_create(kind="recording", target_mbid=uuid.uuid4()).id
+    resolve(job_id, musicbrainz=musicbrainz)
+    assert Job.objects.get(id=job_id).code == "recording_not_found"
