@@ -1,0 +1,510 @@
+"""What every store of the node promises: the one in memory and the one over Django's rows, tested alike."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import uuid
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, Protocol, TypeVar
+
+import pytest
+
+from apps.domain.audio.payload import LEAF_BYTES
+from apps.domain.contracts.node_work import (
+    ClaimReport,
+    Heartbeat,
+    HeldFile,
+    HeldPayload,
+    HeldVariant,
+    PeerReport,
+    ProgressReport,
+    SourceReport,
+    TrafficReport,
+    TransferWork,
+    WantReport,
+    WantWork,
+)
+from apps.domain.jobs.constraints import Constraints
+from apps.domain.jobs.lifecycle import TransferState, WantDesired, WantPhase
+from overlay_node.ports import Store
+from overlay_node.services.reconciler import utc_now
+from overlay_node.store.memory_store import LibraryEntry, MemoryStore
+
+T = TypeVar("T")
+RECORDING, RELEASE, OTHER = uuid.uuid4(), uuid.uuid4(), uuid.uuid4()
+ROOT = hashlib.sha256(b"root").digest()
+PATH = os.fsencode("/music/a.flac")
+
+
+class Rows(Protocol):
+    """The control plane's hand, and a look at the rows."""
+
+    def want_put(self, **changes: Any) -> uuid.UUID: ...
+    def want_move(self, want_id: uuid.UUID, desired: WantDesired) -> None: ...
+    def verdict_put(self, transfer_id: uuid.UUID, *, accepted: bool, code: str) -> None: ...
+    def events(self) -> list[tuple[str, uuid.UUID]]: ...
+    def transfer(self, transfer_id: uuid.UUID) -> tuple[str, str, int, str]: ...
+    def sources(self, transfer_id: uuid.UUID) -> dict[str, tuple[int, int]]: ...
+    def peer(self, key: str) -> tuple[int, int, int]: ...
+    def traffic(self, key: str, direction: str) -> int: ...
+    def progress(self, want_id: uuid.UUID) -> tuple[str, str, int]: ...
+    def seed(self, release: uuid.UUID) -> None: ...
+    def hold(self, release: uuid.UUID, recording: uuid.UUID) -> None: ...
+    def beats(self) -> list[str]: ...
+
+
+class MemoryRows:
+    def __init__(self, store: MemoryStore) -> None:
+        self.store = store
+
+    def want_put(self, **changes: Any) -> uuid.UUID:
+        want = WantWork(
+            id=uuid.uuid4(),
+            recording_mbid=RECORDING,
+            release_mbids=(RELEASE,),
+            duration_ms=1000,
+            constraints=Constraints(),
+            desired=WantDesired.ACTIVE,
+            **{"priority": 5, **changes},
+        )
+        self.store.want_put(want)
+        return want.id
+
+    def want_move(self, want_id: uuid.UUID, desired: WantDesired) -> None:
+        import dataclasses
+
+        self.store.want_put(dataclasses.replace(self.store.wants[want_id], desired=desired))
+
+    def verdict_put(self, transfer_id: uuid.UUID, *, accepted: bool, code: str) -> None:
+        self.store.verdict_put(transfer_id, accepted=accepted, code=code)
+
+    def events(self) -> list[tuple[str, uuid.UUID]]:
+        return [(event.kind, event.transfer_id) for event in self.store.events]
+
+    def transfer(self, transfer_id: uuid.UUID) -> tuple[str, str, int, str]:
+        row = self.store.transfers[transfer_id]
+        return row.work.state.value, row.code, row.verified_bytes, row.path
+
+    def sources(self, transfer_id: uuid.UUID) -> dict[str, tuple[int, int]]:
+        found = self.store.transfers[transfer_id].sources
+        return {key: (one.verified_bytes, one.bad_leaves) for key, one in found.items()}
+
+    def peer(self, key: str) -> tuple[int, int, int]:
+        row = self.store.peers[key]
+        return row.bad_leaves, row.wrong_claims, row.violations
+
+    def traffic(self, key: str, direction: str) -> int:
+        return self.store.traffic[key, direction, "payload", "direct"]
+
+    def progress(self, want_id: uuid.UUID) -> tuple[str, str, int]:
+        row = self.store.progress[want_id]
+        return row.phase.value, row.code, row.sources_known
+
+    def seed(self, release: uuid.UUID) -> None:
+        self.store.seeded.append(release)
+
+    def hold(self, release: uuid.UUID, recording: uuid.UUID) -> None:
+        variant = HeldVariant(
+            recording_mbid=recording,
+            profile="flac-16-44100-2",
+            payload_format="flac",
+            payload_root=ROOT,
+            payload_bytes=10,
+            duration_ms=1000,
+            verified=True,
+        )
+        payload = HeldPayload(
+            payload_format="flac",
+            payload_root=ROOT,
+            payload_bytes=10,
+            leaf_bytes=LEAF_BYTES,
+            rate_hz=44100,
+            channels=2,
+            bits=16,
+            preamble=b"p" * 42,
+            leaf_hashes=b"h" * 32,
+            files=(HeldFile(path=PATH, size_bytes=52, mtime_ns=7, payload_offset=42),),
+        )
+        self.store.library.append(LibraryEntry(release_mbid=release, variant=variant, payload=payload))
+
+    def beats(self) -> list[str]:
+        return [beat.boot_id for beat in self.store.beats]
+
+
+class DjangoRows:
+    def want_put(self, **changes: Any) -> uuid.UUID:
+        from apps.transfers.services import want_create
+
+        return want_create(
+            RECORDING,
+            release_mbids=[RELEASE],
+            duration_ms=1000,
+            constraints=Constraints(),
+            requested_by_id=None,
+            **changes,
+        ).id
+
+    def want_move(self, want_id: uuid.UUID, desired: WantDesired) -> None:
+        from apps.transfers.services import wants_move
+
+        assert wants_move([want_id], desired=desired) == 1
+
+    def verdict_put(self, transfer_id: uuid.UUID, *, accepted: bool, code: str) -> None:
+        from django.db import transaction
+
+        from apps.domain.jobs.verdicts import DENYING
+        from apps.transfers.models import Transfer
+        from apps.transfers.services import denial_write, verdict_write, wants_move
+
+        with transaction.atomic():
+            verdict_write(transfer_id, accepted=accepted, code=code)
+            if accepted:
+                want_id = Transfer.objects.get(id=transfer_id).want_id
+                wants_move([want_id], desired=WantDesired.SATISFIED)
+            elif code in DENYING:
+                denial_write(transfer_id, code=code)
+
+    def events(self) -> list[tuple[str, uuid.UUID]]:
+        from apps.nodelink.selectors import events_open
+
+        return [(event.kind, uuid.UUID(str(event.payload["transfer_id"]))) for event in events_open()]
+
+    def transfer(self, transfer_id: uuid.UUID) -> tuple[str, str, int, str]:
+        from apps.transfers.models import Transfer
+
+        row = Transfer.objects.get(id=transfer_id)
+        return row.state, row.code, row.verified_bytes, row.path
+
+    def sources(self, transfer_id: uuid.UUID) -> dict[str, tuple[int, int]]:
+        from apps.transfers.models import TransferSource
+
+        rows = TransferSource.objects.filter(transfer_id=transfer_id).select_related("peer")
+        return {row.peer.key: (row.verified_bytes, row.bad_leaves) for row in rows}
+
+    def peer(self, key: str) -> tuple[int, int, int]:
+        from apps.peers.models import Peer
+
+        row = Peer.objects.get(key=key)
+        return row.bad_leaves, row.wrong_claims, row.violations
+
+    def traffic(self, key: str, direction: str) -> int:
+        from apps.peers.models import TrafficLedger
+
+        return TrafficLedger.objects.get(peer__key=key, direction=direction).total_bytes
+
+    def progress(self, want_id: uuid.UUID) -> tuple[str, str, int]:
+        from apps.transfers.models import WantProgress
+
+        row = WantProgress.objects.get(want_id=want_id)
+        return row.phase, row.code, row.sources_known
+
+    def seed(self, release: uuid.UUID) -> None:
+        from apps.mesh.services import release_seed
+
+        assert release_seed(release)
+
+    def hold(self, release: uuid.UUID, recording: uuid.UUID) -> None:
+        from apps.library.models import AudioFile, AudioVariant, LibraryRoot
+
+        root, _ = LibraryRoot.objects.get_or_create(path="/music")
+        variant = AudioVariant.objects.create(
+            payload_format="flac",
+            payload_root=ROOT,
+            payload_bytes=10,
+            leaf_hashes=b"h" * 32,
+            preamble=b"p" * 42,
+            recording_mbid=recording,
+            verified=True,
+            profile="flac-16-44100-2",
+            container="flac",
+            rate_hz=44100,
+            channels=2,
+            bits=16,
+            duration_ms=1000,
+        )
+        AudioFile.objects.create(
+            root=root,
+            rel_path=b"a.flac",
+            rel_path_hash=hashlib.sha256(b"a.flac").digest(),
+            display="a.flac",
+            size_bytes=52,
+            mtime_ns=7,
+            payload_offset=42,
+            variant=variant,
+            release_mbid=release,
+        )
+
+    def beats(self) -> list[str]:
+        from apps.nodelink.models import NodeHeartbeat
+
+        return list(NodeHeartbeat.objects.values_list("boot_id", flat=True))
+
+
+class World:
+    """A store, its rows, and a loop to run the store's calls on."""
+
+    def __init__(self, store: Store, rows: Rows) -> None:
+        self.store = store
+        self.rows = rows
+        self.loop = asyncio.new_event_loop()
+
+    def run(self, call: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run_until_complete(call)
+
+    def start(self, want_id: uuid.UUID) -> TransferWork | None:
+        return self.run(
+            self.store.transfer_start(
+                want_id,
+                payload_format="flac",
+                payload_root=ROOT,
+                profile="flac-16-44100-2",
+                payload_bytes=1000,
+                leaf_bytes=LEAF_BYTES,
+            )
+        )
+
+    def claim(self, peer: str, *, complete: bool = True) -> ClaimReport:
+        return ClaimReport(
+            peer=peer,
+            group="127.0.0.0/24",
+            recording_mbid=RECORDING,
+            payload_format="flac",
+            payload_root=ROOT,
+            profile="flac-16-44100-2",
+            payload_bytes=1000,
+            complete=complete,
+            facts={"dur_ms": 1000},
+        )
+
+    def assembled(self, want_id: uuid.UUID) -> uuid.UUID:
+        work = self.start(want_id)
+        assert work is not None
+        report = ProgressReport(transfer_id=work.id, verified_bytes=1000, refetched_bytes=0, speed_bps=1)
+        assert self.run(self.store.transfer_assembled(report, path="/partial/audio.flac"))
+        return work.id
+
+
+@pytest.fixture(params=["memory", pytest.param("django", marks=pytest.mark.django_db(transaction=True))])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    if request.param == "memory":
+        memory = MemoryStore()
+        made = World(memory, MemoryRows(memory))
+    else:
+        from overlay_node.store.django_store import DjangoStore
+
+        made = World(DjangoStore(), DjangoRows())
+    yield made
+    made.run(made.store.close())
+    made.loop.close()
+
+
+def test_active_and_paused_wants_are_work_and_ended_ones_are_not(world: World) -> None:
+    kept = [world.rows.want_put(priority=1), world.rows.want_put(priority=9)]
+    ended = world.rows.want_put()
+    world.rows.want_move(kept[0], WantDesired.PAUSED)
+    world.rows.want_move(ended, WantDesired.CANCELLED)
+    work = world.run(world.store.work())
+    assert [want.id for want in work.wants] == [kept[1], kept[0]]  # most urgent first
+    assert [want.desired for want in work.wants] == [WantDesired.ACTIVE, WantDesired.PAUSED]
+    assert work.wants[0].release_mbids == (RELEASE,)
+    assert work.wants[0].constraints == Constraints()
+    assert world.run(world.store.releases_worked_on()) == [RELEASE]
+
+
+def test_a_want_has_at_most_one_live_transfer_and_an_inactive_one_gets_none(world: World) -> None:
+    want_id = world.rows.want_put()
+    first = world.start(want_id)
+    assert first is not None
+    assert world.start(want_id) is None
+    paused = world.rows.want_put()
+    world.rows.want_move(paused, WantDesired.PAUSED)
+    assert world.start(paused) is None
+    assert world.rows.events() == [("transfer_started", first.id)]
+    assert [one.id for one in world.run(world.store.work()).transfers] == [first.id]
+
+
+def test_progress_is_written_with_its_sources_and_ends_with_the_fetching(world: World) -> None:
+    work = world.start(world.rows.want_put())
+    assert work is not None
+    for verified in (100, 300):
+        source = SourceReport(peer="fast", state="requesting", verified_bytes=verified, bad_leaves=1)
+        report = ProgressReport(
+            transfer_id=work.id, verified_bytes=verified, refetched_bytes=5, speed_bps=9, sources=(source,)
+        )
+        world.run(world.store.transfers_progress([report]))
+    assert world.rows.transfer(work.id) == ("fetching", "", 300, "")
+    assert world.rows.sources(work.id) == {"fast": (300, 1)}
+    final = ProgressReport(transfer_id=work.id, verified_bytes=1000, refetched_bytes=5, speed_bps=9)
+    assert world.run(world.store.transfer_assembled(final, path="/p/audio.flac"))
+    assert not world.run(world.store.transfer_assembled(final, path="/p/audio.flac"))
+    late = ProgressReport(transfer_id=work.id, verified_bytes=400, refetched_bytes=5, speed_bps=9)
+    world.run(world.store.transfers_progress([late]))
+    assert world.rows.transfer(work.id) == ("assembled", "", 1000, "/p/audio.flac")
+    assert [kind for kind, _ in world.rows.events()] == ["transfer_started", "transfer_assembled"]
+
+
+def test_a_manifest_corrects_the_claimed_sizes(world: World) -> None:
+    work = world.start(world.rows.want_put())
+    assert work is not None
+    assert world.run(
+        world.store.transfer_manifest(
+            work.id, payload_bytes=777, leaf_bytes=LEAF_BYTES, preamble_bytes=42, preamble="ab", preamble_from="p"
+        )
+    )
+    assert world.run(world.store.work()).transfers[0].payload_bytes == 777
+
+
+def test_a_stopped_transfer_ends_once_and_its_want_may_start_another(world: World) -> None:
+    want_id = world.rows.want_put()
+    work = world.start(want_id)
+    assert work is not None
+    assert world.run(world.store.transfer_ended(work.id, state=TransferState.STOPPED, code="sources_lost"))
+    assert not world.run(world.store.transfer_ended(work.id, state=TransferState.FAILED, code="other"))
+    assert world.rows.transfer(work.id)[:2] == ("stopped", "sources_lost")
+    assert world.start(want_id) is not None
+    assert [kind for kind, _ in world.rows.events()] == ["transfer_started", "transfer_ended", "transfer_started"]
+
+
+def test_a_lost_file_sends_an_assembled_transfer_back(world: World) -> None:
+    transfer_id = world.assembled(world.rows.want_put())
+    assert world.run(world.store.transfer_refetch(transfer_id))
+    assert world.rows.transfer(transfer_id)[0] == "fetching"
+    assert world.rows.transfer(transfer_id)[3] == ""
+
+
+def test_blocked_is_a_code_on_a_live_transfer(world: World) -> None:
+    work = world.start(world.rows.want_put())
+    assert work is not None
+    world.run(world.store.transfer_blocked(work.id, code="disk_full"))
+    assert world.rows.transfer(work.id)[1] == "disk_full"
+    world.run(world.store.transfer_blocked(work.id, code=""))
+    assert world.rows.transfer(work.id)[1] == ""
+
+
+def test_an_accepted_verdict_confirms_claims_and_is_applied_once(world: World) -> None:
+    want_id = world.rows.want_put()
+    world.run(world.store.claims_record([world.claim("honest")]))
+    transfer_id = world.assembled(want_id)
+    assert world.run(world.store.transfers_keeping_files()) == {transfer_id}
+    world.rows.verdict_put(transfer_id, accepted=True, code="")
+    work = world.run(world.store.work())
+    assert work.transfers[0].verdict is not None
+    assert work.transfers[0].verdict.accepted
+    assert world.run(world.store.verdict_apply(transfer_id))
+    assert not world.run(world.store.verdict_apply(transfer_id))
+    assert world.rows.transfer(transfer_id)[0] == "accepted"
+    assert world.rows.peer("honest") == (0, 0, 0)
+    assert world.run(world.store.work()).wants == ()
+    assert world.run(world.store.transfers_keeping_files()) == frozenset()
+
+
+def test_a_wrong_recording_refutes_claims_charges_whole_holders_and_denies_the_payload(world: World) -> None:
+    want_id = world.rows.want_put()
+    world.run(world.store.claims_record([world.claim("liar"), world.claim("relay", complete=False)]))
+    transfer_id = world.assembled(want_id)
+    world.rows.verdict_put(transfer_id, accepted=False, code="wrong_recording")
+    assert world.run(world.store.verdict_apply(transfer_id))
+    assert world.rows.peer("liar") == (0, 1, 0)
+    assert world.rows.peer("relay") == (0, 0, 0)
+    known = world.run(world.store.claims_of(RECORDING))
+    assert {one.claim.peer: (one.refuted, one.wrong_claims) for one in known} == {
+        "liar": (True, 1),
+        "relay": (True, 0),
+    }
+    work = world.run(world.store.work())
+    assert work.wants[0].denied == {("flac", ROOT)}
+    world.run(world.store.claims_record([world.claim("liar")]))  # said again: the verdict stays
+    assert all(one.refuted for one in world.run(world.store.claims_of(RECORDING)) if one.claim.peer == "liar")
+
+
+def test_a_refused_preamble_charges_its_sender_alone_and_is_remembered(world: World) -> None:
+    world.run(world.store.claims_record([world.claim("claimer")]))
+    work = world.start(world.rows.want_put())
+    assert work is not None
+    world.run(
+        world.store.transfer_manifest(
+            work.id, payload_bytes=1000, leaf_bytes=LEAF_BYTES, preamble_bytes=42, preamble="ab", preamble_from="liar"
+        )
+    )
+    world.run(world.store.peer_charge("liar"))
+    report = ProgressReport(transfer_id=work.id, verified_bytes=1000, refetched_bytes=0, speed_bps=0)
+    world.run(world.store.transfer_assembled(report, path="/p"))
+    world.rows.verdict_put(work.id, accepted=False, code="preamble_mismatch")
+    assert world.run(world.store.verdict_apply(work.id))
+    assert world.rows.peer("liar") == (1, 0, 0)
+    assert world.rows.peer("claimer") == (0, 0, 0)
+    assert world.run(world.store.work()).wants[0].refused_preambles == {"ab"}
+
+
+def test_why_a_want_waits_is_told_and_told_anew(world: World) -> None:
+    want_id = world.rows.want_put()
+    for sources in (0, 2):
+        report = WantReport(want_id=want_id, phase=WantPhase.NO_SOURCE, code="no_source", sources_known=sources)
+        world.run(world.store.want_progress([report]))
+    assert world.rows.progress(want_id) == ("no_source", "no_source", 2)
+    world.run(world.store.want_progress([WantReport(want_id=want_id, phase=WantPhase.FETCHING)]))
+    assert world.rows.progress(want_id) == ("fetching", "", 0)
+    world.run(world.store.want_progress([WantReport(want_id=uuid.uuid4(), phase=WantPhase.DONE)]))  # deleted meanwhile
+
+
+def test_peers_their_addresses_charges_and_traffic_add_up(world: World) -> None:
+    report = PeerReport(key="p", agent="slskdn/1", host="127.0.0.2", port=50305, group="127.0.0.0/24")
+    world.run(world.store.peer_met(report))
+    world.run(world.store.peer_met(report))
+    found = world.run(world.store.known_addresses(limit=5))
+    assert [(one.peer, one.host, one.port) for one in found] == [("p", "127.0.0.2", 50305)]
+    world.run(world.store.peer_charge("p", bad_leaves=2))
+    world.run(world.store.peer_charge("p", bad_leaves=1, violations=1))
+    assert world.rows.peer("p") == (3, 0, 1)
+    line = TrafficReport(peer="p", direction="down", count_bytes=10)
+    world.run(world.store.traffic_add([line, TrafficReport(peer="p", direction="up", count_bytes=1)]))
+    world.run(world.store.traffic_add([line]))
+    assert (world.rows.traffic("p", "down"), world.rows.traffic("p", "up")) == (20, 1)
+
+
+def test_announced_releases_keep_their_slots(world: World) -> None:
+    world.rows.seed(OTHER)
+    assert world.run(world.store.seeded_releases()) == [OTHER]
+    first, second = uuid.uuid4(), uuid.uuid4()
+    before = world.run(world.store.announcements_sync([first, second]))
+    assert [(row.release_mbid, row.slot) for row in before] == [(first, 0), (second, 1)]
+    world.run(world.store.announcement_done(second, stored_at=4))
+    after = world.run(world.store.announcements_sync([second, OTHER]))
+    assert {row.release_mbid: (row.slot, row.stored_at) for row in after} == {second: (1, 4), OTHER: (0, 0)}
+
+
+def test_only_offered_releases_are_spoken_of_and_served(world: World) -> None:
+    world.rows.hold(RELEASE, RECORDING)
+
+    def offered(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        return world.run(call())
+
+    store = world.store
+    by_recording = offered(
+        lambda: store.variants_offered(recordings=[RECORDING], releases=[], within=[RELEASE], limit=9)
+    )
+    by_release = offered(lambda: store.variants_offered(recordings=[], releases=[RELEASE], within=[RELEASE], limit=9))
+    hidden = offered(lambda: store.variants_offered(recordings=[RECORDING], releases=[RELEASE], within=[], limit=9))
+    assert [one.payload_root for one in by_recording] == [ROOT]
+    assert by_release == by_recording
+    assert by_recording[0].verified
+    assert hidden == []
+    held = offered(lambda: store.payload_held(payload_format="flac", payload_root=ROOT, within=[RELEASE]))
+    assert held is not None
+    assert held.files == (HeldFile(path=PATH, size_bytes=52, mtime_ns=7, payload_offset=42),)
+    assert (held.leaf_hashes, held.preamble, held.rate_hz, held.bits) == (b"h" * 32, b"p" * 42, 44100, 16)
+    assert offered(lambda: store.payload_held(payload_format="flac", payload_root=ROOT, within=[OTHER])) is None
+    assert offered(lambda: store.payload_held(payload_format="mp3", payload_root=ROOT, within=[RELEASE])) is None
+    release = offered(lambda: store.release_offered(RELEASE))
+    assert release is not None
+    assert [track.recording_mbid for track in release.tracks] == [RECORDING]
+    assert offered(lambda: store.release_offered(OTHER)) is None
+
+
+def test_the_last_beat_counts(world: World) -> None:
+    for boot in ("one", "two"):
+        beat = Heartbeat(peer_id="me", boot_id=boot, started_at=utc_now(), version="0", report={"links": []})
+        world.run(world.store.heartbeat(beat))
+    assert world.rows.beats()[-1] == "two"
