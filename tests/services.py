@@ -42,6 +42,7 @@ STOP_SECONDS = 10.0
 
 _folder = Path(tempfile.mkdtemp(prefix="slskdn-test-", dir="/tmp"))
 DATA = _folder / "data"
+SQLITE = _folder / "test.sqlite3"
 DATA.mkdir()
 os.environ["SLSKDN_DATA"] = str(DATA)
 _processes: list[subprocess.Popen[bytes]] = []
@@ -241,15 +242,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             "skipped": len(stats.get("skipped", [])),
         }
         Path(path).write_text(json.dumps(counts), encoding="utf-8")
-
-
-@pytest.fixture(scope="session")
-def django_db_modify_db_settings() -> None:
-    """SQLite tests run on a file, as people do: in memory, threads would share one connection and locks would not be the real ones."""
-    from django.db import connections
-
-    if LANE == "sqlite":
-        connections["default"].settings_dict["TEST"]["NAME"] = str(_folder / "test.sqlite3")
 
 
 @pytest.fixture

@@ -1,0 +1,19 @@
+"""Fixtures of every test. What must exist before Django's settings are read is in `tests/services.py`."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.services import LANE, SQLITE
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """SQLite tests run on a file, as people do: in memory, threads would share one connection and the locks would not be the real ones.
+
+    Here and not in the plugin, where pytest-django's own fixture of this name would win.
+    """
+    from django.db import connections
+
+    if LANE == "sqlite":
+        connections["default"].settings_dict["TEST"]["NAME"] = str(SQLITE)
