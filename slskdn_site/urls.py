@@ -5,7 +5,9 @@ from __future__ import annotations
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.views import LogoutView
+from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from apps.common.api_errors import api_not_found
@@ -42,6 +44,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz/ready", ready, name="health-ready"),
     path("metrics", metrics, name="metrics"),
     path("admin/", admin.site.urls),
+    path("favicon.ico", RedirectView.as_view(url=static("favicon.svg")), name="favicon"),
     *([path("ui/kit", kit, name="kit")] if settings.DEBUG else []),
 ]
 

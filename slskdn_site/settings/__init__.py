@@ -124,8 +124,8 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["apps.common.permissions.RoleRequired"],
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
-        "JobState": "apps.domain.jobs.lifecycle.JobState",
-        "TrackState": "apps.domain.jobs.lifecycle.TrackState",
+        "JobState": "apps.jobs.api.serializers.STATES",
+        "TrackState": "apps.jobs.api.serializers.TRACK_STATES",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -8,6 +8,7 @@ from apps.common.api_base import PageQuery
 from apps.domain.jobs.lifecycle import JobState, TrackState
 
 STATES = [state.value for state in JobState]
+TRACK_STATES = [state.value for state in TrackState]
 
 
 class TrackRefIn(serializers.Serializer[object]):
@@ -143,7 +144,7 @@ class TrackOut(serializers.Serializer[object]):
     recording_mbid = serializers.UUIDField()
     track_mbid = serializers.UUIDField(allow_null=True)
     length_ms = serializers.IntegerField(allow_null=True)
-    state = serializers.ChoiceField(choices=[state.value for state in TrackState])
+    state = serializers.ChoiceField(choices=TRACK_STATES)
     code = serializers.CharField()
     params = serializers.DictField()
     message = serializers.CharField(source="sentence")
