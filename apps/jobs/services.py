@@ -231,7 +231,9 @@ def job_retry(job_id: uuid.UUID) -> JobState:
         wants_move(wants, desired=WantDesired.ACTIVE)
         if paused:
             wants_move(wants, desired=WantDesired.PAUSED)
-        _wake(job_id, resolved=resolved)
+            ring(WEB_CHANNEL, f"job {job_id}")
+        else:
+            _wake(job_id, resolved=resolved)
     return _state(job_id)
 
 

@@ -1,4 +1,4 @@
-"""Reads of wants, transfers and denials for the control plane. The node reads through its own services."""
+"""Reads of transfers for the control plane. The node reads through its own services."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 
 from apps.domain.jobs.lifecycle import TransferState, WantDesired
-from apps.transfers.models import PayloadDenial, Transfer
+from apps.transfers.models import Transfer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +46,3 @@ def transfer_facts(transfer_id: uuid.UUID) -> TransferFacts | None:
         path=row.path,
         judged=hasattr(row, "verdict"),
     )
-
-
-def payload_denied(recording_mbid: uuid.UUID, *, payload_format: str, payload_root: bytes) -> bool:
-    """True if the payload was found not to be this recording."""
-    return PayloadDenial.objects.filter(
-        recording_mbid=recording_mbid, payload_format=payload_format, payload_root=payload_root
-    ).exists()

@@ -138,6 +138,17 @@ def test_cancel_ends_tracks_and_wants_and_retry_brings_them_back(release_mbid: u
     assert desired(job)[1] == WantDesired.ACTIVE
 
 
+def test_retrying_a_failed_track_of_a_paused_job_keeps_it_paused(release_mbid: uuid.UUID) -> None:
+    job = resolved_job(release_mbid)
+    JobTrack.objects.filter(job=job, position=1).update(state=TrackState.FAILED, code="name_taken")
+    Want.objects.filter(job_track__job=job, job_track__position=1).update(desired=WantDesired.CANCELLED)
+    services.job_pause(job.id)
+    assert services.job_retry(job.id) is JobState.PAUSED
+    assert (states(job), desired(job)) == ([TrackState.WANTED] * 2, [WantDesired.PAUSED] * 2)
+    assert services.job_resume(job.id) is JobState.RUNNING
+    assert desired(job) == [WantDesired.ACTIVE] * 2
+
+
 def test_a_completed_job_can_be_neither_retried_nor_cancelled(release_mbid: uuid.UUID) -> None:
     job = resolved_job(release_mbid)
     JobTrack.objects.filter(job=job).update(state=TrackState.COMPLETED)
