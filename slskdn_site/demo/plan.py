@@ -64,6 +64,8 @@ class NeighbourPlan:
 
     who: Who
     host: str
+    release_mbid: str
+    """seeded from the start, also by a neighbour that gets its files later"""
     offers: tuple[Offer, ...]
     upload_kbps: int = 0
     corrupt_every: int = 0
@@ -136,16 +138,24 @@ def plan_of(tracks: Sequence[OfferedTrack], *, release_mbid: str, stand_in: Path
         release_mbid=release_mbid,
         late=tuple(late),
         neighbours=(
-            NeighbourPlan(who=Who.FAST, host="127.0.11.1", offers=everybody),
-            NeighbourPlan(who=Who.SLOW, host="127.0.12.1", offers=everybody, upload_kbps=SLOW_UPLOAD_KBPS),
+            NeighbourPlan(who=Who.FAST, host="127.0.11.1", release_mbid=release_mbid, offers=everybody),
+            NeighbourPlan(
+                who=Who.SLOW,
+                host="127.0.12.1",
+                release_mbid=release_mbid,
+                offers=everybody,
+                upload_kbps=SLOW_UPLOAD_KBPS,
+            ),
             NeighbourPlan(
                 who=Who.TWINS,
                 host="127.0.13.1",
+                release_mbid=release_mbid,
                 offers=(*(offer for track in common for offer in offers(track, twin=True)), lie),
             ),
             NeighbourPlan(
                 who=Who.CORRUPT,
                 host="127.0.14.1",
+                release_mbid=release_mbid,
                 offers=offers(alone) if alone is not None else everybody,
                 corrupt_every=CORRUPT_EVERY,
             ),

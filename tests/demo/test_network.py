@@ -35,8 +35,12 @@ def configured(folder: Path) -> Config:
 
 @pytest.fixture
 def network(tmp_path: Path) -> Network:
-    template = tmp_path / "template.sqlite3"
+    template = tmp_path / "template" / "db" / "slskdn.sqlite3"
+    template.parent.mkdir(parents=True)
     template.write_bytes(b"migrated")
+    secrets = tmp_path / "template" / "secrets"
+    secrets.mkdir(mode=0o700)
+    (secrets / "admin_password").write_text("open sesame", encoding="ascii")
     return Network(tmp_path / "root", metadata_port=4001, dht_port=4002, _template=template)
 
 
@@ -49,7 +53,7 @@ def test_a_free_port_is_free_for_both_protocols() -> None:
 
 def test_a_neighbours_configuration_is_one_the_platform_accepts(network: Network, tmp_path: Path) -> None:
     folder = tmp_path / "slow"
-    network._node_folder(folder, host="127.0.12.1", port=5001, upload_kbps=700, releases=[offer(Path("x.flac"))])
+    network._node_folder(folder, host="127.0.12.1", port=5001, upload_kbps=700, release=RELEASE)
     config = configured(folder)
     assert (config.overlay.host, config.overlay.port, config.overlay.upload_kbps) == ("127.0.12.1", 5001, 700)
     assert config.overlay.allow_private
@@ -63,6 +67,7 @@ def test_the_platforms_folder_has_a_web_port_and_seeds_nothing(network: Network,
     network._node_folder(tmp_path / "platform", host="127.0.0.1", port=5001, web_port=5002)
     config = configured(tmp_path / "platform")
     assert config.web.port == 5002
+    assert (tmp_path / "platform" / "secrets" / "admin_password").read_text(encoding="ascii") == "open sesame"
     assert config.mesh.seed.releases == []
 
 
