@@ -97,11 +97,18 @@ def _recording_manifest(claim: ResolveClaim, musicbrainz: MusicbrainzPort, check
 
 
 def _release(mbid: uuid.UUID, musicbrainz: MusicbrainzPort, checkpoint: Checkpoint) -> ReleaseFacts:
-    """From the catalog while it is fresh (so a killed task asks nothing twice), else from MusicBrainz."""
+    """From the catalog while it is fresh (so a killed task asks nothing twice), else from MusicBrainz; from the catalog if that one is away."""
     known = release_facts(mbid)
     if known is not None:
         return known
-    release = musicbrainz.release(mbid)
+    try:
+        release = musicbrainz.release(mbid)
+    except Transient as error:
+        stale = release_facts(mbid, fresh_for=None)
+        if stale is None:
+            raise
+        log.info("an older tracklist has to do: release=%s code=%s", mbid, error.code)
+        return stale
     checkpoint("asked")
     release_store(release, asked_for=mbid)
     checkpoint("stored")

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from apps.catalog.models import Release
 from apps.domain.catalog.release import RecordingFacts, ReleaseFacts, ReleaseRef
 from apps.domain.jobs.lifecycle import JobState, TrackState, WantDesired
 from apps.jobs.models import Job, JobTrack
@@ -83,6 +84,16 @@ def test_a_fresh_release_is_not_asked_for_again(musicbrainz: Musicbrainz, metada
     for _ in range(2):
         resolve(ask(), musicbrainz=musicbrainz)
     assert len(metadata.requests) == 1
+
+
+def test_an_old_tracklist_has_to_do_while_musicbrainz_is_away(musicbrainz: Musicbrainz, metadata: Metadata) -> None:
+    resolve(ask(), musicbrainz=musicbrainz)
+    Release.objects.update(fetched_at=timezone.now() - timedelta(days=90))
+    metadata.fault("status", status=503)
+    job_id = ask()
+    resolve(job_id, musicbrainz=musicbrainz)
+    assert_resolved_once(job_id)
+    assert len(metadata.requests) == 2
 
 
 def test_a_subset_of_tracks_is_all_that_is_wanted(musicbrainz: Musicbrainz) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -330,6 +331,26 @@ def test_a_full_disk_is_shown_and_waited_for(
     assert_completed(job, library)
     job.refresh_from_db()
     assert (job.state, job.code) == (JobState.COMPLETED, "")
+
+
+def test_a_disk_that_is_really_full_is_waited_for(make: Make, library: Path, tmp_path: Path) -> None:
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(library)], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("this machine does not let the test mount a small disk")
+    try:
+        job = running_job(tracks=1)
+        transfer = assemble(job, tmp_path)
+        make(knows()).verify(transfer.id)
+        assert track_of(job).code == "disk_full"
+        assert files_in(library) == []
+        subprocess.run(["mount", "-o", "remount,size=64m", str(library)], check=True)
+        due(job)
+        make(knows()).verify(transfer.id)
+        assert_completed(job, library)
+    finally:
+        subprocess.run(["umount", str(library)], check=True)
 
 
 def test_a_library_that_is_not_mounted_is_waited_for(make: Make, library: Path, tmp_path: Path) -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from apps.domain.jobs.sentences import SENTENCES, fill, sentence
+from apps.domain.jobs.backoff import RULES
+from apps.domain.jobs.sentences import JOB_WIDE_CODES, SENTENCES, fill, sentence
+from apps.domain.jobs.verdicts import CHARGING, DENYING, PREAMBLE_CODES, REVOCABLE
 
 
 def test_every_sentence_is_one() -> None:
     for code, template in SENTENCES.items():
         assert code.replace("_", "").isalnum() and code == code.lower()
         assert template[0] in "{ABCDEFGHIJKLMNOPQRSTUVWXYZ" and template.endswith(".")
+
+
+def test_everything_that_is_waited_for_or_refused_has_a_sentence() -> None:
+    assert {*RULES, *DENYING, *CHARGING, *PREAMBLE_CODES, *REVOCABLE, *JOB_WIDE_CODES} <= set(SENTENCES)
 
 
 def test_params_are_filled_in_and_missing_ones_show_as_a_dash() -> None:
