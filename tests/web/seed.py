@@ -92,7 +92,12 @@ def _fill(count: int) -> None:
         started_at=now - timedelta(hours=5),
         beat_at=now + timedelta(days=1),
         version="0.1.0",
-        report={"links": 4, "dht_nodes": 182, "down_bps": 3_900_000, "up_bps": 410_000},
+        report={
+            "links": [{"peer": peer.key} for peer in peers[:4]],
+            "dht": {"port": 50306, "good_nodes": 182},
+            "transfers": [{"speed_bps": 1_400_000}, {"speed_bps": 2_500_000}],
+            "bytes": {"down": 0, "up": 0},
+        },
     )
     root = LibraryRoot.objects.create(path="/music", writable=True)
     for n in range(count):
@@ -260,7 +265,7 @@ def make_track(job: object, index: int, name: str, *, state: str, peers: list, s
             params={"title": "Nardis", "artist": "Bill Evans", "recording": str(mbid("nardis"))},
         )
         TransferSource.objects.create(
-            transfer=refused, peer=peers[3], payload_root=refused.payload_root, state="done", verified_bytes=size
+            transfer=refused, peer=peers[3], payload_root=refused.payload_root, state="completed", verified_bytes=size
         )
     if kind not in {"completed", "downloading", "verifying", "paused"}:
         return
@@ -283,11 +288,11 @@ def make_track(job: object, index: int, name: str, *, state: str, peers: list, s
             transfer=transfer,
             peer=peer,
             payload_root=transfer.payload_root,
-            state="active" if speed else "done",
+            state="requesting" if speed else "completed",
             verified_bytes=int(size * share * part),
             speed_bps=int(speed * part),
             bad_leaves=peer.bad_leaves,
-            code="bad_leaves" if peer.bad_leaves else "",
+            code="bad_leaf" if peer.bad_leaves else "",
         )
 
 

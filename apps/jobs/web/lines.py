@@ -56,15 +56,16 @@ PHASE_LOOKS: Mapping[WantPhase, Look] = {
 }
 UNCONFIRMED = Look(lazy("Unconfirmed"), "check", "warn")
 SOURCE_LOOKS: Mapping[str, Look] = {
-    "fetching": Look(lazy("Sending"), "down", "overlay"),
-    "active": Look(lazy("Sending"), "down", "overlay"),
-    "choked": Look(lazy("Queued there"), "clock", "idle"),
-    "queued": Look(lazy("Queued there"), "clock", "idle"),
-    "done": Look(lazy("Done"), "check", "ok"),
-    "ended": Look(lazy("Done"), "check", "ok"),
-    "failed": Look(lazy("Lost"), "cross", "bad"),
-    "banned": Look(lazy("Shut out"), "stop", "bad"),
+    "new": Look(lazy("Greeting"), "clock", "idle"),
+    "negotiating": Look(lazy("Asking"), "clock", "info"),
+    "ready": Look(lazy("Ready"), "clock", "idle"),
+    "requesting": Look(lazy("Sending"), "down", "overlay"),
+    "draining": Look(lazy("Ending"), "down", "idle"),
+    "verifying": Look(lazy("Sending"), "down", "overlay"),
+    "completed": Look(lazy("Done"), "check", "ok"),
+    "aborted": Look(lazy("Dropped"), "cross", "bad"),
 }
+"""By the downloader's states of `overlay_node.protocol`, as source rows hold them."""
 MAX_SEGMENTS = 6  # tones of a stacked bar; further sources share the last
 
 
