@@ -19,13 +19,10 @@ from typing import Final, TypeAlias
 
 from blake3 import blake3
 
-from apps.domain.audio.flac import PREAMBLE_BYTES, PreambleError, parse_streaminfo
-from apps.domain.audio.mpeg import MAX_FRAME_BYTES
-from apps.domain.audio.payload import Leaves, LeavesError, PayloadFacts, PayloadFormat, verify_leaf, verify_manifest
+from apps.domain.audio.payload import PayloadFacts, verify_leaf
 from overlay_node.protocol.limits import (
     MAX_CANCEL_RANGES,
     MAX_CHUNK_BYTES,
-    MAX_LEAVES,
     MAX_PRIORITY,
     NEGOTIATING_TIMEOUT_S,
     TRANSFER_IDLE_S,
@@ -47,6 +44,7 @@ from overlay_node.swarm.actions import (
     StoreLeaf,
     Waiting,
 )
+from overlay_node.swarm.belief import believed_leaves
 from overlay_node.swarm.choice import PayloadKey
 from overlay_node.swarm.piece_map import PieceMap, leaves_of
 from overlay_node.swarm.source import MAX_BAD_TRIES, MAX_STRIKES, Request, Source
@@ -151,7 +149,7 @@ class SwarmSession:
         if source is None or source.state is not DownloaderState.NEGOTIATING:
             return []
         actions: list[Action] = []
-        leaves = self._believe(facts, hashes, leaf_bytes=leaf_bytes, preamble=preamble)
+        leaves = believed_leaves(self.key, facts, hashes, leaf_bytes=leaf_bytes, preamble=preamble)
         if leaves is None:
             actions += [ChargePeer(peer, Charge.BAD_MANIFEST), DropPeer(peer, Charge.BAD_MANIFEST.value)]
             self._end(source, _E.MANIFEST_REFUSED, Charge.BAD_MANIFEST.value)
@@ -303,19 +301,6 @@ class SwarmSession:
         return (*self.sources.values(), *self._gone.values())
 
     # ---- private: belief
-
-    def _believe(
-        self, facts: PayloadFacts, hashes: tuple[bytes, ...], *, leaf_bytes: int, preamble: bytes
-    ) -> Leaves | None:
-        try:
-            leaves = Leaves(hashes=hashes, payload_bytes=facts.payload_bytes, leaf_bytes=leaf_bytes)
-        except LeavesError:
-            return None
-        if len(hashes) > MAX_LEAVES or facts.payload_bytes < 1 or facts.format.value != self.key.payload_format:
-            return None
-        if not verify_manifest(self.key.payload_root, facts, leaves) or not preamble_fits(facts, preamble):
-            return None
-        return leaves
 
     def _judge(self, source: Source, leaf: int, data: Data, now: float) -> list[Action]:
         """A whole leaf of one sender: hold it or charge it."""
@@ -616,20 +601,3 @@ class SwarmSession:
         if not asked:
             self.map.assign(leaf, best[2].peer)
         return asked
-
-
-def preamble_fits(facts: PayloadFacts, preamble: bytes) -> bool:
-    """True when the preamble can be that of such a payload. What the root binds is compared; the rest is proven by decoding."""
-    match facts.format:
-        case PayloadFormat.FLAC:
-            if len(preamble) != PREAMBLE_BYTES:
-                return False
-            try:
-                info = parse_streaminfo(preamble)
-            except PreambleError:
-                return False
-            return (info.rate, info.channels, info.bits) == (facts.rate, facts.channels, facts.bits)
-        case PayloadFormat.MP3:
-            return len(preamble) <= MAX_FRAME_BYTES
-        case PayloadFormat.FILE:
-            return not preamble
