@@ -115,7 +115,9 @@ def test_without_a_broker_asking_still_works_and_the_sweep_waits(
 ) -> None:
     nobody = redis.Redis.from_url("unix:///nonexistent/valkey.sock")
     monkeypatch.setattr("workers.sweep._hints", lambda: nobody)
-    Celery("cut off", broker="redis+socket:///nonexistent/valkey.sock").set_current()
+    cut_off = Celery("cut off", broker="redis+socket:///nonexistent/valkey.sock")
+    cut_off.conf.broker_transport_options = app.conf.broker_transport_options
+    cut_off.set_current()
     try:
         job_id = ask()
         sweep()
