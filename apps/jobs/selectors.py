@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from apps.domain.jobs.lifecycle import (
     JOB_ENDED,
@@ -239,9 +240,9 @@ def job_query(
     `states` empty: all. `text`: part of the title or artist. Requested person and counts come with the same query.
     """
     rows = Job.objects.select_related("requested_by").annotate(
-        tracks_total=Count("tracks"),
-        tracks_completed=Count("tracks", filter=Q(tracks__state=TrackState.COMPLETED)),
-        tracks_failed=Count("tracks", filter=Q(tracks__state=TrackState.FAILED)),
+        tracks_total=_track_count(),
+        tracks_completed=_track_count(state=TrackState.COMPLETED),
+        tracks_failed=_track_count(state=TrackState.FAILED),
     )
     if wanted := list(states):
         rows = rows.filter(state__in=wanted)
@@ -252,6 +253,12 @@ def job_query(
     if text:
         rows = rows.filter(Q(title__icontains=text) | Q(artist__icontains=text))
     return rows.order_by("-created_at", "-id")
+
+
+def _track_count(**which: str) -> Coalesce:
+    """Tracks of each job by a subquery, so that only the rows of a page are counted: a join would group all jobs first (1.4 s at 100,000)."""
+    tracks = JobTrack.objects.filter(job_id=OuterRef("pk"), **which).order_by().values("job_id")
+    return Coalesce(Subquery(tracks.annotate(count=Count("id")).values("count")), 0)
 
 
 def job_list(
