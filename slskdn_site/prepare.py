@@ -16,6 +16,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.core import checks
 from django.core.management import call_command
 from django.db import DatabaseError, IntegrityError, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -35,10 +36,10 @@ PG_DUMP_SECONDS = 3600
 def prepare() -> None:
     """Bring the database and the first user to where the processes need them; quick when nothing is to be done.
 
-    Raises DomainError `database_newer`, `database_unreachable`, `backup_failed`; django's SystemCheckError for failed checks.
+    Raises DomainError `settings_refused`, `database_newer`, `database_unreachable`, `backup_failed`.
     """
     data_folder_prepare(settings.DATA_DIR)
-    call_command("check", verbosity=0)
+    _settings_check()
     try:
         connection.ensure_connection()
     except DatabaseError as error:
@@ -56,6 +57,19 @@ def prepare() -> None:
         log.info("applied %d migrations", len(plan))
     connection.close()
     admin_ensure()
+
+
+def _settings_check() -> None:
+    """Warnings are logged, errors stop the start; notes are for `./slskdn config check`."""
+    found = [message for message in checks.run_checks() if not message.is_silenced()]
+    for message in found:
+        if message.is_serious(checks.WARNING) and not message.is_serious():
+            log.warning("%s (%s) %s", message.msg, message.id, message.hint or "")
+    if errors := [
+        f"{message.msg} ({message.id}) {message.hint or ''}".strip() for message in found if message.is_serious()
+    ]:
+        sentence = "The settings cannot be used: " + "\n".join(errors)
+        raise DomainError(sentence, code="settings_refused")
 
 
 def _replaced(executor: MigrationExecutor) -> set[tuple[str, str]]:
