@@ -143,7 +143,6 @@ class Supervisor:
 
     def stop(self) -> None:
         """Stop all children, lowest stage first; a further signal hurries."""
-        hurried_at = self._signals
         for stage in sorted({child.spec.stop_stage for child in self.children}):
             group = [child for child in self.children if child.spec.stop_stage == stage and child.running()]
             began = self._clock()
@@ -152,7 +151,7 @@ class Supervisor:
             while any(child.running() for child in group):
                 for child in group:
                     late = self._clock() - began > child.spec.stop_seconds
-                    if child.running() and (late or self._signals > max(1, hurried_at)):
+                    if child.running() and (late or self._signals > 1):
                         self._log.say(
                             f"{child.spec.name} did not stop in time and is killed"
                             if late
