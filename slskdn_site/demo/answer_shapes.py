@@ -23,7 +23,7 @@ RELEASE_INCS = (
     | _LEVELS
     | {"artist-credits", "artists", "discids", "isrcs", "labels", "media", "recordings", "release-groups"}
 )
-RECORDING_INCS = _NOTHING_THERE | _LEVELS | {"artist-credits", "artists", "isrcs", "releases"}
+RECORDING_INCS = _NOTHING_THERE | _LEVELS | {"artist-credits", "artists", "isrcs", "release-groups", "releases"}
 GROUP_INCS = _NOTHING_THERE | {"artist-credits", "artists", "releases"}
 ARTIST_INCS = _NOTHING_THERE
 
@@ -267,7 +267,7 @@ def release_group_json(releases: Sequence[ReleaseFacts]) -> JsonObject:
 def recording_json(track: TrackFacts, releases: Sequence[ReleaseFacts]) -> JsonObject:
     """`/ws/2/recording/<mbid>` with all of RECORDING_INCS."""
     date = min((facts.date for facts in releases if facts.date), default="")
-    listed: list[Json] = [_release_head(facts) for facts in releases]
+    listed: list[Json] = [{**_release_head(facts), "release-group": _group(facts)} for facts in releases]
     return {**_recording(track, date=date), "releases": listed}
 
 
