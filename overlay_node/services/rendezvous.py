@@ -15,6 +15,8 @@ from overlay_node.net.dht_udp import Dht, DhtError
 log = logging.getLogger(__name__)
 
 SAVE_EVERY_S: Final = 300.0
+REJOIN_S: Final = 5.0  # between two looks whether anybody is known; doubles while nobody is
+MAX_REJOIN_S: Final = 120.0
 WILDCARD_HOSTS: Final = ("0.0.0.0", "::")  # noqa: S104
 
 
@@ -44,16 +46,25 @@ class DhtRendezvous:
         await self._dht.open(await asyncio.to_thread(load_state, self._path))
 
     async def run(self) -> None:
-        """Join, then save the state now and then, until cancelled."""
-        try:
-            await self._dht.join(self._bootstrap)
-        except DhtError as error:
-            log.warning("dht_join_failed code=%s", error.code)
-        finally:
-            self._joined.set()
+        """Join, again while nobody is known (the network may have come up after us); save the state now and then; until cancelled."""
+        pause = REJOIN_S
+        next_save = asyncio.get_running_loop().time() + SAVE_EVERY_S
         while True:
-            await asyncio.sleep(SAVE_EVERY_S)
-            self._save()
+            try:
+                if not self._knows_somebody():
+                    await self._dht.join(self._bootstrap)
+            except DhtError as error:
+                log.warning("dht_join_failed code=%s", error.code)
+            finally:
+                self._joined.set()
+            pause = REJOIN_S if self._knows_somebody() else min(pause * 2, MAX_REJOIN_S)
+            await asyncio.sleep(pause)
+            if asyncio.get_running_loop().time() >= next_save:
+                next_save += SAVE_EVERY_S
+                self._save()
+
+    def _knows_somebody(self) -> bool:
+        return sum(self._dht.stats().nodes.values()) > 0
 
     async def get_peers(self, key: bytes) -> list[tuple[str, int]]:
         """Who announced `key`. Raises DhtError."""

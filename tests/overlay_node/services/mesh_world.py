@@ -120,7 +120,7 @@ class MeshWorld:
             "dht_host": changes["overlay_host"],
             "dht_port": 0,
             "dht_bootstrap": (("127.0.0.1", self.bootstrap.port),),
-            "network": "lab",
+            "network": "public",
             "poll_s": 0.05,
             **changes,
         }
