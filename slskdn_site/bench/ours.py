@@ -14,7 +14,7 @@ from typing import Final
 
 from slskdn_site.bench.children import Child
 from slskdn_site.bench.contender import BenchFailed, Delay, Round, Workload
-from slskdn_site.bench.ours_node import NodeSpec, PeerSpec
+from slskdn_site.bench.ours_spec import NodeSpec, PeerSpec
 
 SEEDERS: Final = 3
 READY_S: Final = 60.0

@@ -2,7 +2,7 @@
 
     python -m slskdn_site.bench.ours_node SPEC
 
-SPEC is a JSON file (see `NodeSpec`). The process writes {"event": "ready", "peer_id", "port"} once it listens. A line `usage` on its standard
+SPEC is a JSON file (`ours_spec.NodeSpec`). The process writes {"event": "ready", "peer_id", "port"} once it listens. A line `usage` on its standard
 input is answered by {"event": "usage", "cpu_s"}; `go` makes a downloader want the payload, and {"event": "assembled", …} follows once it stands
 on disk, synced. It ends on SIGTERM, or when its standard input is closed.
 """
@@ -16,9 +16,8 @@ import resource
 import signal
 import sys
 import uuid
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from apps.domain.audio.payload import LEAF_BYTES
 from apps.domain.contracts.node_work import HeldFile, HeldPayload, HeldVariant, PeerReport, ProgressReport, WantWork
@@ -29,46 +28,13 @@ from overlay_node.__main__ import run_node
 from overlay_node.config import NodeConfig
 from overlay_node.services.root import Node
 from overlay_node.store.memory_store import LibraryEntry, MemoryStore
-from slskdn_site.bench.payload import payload_facts
+from slskdn_site.bench.ours_spec import NodeSpec, payload_facts
 from slskdn_site.bench.statistics import percentile
 
 RELEASE: Final = uuid.UUID("b0000000-0000-4000-8000-000000000001")
 RECORDING: Final = uuid.UUID("b0000000-0000-4000-8000-000000000002")
 PROFILE: Final = "flac-16-44100-2"
 TIMER_S: Final = 0.005  # of the timer whose lateness is the loop's delay
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeerSpec:
-    """Where a seeder listens."""
-
-    peer_id: str
-    host: str
-    port: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeSpec:
-    """What one node of the bench is told. Without `payload_path` it has nothing to serve, and may be told to download."""
-
-    data: str
-    host: str
-    payload_bytes: int
-    root_hex: str
-    leaves_path: str
-    payload_path: str = ""
-    seeders: tuple[PeerSpec, ...] = ()
-
-    def write(self, path: Path) -> Path:
-        """As JSON."""
-        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
-        return path
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """What `write` wrote."""
-        values = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{**values, "seeders": tuple(PeerSpec(**one) for one in values["seeders"])})
 
 
 class BenchStore(MemoryStore):

@@ -9,17 +9,13 @@ from typing import Final
 
 import numpy as np
 
-from apps.domain.audio.payload import PayloadFacts, PayloadFormat, PayloadHasher, payload_root
+from apps.domain.audio.payload import PayloadHasher, payload_root
 from slskdn_site.bench.contender import BenchFailed, Workload
+from slskdn_site.bench.ours_spec import payload_facts
 
 MIB: Final = 1 << 20
 _BLOCK: Final = MIB
 _SEED: Final = 20
-
-
-def payload_facts(payload_bytes: int) -> PayloadFacts:
-    """Of the format `file`, which has no rate, channels or bits."""
-    return PayloadFacts(PayloadFormat.FILE, payload_bytes, 0, 0, 0)
 
 
 def room_needed(mib: int) -> int:

@@ -1,0 +1,95 @@
+"""The transport bench for real, at its smallest."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from slskdn_site.bench.children import Child
+from slskdn_site.bench.contender import BenchFailed, Workload
+from slskdn_site.bench.nginx_curl import NginxCurl
+from slskdn_site.bench.payload import check_same, workload_make
+from slskdn_site.cli.main import main
+
+
+def children() -> set[str]:
+    """Pids of this process's children."""
+    return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Workload:
+    return workload_make(tmp_path, mib=1)
+
+
+@pytest.mark.e2e
+def test_three_nodes_serve_a_fourth_and_the_report_is_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = children()
+    assert main(["bench", "transport", "--json", "--mib", "8", "--rounds", "1", "--dir", str(tmp_path)]) == 0
+    report = json.loads(capsys.readouterr().out)
+    for figures in (report["ours"], *(one for one in report["peers"].values() if one is not None)):
+        cpu = figures["cpu_s_per_gib"]
+        assert set(cpu) == {"download", "seed", "sum"}
+        assert all(value > 0 for value in cpu.values())
+        assert cpu["sum"] == pytest.approx(cpu["download"] + cpu["seed"], abs=0.01)
+        assert figures["mb_per_s"] > 0
+    installed = NginxCurl().missing() is None
+    assert (report["ratios"]["nginx_curl"] is not None) == installed
+    assert 0 <= report["reactor_delay_ms"]["p50"] <= report["reactor_delay_ms"]["p99"]
+    assert not list(tmp_path.iterdir())
+    assert children() == before
+
+
+@pytest.mark.parametrize("arguments", [["--mib", "0"], ["--mib", "5000"], ["--rounds", "0"], ["--dir", "/nowhere"]])
+def test_impossible_measurements_are_refused_with_a_sentence(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", "transport", *arguments]) == 2
+    assert "slskdn: " in capsys.readouterr().err
+
+
+def test_a_payload_is_the_same_each_time_and_differences_are_found(work: Workload, tmp_path: Path) -> None:
+    (tmp_path / "again").mkdir()
+    again = workload_make(tmp_path / "again", mib=1)
+    assert again.root == work.root
+    check_same(work, again.path)
+    with again.path.open("r+b") as file:
+        file.seek(777_777)
+        file.write(b"\0\0\0\0")
+    with pytest.raises(BenchFailed, match="not what was sent"):
+        check_same(work, again.path)
+    again.path.write_bytes(b"")
+    with pytest.raises(BenchFailed) as caught:
+        check_same(work, again.path)
+    assert caught.value.code == "bench_wrong_bytes"
+
+
+def test_a_folder_without_room_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(BenchFailed) as caught:
+        workload_make(tmp_path, mib=1 << 40)
+    assert caught.value.code == "bench_no_room"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.e2e
+def test_a_child_that_falls_is_told_of_with_the_end_of_its_log(tmp_path: Path) -> None:
+    command = [sys.executable, "-I", "-S", "-c", "import sys; sys.exit('no such luck')"]
+    with Child(command, log=tmp_path / "unlucky.log") as child, pytest.raises(BenchFailed, match=r"unlucky .*luck"):
+        child.hear("ready", within_s=30)
+    with Child(command, log=tmp_path / "unlucky.log") as child, pytest.raises(BenchFailed, match="status 1"):
+        child.wait(within_s=30)
+
+
+@pytest.mark.e2e
+def test_a_child_that_says_nothing_is_stopped_in_the_end(tmp_path: Path) -> None:
+    command = [sys.executable, "-I", "-S", "-c", "import sys; sys.stdin.read()"]
+    with Child(command, log=tmp_path / "silent.log") as child:
+        with pytest.raises(BenchFailed, match="did not tell"):
+            child.hear("ready", within_s=0.01)
+        assert child.alive()
+    assert not child.alive()
+    assert child.stop() >= 0
