@@ -532,11 +532,16 @@ class SwarmSession:
     def _next_leaf(self, source: Source, now: float) -> int | None:
         """The rarest free leaf that this source may be asked for."""
         assert self.map is not None
+        taken = 0
         for at, leaf in enumerate(self._order):
             if self.map.holds(leaf) or self.map.owner(leaf) is not None:
+                taken += 1
                 continue
             if source.clean_for(leaf) or (source.may_retry(leaf, now) and not self._others_with(leaf, source)):
-                if at > 64:  # many dead entries in front: drop them once instead of skipping them every time
+                # Entries that are taken are not skipped again and again. One that is given back makes the order stale.
+                if taken == at:
+                    del self._order[:at]
+                elif taken > 64:
                     self._order_stale = True
                     self._refresh_order()
                 return leaf
