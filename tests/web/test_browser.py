@@ -259,6 +259,18 @@ def test_a_new_job_waits_while_the_pointer_is_on_the_list(browser: Browser, smal
     page.context.close()
 
 
+def test_an_empty_page_gets_its_first_row_by_itself(browser: Browser, small: Site) -> None:
+    watched = sign_in(browser, small)
+    page = watched.page
+    page.goto(f"{small.base}/?q=never+heard+of")
+    page.locator("[data-live-reload]").wait_for()
+    lines = "from apps.jobs.models import Job\nJob.objects.create(kind='recording', target_mbid='b1a9c0e9-d987-4042-ae91-78d6a3267d69', title='%s')"
+    in_site(small, lines % "Never heard of before")
+    page.locator("tr[data-row]").wait_for(timeout=15000)
+    assert not watched.complaints
+    page.context.close()
+
+
 def test_a_job_is_paused_and_taken_back_by_undo(browser: Browser, small: Site) -> None:
     watched = sign_in(browser, small)
     page = watched.page

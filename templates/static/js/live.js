@@ -19,7 +19,8 @@ function element(html) {
 
 function add(id, html, newer) {
   const target = list();
-  if (!target || document.getElementById(id)) return;
+  if (!target && document.querySelector("[data-live-reload]")) location.reload();  // an empty page gets its first row
+  if (!target || target.dataset.liveList === "none" || document.getElementById(id)) return;
   if (target.dataset.liveList === "first") {
     const below = newer.map((other) => document.getElementById(other)).filter(Boolean).pop();
     if (below) below.after(element(html));
