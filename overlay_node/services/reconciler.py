@@ -71,6 +71,9 @@ class _Pursuit:
     blocked_until: float = 0.0
     blocked_pause: float = BLOCKED_PAUSE_S
     told: WantReport | None = None
+    nothing: tuple[object, ...] | None = None
+    """under which circumstances no payload could be chosen: while they last, the rows need not be asked again"""
+    nothing_why: NoChoice | None = None
 
 
 class Reconciler:
@@ -104,6 +107,7 @@ class Reconciler:
         self._looks = 0
         self._reports: list[WantReport] = []
         self._next_sweep = 0.0
+        self._heard = 0
         self.wants: dict[uuid.UUID, WantWork] = {}
         """as of the last pass"""
 
@@ -115,6 +119,11 @@ class Reconciler:
 
     def wake(self) -> None:
         """Look now."""
+        self._bell.set()
+
+    def claims_heard(self) -> None:
+        """Somebody linked claims something: wants without a source choose again."""
+        self._heard += 1
         self._bell.set()
 
     def runner_ended(self, runner: SwarmRunner) -> None:
@@ -294,7 +303,12 @@ class Reconciler:
         """Choose a payload and start, or say why not."""
         assert self._swarms is not None
         pursuit, now = self._pursuit(want.id), self._clock()
-        found, why = await self._candidates(want)
+        circumstances = (self._heard, pursuit.looked, want.denied, want.constraints, int(now // MORE_SOURCES_S))
+        found: tuple[Candidate, ...] = ()
+        why = pursuit.nothing_why
+        if circumstances != pursuit.nothing:
+            found, why = await self._candidates(want)
+            pursuit.nothing, pursuit.nothing_why = (None, None) if found else (circumstances, why)
         if found and pursuit.claim_seen_at is None:
             pursuit.claim_seen_at = now
         settled = pursuit.looked or (pursuit.claim_seen_at is not None and now - pursuit.claim_seen_at >= SETTLE_S)

@@ -12,7 +12,7 @@ import os
 import random
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final
 
@@ -36,6 +36,7 @@ from overlay_node.services.reconciler import Reconciler, utc_now
 from overlay_node.services.rendezvous import DhtRendezvous
 from overlay_node.services.seeder import Seeder
 from overlay_node.services.swarms import Swarms
+from overlay_node.swarm.choice import PayloadKey
 from overlay_node.swarm.session import TICK_S
 
 log = logging.getLogger(__name__)
@@ -289,9 +290,9 @@ class Node:
             "uptime_s": round(self._clock() - self._started, 3),
         }
 
-    def _claimed(self, peer: str, keys: Any) -> None:
+    def _claimed(self, peer: str, keys: Iterable[PayloadKey]) -> None:
         self.swarms.claims_heard(peer, keys)
-        self.reconciler.wake()
+        self.reconciler.claims_heard()
 
     def _sent(self, peer: str, count: int) -> None:
         self.swarms.up_bytes[peer] += count

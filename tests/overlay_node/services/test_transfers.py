@@ -67,19 +67,21 @@ def test_a_wanted_recording_is_found_fetched_verified_and_assembled_as_a_playabl
 def test_a_peer_that_dies_in_the_middle_costs_nothing_but_its_turn(mesh: MeshWorld, music: Path) -> None:
     async def scenario() -> None:
         entry = library_entry(music / "one.flac")
-        dying = await mesh.seeder("dying", entry, upload_kbps=400)
+        dying = await mesh.seeder("dying", entry, upload_kbps=1000)
+        steady = await mesh.seeder("steady", entry, upload_kbps=1000)
         store = MemoryStore()
         store.want_put(want())
         fetcher = await mesh.start("fetcher", store)
-        await mesh.until(lambda: any(runner.serves for runner in fetcher.swarms.running))
-        await mesh.seeder("steady", entry)
+        await mesh.until(lambda: fetcher.swarms.down_bytes[dying.peer_id] and fetcher.swarms.down_bytes[steady.peer_id])
         for link in list(dying.overlay.links):
             link._transport.abortConnection()
         await mesh.stop("dying")
         await mesh.until(lambda: assembled(store))
         row = only_transfer(store)
         assert same_sound(row.path, music / "one.flac")
-        assert len(row.sources) == 2
+        assert row.sources[dying.peer_id].verified_bytes > 0
+        given = sum(source.verified_bytes for source in row.sources.values())
+        assert given == row.work.payload_bytes
 
     mesh.run(scenario())
 
@@ -231,7 +233,7 @@ def test_a_restart_resumes_and_fetches_no_verified_leaf_again(mesh: MeshWorld, m
 def test_a_partial_seeder_serves_what_it_has_and_tells_of_more(mesh: MeshWorld, music: Path) -> None:
     async def scenario() -> None:
         entry = library_entry(music / "one.flac")
-        origin = await mesh.seeder("origin", entry, upload_kbps=300)
+        origin = await mesh.seeder("origin", entry, upload_kbps=900)
         middle_store, end_store = MemoryStore(), MemoryStore()
         middle_store.want_put(want())
         end_store.want_put(want())
