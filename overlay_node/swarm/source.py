@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from overlay_node.protocol.limits import CHUNK_DEADLINE_MS, CHUNKS_IN_FLIGHT_DEFAULT, MAX_DEADLINE_MS, TRANSFER_IDLE_S
 from overlay_node.protocol.states import DOWNLOADER, DownloaderEvent, DownloaderState, advance, is_final
 
-SPEED_WEIGHT = 0.3
-"""Weight of the newest chunk in the speed's moving average: four chunks in, a peer that slowed down is seen to be slow."""
+SAMPLE_S = 0.05
+"""Shortest time a sample of the speed covers: chunks that a socket hands over together say nothing about the peer one by one."""
+SPEED_WEIGHT = 0.3  # of the shortest sample in the moving average
+FORGET_S = 2.0  # a sample that took so long replaces the average: a peer that slowed down is seen to be slow at once
 COLD_WINDOW = 2  # chunks in flight before the first one has arrived: nothing is known, little is risked
 PIPELINE_S = 2.0  # a peer is never asked for more than it delivers in this time, so that little is lost when it goes
 QUARANTINE_BAD_LEAVES = 1  # an honest peer never sends one: TLS lets no bit flip on the way
@@ -55,6 +57,9 @@ class Source:
     """leaf → offset → bytes, of leaves longer than one chunk"""
     speed_bps: float | None = None
     """bytes a second while asked; None before the first chunk"""
+    sample_s: float = 0.0
+    """asked time and bytes since the last sample of the speed"""
+    sample_bytes: int = 0
     last_byte_at: float = 0.0
     retry_at: float = 0.0
     """not asked before: it said rate_limited"""
@@ -124,9 +129,13 @@ class Source:
 
     def arrived(self, request: Request, now: float) -> None:
         """A chunk of this peer arrived: learn its speed."""
-        waited = max(now - max(request.asked_at, self.last_byte_at), 1e-4)
-        sample = request.length / waited
-        self.speed_bps = sample if self.speed_bps is None else self.speed_bps + SPEED_WEIGHT * (sample - self.speed_bps)
+        self.sample_s += max(now - max(request.asked_at, self.last_byte_at), 0.0)
+        self.sample_bytes += request.length
+        if self.speed_bps is None or self.sample_s >= SAMPLE_S:
+            speed = self.sample_bytes / max(self.sample_s, 1e-3)
+            weight = min(1.0, max(SPEED_WEIGHT, self.sample_s / FORGET_S))
+            self.speed_bps = speed if self.speed_bps is None else self.speed_bps + weight * (speed - self.speed_bps)
+            self.sample_s, self.sample_bytes = 0.0, 0
         self.last_byte_at = now
         self.strikes = 0
         self.refusals = 0
