@@ -10,3 +10,10 @@ class CatalogConfig(AppConfig):
 
     name = "apps.catalog"
     label = "catalog"
+
+    def ready(self) -> None:
+        """Lend the catalog's names to apps that only know ids."""
+        from apps.catalog.selectors_names import release_names
+        from apps.common.names import register_release_names
+
+        register_release_names(release_names)

@@ -8,9 +8,10 @@ from datetime import datetime
 
 from django.db.models import Count
 
-from apps.catalog.models import Release
+from apps.common.names import ReleaseName, release_names
 from apps.mesh.models import Announcement, Claim, SeededRelease
 
+UNNAMED = ReleaseName(title="", artist="", year="")
 MAX_SHOWN = 100  # of seeds and of announcements: there are never more (DESIGN §8)
 
 
@@ -43,13 +44,13 @@ class AnnouncementRow:
 def seed_list() -> list[SeedRow]:
     """Seeded releases, newest first; two queries."""
     rows = list(SeededRelease.objects.select_related("requested_by").order_by("-created_at")[:MAX_SHOWN])
-    names = _names([row.release_mbid for row in rows])
+    names = release_names([row.release_mbid for row in rows])
     return [
         SeedRow(
             release_mbid=row.release_mbid,
-            title=names[row.release_mbid].title if row.release_mbid in names else "",
-            artist=names[row.release_mbid].artist_credit if row.release_mbid in names else "",
-            year=names[row.release_mbid].date[:4] if row.release_mbid in names else "",
+            title=names.get(row.release_mbid, UNNAMED).title,
+            artist=names.get(row.release_mbid, UNNAMED).artist,
+            year=names.get(row.release_mbid, UNNAMED).year,
             requested_by=row.requested_by.get_username() if row.requested_by else "",
             created_at=row.created_at,
         )
@@ -60,12 +61,12 @@ def seed_list() -> list[SeedRow]:
 def announcement_list() -> list[AnnouncementRow]:
     """What is announced, by slot; two queries."""
     rows = list(Announcement.objects.order_by("slot")[:MAX_SHOWN])
-    names = _names([row.release_mbid for row in rows])
+    names = release_names([row.release_mbid for row in rows])
     return [
         AnnouncementRow(
             release_mbid=row.release_mbid,
-            title=names[row.release_mbid].title if row.release_mbid in names else "",
-            artist=names[row.release_mbid].artist_credit if row.release_mbid in names else "",
+            title=names.get(row.release_mbid, UNNAMED).title,
+            artist=names.get(row.release_mbid, UNNAMED).artist,
             slot=row.slot,
             since=row.since,
             announced_at=row.announced_at,
@@ -79,7 +80,3 @@ def claims_by_verdict() -> dict[str, int]:
     """How many claims are open, confirmed, refuted."""
     lines = Claim.objects.order_by().values("verdict").annotate(count=Count("id"))
     return {line["verdict"]: line["count"] for line in lines}
-
-
-def _names(mbids: list[uuid.UUID]) -> dict[uuid.UUID, Release]:
-    return Release.objects.in_bulk(mbids) if mbids else {}

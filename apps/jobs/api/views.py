@@ -13,7 +13,6 @@ from rest_framework.response import Response
 
 from apps.common.api_base import REFUSALS, ApiView, body_of, page_body, person_of, query_of
 from apps.common.api_errors import ErrorBody
-from apps.common.pagination import keyset_page
 from apps.domain.jobs.lifecycle import JobState
 from apps.jobs import selectors, services
 from apps.jobs.actions import ACTIONS
@@ -25,11 +24,11 @@ from apps.jobs.api.serializers import (
     RecordingJobIn,
     ReleaseJobIn,
 )
+from apps.jobs.selectors_list import job_page
 
 IDEMPOTENCY = OpenApiParameter(
     "Idempotency-Key", str, OpenApiParameter.HEADER, description="Posting twice with one key makes one job."
 )
-ORDER = ("-created_at", "-id")
 
 
 def tree_or_unknown(job_id: uuid.UUID) -> selectors.JobTree:
@@ -94,11 +93,10 @@ class Jobs(ApiView):
         """One page."""
         query = query_of(request, JobQueryIn)
         states = [JobState(state) for state in cast("list[str]", query.get("state", []))]
-        rows = selectors.job_query(states=states, text=str(query.get("text", "")))
         cursor = cast("str | None", query.get("cursor"))
-        page = keyset_page(rows, order=ORDER, cursor=cursor, limit=cast("int", query["limit"]))
-        items = JobRowOut([selectors.job_row(job) for job in page.items], many=True).data
-        return Response(page_body(page, items))
+        limit, text = cast("int", query["limit"]), str(query.get("text", ""))
+        page = job_page(states=states, text=text, cursor=cursor, limit=limit)
+        return Response(page_body(page, JobRowOut(page.items, many=True).data))
 
 
 class OneJob(ApiView):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,10 +12,9 @@ from django.utils.translation import ngettext
 
 from apps.common.sentences import Sentence, sentence
 from apps.common.text import display_text
-from apps.domain.jobs.lifecycle import JOB_MOVES, TRANSFER_LIVE, JobState, TrackState, TransferState, WantPhase
-from apps.jobs.models import JobTrack
+from apps.domain.jobs.lifecycle import JOB_MOVES, JobState, TrackState, WantPhase
 from apps.jobs.selectors import JobRow, JobTree, RejectedView, SourceView, TrackView
-from apps.transfers.models import Transfer
+from apps.jobs.selectors_list import TrackProgress, track_progress
 
 Words = str | Promise
 
@@ -159,48 +157,27 @@ class TrackLine:
 
 def job_lines(rows: Sequence[JobRow]) -> list[JobLine]:
     """The lines of a page: two queries for all of them."""
-    tracks: dict[uuid.UUID, list[JobTrack]] = {row.id: [] for row in rows}
-    found = (
-        JobTrack.objects.filter(job_id__in=list(tracks))
-        .only("job_id", "state", "want_id")
-        .order_by("medium_position", "position")
-    )
-    for track in found:
-        tracks[track.job_id].append(track)
-    transfers = _live_transfers([track for several in tracks.values() for track in several])
-    return [_line(row, tracks[row.id], transfers) for row in rows]
+    tracks = track_progress([row.id for row in rows])
+    return [_line(row, tracks[row.id]) for row in rows]
 
 
-def _live_transfers(tracks: Sequence[JobTrack]) -> Mapping[uuid.UUID, Transfer]:
-    wants = [track.want_id for track in tracks if track.want_id]
-    states = sorted({*TRANSFER_LIVE, TransferState.ACCEPTED})
-    rows = Transfer.objects.filter(want_id__in=wants, state__in=states).only(
-        "want_id", "state", "verified_bytes", "payload_bytes", "speed_bps"
-    )
-    return {row.want_id: row for row in rows}
-
-
-def _line(row: JobRow, tracks: Sequence[JobTrack], transfers: Mapping[uuid.UUID, Transfer]) -> JobLine:
-    chosen = [transfers[track.want_id] for track in tracks if track.want_id and track.want_id in transfers]
-    completed = sum(track.state == TrackState.COMPLETED for track in tracks)
-    verified, payload = sum(one.verified_bytes for one in chosen), sum(one.payload_bytes for one in chosen)
-    expected = expected_bytes(payload, known=len(chosen), tracks=len(tracks))
-    unfinished = any(track.state in {TrackState.FAILED, TrackState.CANCELLED} for track in tracks)
+def _line(row: JobRow, tracks: Sequence[TrackProgress]) -> JobLine:
+    payload, verified = sum(one.payload_bytes for one in tracks), sum(one.verified_bytes for one in tracks)
+    expected = expected_bytes(payload, known=sum(one.chosen for one in tracks), tracks=len(tracks))
+    unfinished = any(one.state in {TrackState.FAILED, TrackState.CANCELLED} for one in tracks)
     return JobLine(
         row=row,
         look=JOB_LOOKS[row.state],
         says=job_says(row.state, row.code, row.params),
         tracks=len(tracks),
-        completed=completed,
-        disc=tuple(
-            _arc(TrackState(track.state), transfers.get(track.want_id) if track.want_id else None) for track in tracks
-        )
+        completed=sum(one.state is TrackState.COMPLETED for one in tracks),
+        disc=tuple(arc(one.state, share=one.share) for one in tracks)
         or ({"tone": JOB_LOOKS[row.state].tone, "share": 0.0},),
         sum=Sum(
             payload_bytes=payload,
             verified_bytes=verified,
             expected_bytes=expected,
-            speed_bps=sum(one.speed_bps for one in chosen if one.state == TransferState.FETCHING),
+            speed_bps=sum(one.speed_bps for one in tracks),
         ),
         bar=({"value": verified, "tone": "ok" if row.state is JobState.COMPLETED else "overlay"},),
         bar_total=expected,
@@ -211,11 +188,6 @@ def _line(row: JobRow, tracks: Sequence[JobTrack], transfers: Mapping[uuid.UUID,
 def expected_bytes(payload_bytes: int, *, known: int, tracks: int) -> float:
     """Bytes of a whole job, when only `known` of its tracks have a payload yet: the others are taken to be as large on average."""
     return payload_bytes * tracks / known if known else 0.0
-
-
-def _arc(state: TrackState, transfer: Transfer | None) -> Mapping[str, object]:
-    share = transfer.verified_bytes / transfer.payload_bytes if transfer and transfer.payload_bytes else 0.0
-    return arc(state, share=share)
 
 
 def arc(state: TrackState, *, share: float) -> Mapping[str, object]:

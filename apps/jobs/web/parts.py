@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from django.template.loader import render_to_string
 
-from apps.common.pagination import Page, keyset_page
+from apps.common.pagination import Page
 from apps.domain.jobs.lifecycle import JobState
-from apps.jobs.models import Job
-from apps.jobs.selectors import JobTree, job_query, job_row, job_tree
+from apps.jobs.selectors import JobRow, JobTree, job_tree
+from apps.jobs.selectors_list import job_page
 from apps.jobs.web.lines import (
     JOB_LOOKS,
     JobLine,
@@ -26,7 +26,6 @@ from apps.jobs.web.lines import (
 )
 from apps.nodelink.web.frame import Rights, frame_parts
 
-ORDER = ("-created_at", "-id")
 GROUPS: Mapping[str, Sequence[JobState]] = {
     "open": (JobState.PENDING, JobState.RESOLVING, JobState.RUNNING, JobState.PAUSED),
     "attention": (JobState.FAILED, JobState.PARTIAL),
@@ -55,10 +54,10 @@ class ListQuery:
         )
 
 
-def list_page(query: ListQuery) -> tuple[Page[Job], list[JobLine]]:
+def list_page(query: ListQuery) -> tuple[Page[JobRow], list[JobLine]]:
     """The page and its lines; three queries however many jobs there are. Raises CursorInvalid."""
-    page = keyset_page(job_query(states=GROUPS.get(query.group, ()), text=query.text), order=ORDER, cursor=query.cursor)
-    return page, job_lines([job_row(job) for job in page.items])
+    page = job_page(states=GROUPS.get(query.group, ()), text=query.text, cursor=query.cursor)
+    return page, job_lines(page.items)
 
 
 def list_parts(query: ListQuery, *, rights: Rights) -> Mapping[str, object]:

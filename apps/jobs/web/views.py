@@ -20,7 +20,8 @@ from apps.common.sse import stream_response
 from apps.domain.errors import DomainError
 from apps.jobs import services
 from apps.jobs.actions import ACTIONS
-from apps.jobs.selectors import job_query, job_row, job_tree
+from apps.jobs.selectors import job_tree
+from apps.jobs.selectors_list import jobs_asking_for
 from apps.jobs.web.bulk import act, toast_response
 from apps.jobs.web.find import Found, read_find
 from apps.jobs.web.parts import GROUPS, ListQuery, list_page, list_parts, track_parts, tree_context, tree_parts
@@ -76,7 +77,7 @@ def find(request: HttpRequest) -> HttpResponse:
         return render(request, "jobs/find.html", {"text": text, "code": found.code, "params": {}})
     facts = release_facts(found.mbid, fresh_for=None) if found.kind != "recording" else None
     recording = recording_facts(found.mbid) if found.kind != "mb_release" else None
-    earlier = [job_row(row) for row in job_query().filter(target_mbid=found.mbid)[:5]]
+    earlier = jobs_asking_for(found.mbid)
     context = {
         "text": text,
         "found": found,

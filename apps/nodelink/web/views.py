@@ -16,10 +16,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 from pydantic import BaseModel
 
-from apps.common.models import ApiKey
 from apps.common.permissions import page_role, role_of_request
 from apps.common.roles import Role
-from apps.common.selectors import api_key_list
+from apps.common.selectors import ApiKeyRow, api_key_list
 from apps.common.sentences import message_of
 from apps.common.services import api_key_create, api_key_revoke
 from apps.common.sse import stream_response
@@ -56,7 +55,7 @@ def setting_rows(config: BaseModel, prefix: str = "") -> Iterator[SettingRow]:
         yield SettingRow(key=key, value=text, changed=changed, description=field.description or "")
 
 
-def _keys_of(request: HttpRequest) -> list[ApiKey]:
+def _keys_of(request: HttpRequest) -> list[ApiKeyRow]:
     everyone = role_of_request(request) is Role.ADMIN
     return api_key_list(None if everyone or not isinstance(request.user, User) else request.user)
 

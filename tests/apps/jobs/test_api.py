@@ -246,7 +246,7 @@ def test_a_bug_answers_in_the_same_shape(viewer_api: APIClient, monkeypatch: pyt
     def breaks(**_given: object) -> None:
         raise RuntimeError("oops")
 
-    monkeypatch.setattr("apps.jobs.selectors.job_query", breaks)
+    monkeypatch.setattr("apps.jobs.api.views.job_page", breaks)
     viewer_api.raise_request_exception = False
     body = refused(viewer_api.get("/api/jobs"), 500, "server_error")
     assert "oops" not in json.dumps(body)
