@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from apps.common.doorbell import WEB_CHANNEL, ring
 from apps.common.transitions import advance
 from apps.domain.contracts.events import TransferAssembled, TransferEnded, TransferStarted
 from apps.domain.contracts.node_work import (
@@ -60,6 +61,7 @@ def node_work() -> NodeWork:
 
 def want_progress(report: WantReport) -> None:
     """What the node does for a want. `since` changes only when phase or code do."""
+    ring(WEB_CHANNEL, "want")
     params: dict[str, Param] = dict(report.params)
     same = WantProgress.objects.filter(want_id=report.want_id, phase=report.phase, code=report.code)
     if same.update(
@@ -134,6 +136,7 @@ def transfers_progress(reports: Iterable[ProgressReport]) -> None:
     """How far running transfers are: one UPDATE each, and their sources."""
     for report in reports:
         _write_progress(report, Transfer.objects.filter(id=report.transfer_id, state=TransferState.FETCHING))
+    ring(WEB_CHANNEL, "progress")
 
 
 def transfer_assembled(report: ProgressReport, *, path: str) -> bool:
