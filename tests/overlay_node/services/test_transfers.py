@@ -18,6 +18,7 @@ from apps.domain.errors import DomainError
 from apps.domain.jobs.constraints import Constraints
 from apps.domain.jobs.lifecycle import TransferState, WantDesired, WantPhase
 from apps.domain.mesh.policy import Mode
+from overlay_node.services import reconciler
 from overlay_node.services.identity_lock import NodeRunning
 from overlay_node.services.root import build_node
 from overlay_node.store.memory_store import MemoryStore
@@ -477,5 +478,61 @@ def test_damaged_bytes_on_disk_are_found_at_the_start_and_fetched_again(mesh: Me
         await mesh.start("fetcher", store)
         await mesh.until(lambda: assembled(store))
         assert same_sound(row.path, music / "one.flac")
+
+    mesh.run(scenario())
+
+
+def test_a_file_lost_while_it_waits_for_its_verdict_is_fetched_again(mesh: MeshWorld, music: Path) -> None:
+    async def scenario() -> None:
+        await mesh.seeder("seeder", library_entry(music / "one.flac"))
+        store = MemoryStore()
+        store.want_put(want())
+        await mesh.start("fetcher", store)
+        await mesh.until(lambda: assembled(store))
+        row = only_transfer(store)
+        await mesh.stop("fetcher")
+        Path(row.path).unlink()
+        await mesh.start("fetcher", store)
+        await mesh.until(lambda: row.work.state is TransferState.FETCHING)
+        await mesh.until(lambda: assembled(store))
+        assert same_sound(row.path, music / "one.flac")
+
+    mesh.run(scenario())
+
+
+def test_a_payload_whose_sources_are_gone_gives_way_to_another_one(
+    mesh: MeshWorld, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciler, "FALLBACK_S", 0.1)
+
+    async def scenario() -> None:
+        first = await mesh.seeder("first", library_entry(music / "one.flac"), upload_kbps=300)
+        store = MemoryStore()
+        store.want_put(want())
+        fetcher = await mesh.start("fetcher", store)
+        await mesh.until(lambda: fetcher.swarms.running and fetcher.swarms.running[0].serves)
+        await mesh.seeder("second", library_entry(music / "two.flac"))
+        await mesh.stop("first")
+        await mesh.until(lambda: assembled(store))
+        assert same_sound(assembled(store)[0].path, music / "two.flac")
+        stopped = next(row for row in store.transfers.values() if row.work.state is TransferState.STOPPED)
+        assert stopped.code == "waited_no_source"
+        assert stopped.sources[first.peer_id].verified_bytes > 0
+
+    mesh.run(scenario())
+
+
+def test_a_download_limit_holds(mesh: MeshWorld, music: Path) -> None:
+    async def scenario() -> None:
+        entry = library_entry(music / "one.flac")
+        await mesh.seeder("seeder", entry)
+        store = MemoryStore()
+        store.want_put(want(constraints=Constraints(overlay_bandwidth_kbps=1024)))
+        fetcher = await mesh.start("fetcher", store)
+        began = mesh.loop.time()
+        await mesh.until(lambda: assembled(store))
+        spent = mesh.loop.time() - began
+        allowed = (spent + 1) * 1024 * 1024 + 512 * 1024  # what was saved up, and one chunk of debt
+        assert fetcher.swarms.down_bytes.total() <= allowed
 
     mesh.run(scenario())
