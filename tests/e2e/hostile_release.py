@@ -6,13 +6,14 @@ import json
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import soundfile
 
 from slskdn_site.demo.album import album
 from slskdn_site.demo.make_answers import ANSWERS
+from slskdn_site.demo.plan import NeighbourPlan, Offer, Who
 
 RELEASE = "0e57110e-0000-4000-8000-000000000001"
 ARTIST = "../../\u202eetc"
@@ -21,7 +22,7 @@ TITLES = (
     "../../../../etc/passwd\u0000.flac",
     "<script>alert(1)</script>\n\r\t\u202egnp.exe\u2066" + "x" * 300,
 )
-SECONDS = (24, 8)
+SECONDS = (90, 6)
 RATE_HZ = 44_100
 
 
@@ -33,6 +34,25 @@ class HostileRelease:
     recordings: tuple[str, ...]
     files: tuple[Path, ...]
     answers: Path
+
+    def neighbour(self, name: str, host: str, *, tracks: tuple[int, ...], kbps: int = 0) -> NeighbourPlan:
+        """A neighbour that offers some of the tracks (from 1); `kbps` in KiB/s, 0: no limit."""
+        return NeighbourPlan(
+            who=cast("Who", name),
+            host=host,
+            release_mbid=self.release_mbid,
+            offers=tuple(
+                Offer(
+                    source=self.files[position - 1],
+                    recording_mbid=self.recordings[position - 1],
+                    release_mbid=self.release_mbid,
+                    medium=1,
+                    position=position,
+                )
+                for position in tracks
+            ),
+            upload_kbps=kbps,
+        )
 
 
 def write_hostile_release(folder: Path) -> HostileRelease:

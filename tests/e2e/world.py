@@ -10,8 +10,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -76,6 +76,16 @@ def is_running(pid: int) -> bool:
         return False
 
 
+@contextmanager
+def halted(pid: int) -> Iterator[None]:
+    """The process stands still meanwhile."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 class Person:
     """Somebody signed in, talking to the API and looking at pages. Goes on after a restart, which may have another address."""
 
@@ -100,6 +110,11 @@ class Person:
         answer.raise_for_status()
         tree: dict[str, Any] = answer.json()
         return tree
+
+    def act(self, job_id: str, action: str) -> None:
+        """Pause, resume, cancel or retry."""
+        headers = {"X-CSRFToken": self._token()}
+        self.http.post(f"{self.url}/api/jobs/{job_id}/{action}", headers=headers, timeout=HTTP_S).raise_for_status()
 
     def page(self, path: str) -> str:
         """A page's HTML."""
