@@ -15,7 +15,7 @@ because of a peer, and either completes or says why it waits (`waiting`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, TypeAlias
+from typing import Final
 
 from blake3 import blake3
 
@@ -47,7 +47,7 @@ from overlay_node.swarm.actions import (
 from overlay_node.swarm.belief import believed_leaves
 from overlay_node.swarm.choice import PayloadKey
 from overlay_node.swarm.piece_map import PieceMap, leaves_of
-from overlay_node.swarm.source import MAX_BAD_TRIES, MAX_STRIKES, Request, Source
+from overlay_node.swarm.source import MAX_BAD_TRIES, MAX_STRIKES, Data, Request, Source
 
 TICK_S: Final = 0.25
 """How often the runner should call `tick` while a session runs: bounds how late a timeout or an end-game take-over is."""
@@ -64,7 +64,6 @@ WAIT_INCOMPLETE: Final = "sources_incomplete"
 WAIT_ONLY_BAD: Final = "only_bad_sources"
 
 _E = DownloaderEvent
-Data: TypeAlias = bytes | bytearray | memoryview
 
 
 class SwarmSession:
@@ -201,7 +200,7 @@ class SwarmSession:
             self.refetched_bytes += len(data)
             source.parts.pop(leaf, None)
             return self._follow_up(now)
-        whole = self._leaf_bytes(source, request, data)
+        whole = source.leaf_of(request, data, leaf_length=self.map.length(leaf))
         if whole is None:
             return self._follow_up(now)
         return self._judge(source, leaf, whole, now) + self._follow_up(now)
@@ -330,19 +329,6 @@ class SwarmSession:
             if doubles and other is not source:
                 actions += self._take_back(other, doubles, CancelReason.SWARM_REBALANCED)
         return actions
-
-    def _leaf_bytes(self, source: Source, request: Request, data: Data) -> Data | None:
-        """The leaf once all its chunks of this sender are here; None before."""
-        assert self.map is not None
-        length = self.map.length(request.leaf)
-        if request.length == length:
-            return data
-        parts = source.parts.setdefault(request.leaf, {})
-        parts[request.offset] = bytes(data)
-        if sum(map(len, parts.values())) < length:
-            return None
-        del source.parts[request.leaf]
-        return b"".join(parts[offset] for offset in sorted(parts))
 
     # ---- private: sources
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from overlay_node.protocol.limits import CHUNK_DEADLINE_MS, CHUNKS_IN_FLIGHT_DEFAULT, MAX_DEADLINE_MS, TRANSFER_IDLE_S
 from overlay_node.protocol.states import DOWNLOADER, DownloaderEvent, DownloaderState, advance, is_final
@@ -25,6 +26,8 @@ MAX_BAD_TRIES = (
 BAD_RETRY_S = 0.2  # first pause after a bad leaf; doubles with each further one of the same leaf
 HOPELESS_BAD_LEAVES = 16  # with fewer good leaves than bad ones by then, its bytes cost more than they bring
 MAX_STRIKES = 3  # timeouts and read errors in a row before the peer is let go
+
+Data: TypeAlias = bytes | bytearray | memoryview
 
 
 @dataclass(slots=True)
@@ -139,6 +142,17 @@ class Source:
         self.last_byte_at = now
         self.strikes = 0
         self.refusals = 0
+
+    def leaf_of(self, request: Request, data: Data, *, leaf_length: int) -> Data | None:
+        """The leaf once all its chunks of this peer are here; None before."""
+        if request.length == leaf_length:
+            return data
+        parts = self.parts.setdefault(request.leaf, {})
+        parts[request.offset] = bytes(data)
+        if sum(map(len, parts.values())) < leaf_length:
+            return None
+        del self.parts[request.leaf]
+        return b"".join(parts[offset] for offset in sorted(parts))
 
     def overdue(self, request: Request, now: float) -> float:
         """Seconds by which a request exceeds its reply timeout; negative while it doesn't. A peer that delivers is never overdue."""

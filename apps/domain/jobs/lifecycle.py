@@ -8,8 +8,8 @@ A **job track** waits for its want (`wanted`), follows the node's work (`downloa
 `completed`, `failed` or `cancelled`. A payload that turns out to be another recording sends it back to `wanted`: the next payload is tried.
 
 A **transfer** is one payload on its way into this node; the node alone moves it. `fetching` → `assembled` (all leaves verified, file on
-disk) → `accepted` or `rejected` by the worker's verdict; `stopped` when the want was paused or cancelled or a better payload was chosen;
-`failed` when it can't go on (with a code).
+disk) → `accepted` or `rejected` by the worker's verdict; `stopped` when the want was cancelled or another payload took its place (of a paused want it
+stays live, and goes on where it was); `failed` when it can't go on (with a code).
 
 Tables are data: tests walk them, docs are drawn from them, and rows move only by `apps.common.transitions`.
 """
