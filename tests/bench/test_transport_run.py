@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,14 +24,21 @@ def children() -> set[str]:
 
 
 @pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a short path: unix sockets of nodes live in it."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        yield Path(name)
+
+
+@pytest.fixture
 def work(tmp_path: Path) -> Workload:
     return workload_make(tmp_path, mib=1)
 
 
 @pytest.mark.e2e
-def test_three_nodes_serve_a_fourth_and_the_report_is_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_three_nodes_serve_a_fourth_and_the_report_is_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = children()
-    assert main(["bench", "transport", "--json", "--mib", "8", "--rounds", "1", "--dir", str(tmp_path)]) == 0
+    assert main(["bench", "transport", "--json", "--mib", "8", "--rounds", "1", "--dir", str(folder)]) == 0
     report = json.loads(capsys.readouterr().out)
     for figures in (report["ours"], *(one for one in report["peers"].values() if one is not None)):
         cpu = figures["cpu_s_per_gib"]
@@ -40,7 +49,7 @@ def test_three_nodes_serve_a_fourth_and_the_report_is_json(tmp_path: Path, capsy
     installed = NginxCurl().missing() is None
     assert (report["ratios"]["nginx_curl"] is not None) == installed
     assert 0 <= report["reactor_delay_ms"]["p50"] <= report["reactor_delay_ms"]["p99"]
-    assert not list(tmp_path.iterdir())
+    assert not list(folder.iterdir())
     assert children() == before
 
 
