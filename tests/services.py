@@ -205,14 +205,19 @@ def _postgres_answers(home: Path) -> bool:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--rows-only`: what the Postgres lane runs."""
+    """`--rows-only`: what the Postgres lane runs. `--long`: also what waits for real time-outs."""
     parser.addoption(
         "--rows-only", action="store_true", help="only tests that use the database, without e2e and browser tests"
     )
+    parser.addoption("--long", action="store_true", help="also tests that wait for real time-outs")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep what `--rows-only` asks for."""
+    """Keep what `--rows-only` and `--long` ask for."""
+    if not config.getoption("--long"):
+        long = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
     if not config.getoption("--rows-only"):
         return
     fixtures = {"db", "transactional_db", "django_db_reset_sequences", "live_server"}

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-SUMMARY = "Run all tests: verify, pytest on SQLite, pytest on Postgres (--quick: the quick ones on SQLite)."
+SUMMARY = "Run all tests: verify, pytest on SQLite, pytest on Postgres (--quick: the quick ones on SQLite; --long: the slow ones too)."
 
 PASSES_ON = True  # unknown arguments are pytest's; verify is left out then
 QUICK_MARKS = "not e2e and not browser and not interop"
@@ -31,12 +31,15 @@ class Counts:
 
 def register(parser: argparse.ArgumentParser) -> None:
     """`--quick`, and whatever pytest understands."""
-    parser.usage = "slskdn test [--quick] [pytest's arguments …]"
+    parser.usage = "slskdn test [--quick | --long] [pytest's arguments …]"
     parser.epilog = "With paths or options of pytest's, only those tests are run, without verify."
     parser.add_argument(
         "--quick",
         action="store_true",
         help="only tests without processes, browser and foreign software; no verify, no Postgres",
+    )
+    parser.add_argument(
+        "--long", action="store_true", help="also the tests that wait for real time-outs (two minutes more)"
     )
     parser.set_defaults(run=run)
 
@@ -49,7 +52,8 @@ def run(args: argparse.Namespace) -> int:
     failed_checks: list[str] = []
     if not args.quick and not chosen:
         failed_checks = verify()
-    lanes = [_lane("sqlite", [*(["-m", QUICK_MARKS] if args.quick else []), *chosen])]
+    marks = [*(["-m", QUICK_MARKS] if args.quick else []), *(["--long"] if args.long else [])]
+    lanes = [_lane("sqlite", [*marks, *chosen])]
     if not args.quick:
         lanes.append(_lane("postgres", ["--rows-only", *chosen]))
     passed = sum(lane.passed for lane in lanes)

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from OpenSSL import SSL
 
@@ -19,7 +19,6 @@ from overlay_node.net.identity import identity_ephemeral
 from overlay_node.net.tls import make_context
 from overlay_node.protocol.admission import AdmissionTokens
 from overlay_node.protocol.connection import Connection, LocalHello, Role
-from overlay_node.protocol.envelope import encode_frame
 from overlay_node.protocol.events import HandshakeCompleted, MessageReceived
 from overlay_node.protocol.messages import Message
 
@@ -78,14 +77,10 @@ class RawPeer:
         assert isinstance(found, HandshakeCompleted)
         return found
 
-    def ask(self, message: Any) -> Message:
+    def ask(self, message: Message) -> Message:
         """Send a request; its answer."""
-        self.send(encode_frame(message)[0])
-        found = self._pump(
-            lambda event: (
-                isinstance(event, MessageReceived) and getattr(event.message, "in_reply_to", None) == message.message_id
-            )
-        )
+        asked = self._core.send(message, now=time.monotonic())
+        found = self._pump(lambda event: isinstance(event, MessageReceived) and event.message.in_reply_to == asked)
         assert isinstance(found, MessageReceived)
         return found.message
 

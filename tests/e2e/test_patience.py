@@ -6,6 +6,7 @@ Left out of `./slskdn test`, part of `./slskdn test --long` and of what continuo
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,14 @@ pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 
 @pytest.fixture
-def alone(demo: Demonstration) -> None:
-    """No neighbour of an earlier test is left that holds the hostile release."""
+def alone(demo: Demonstration) -> Iterator[None]:
+    """No neighbour of another test is left that holds the hostile release."""
+    end_neighbours(demo)
+    yield
+    end_neighbours(demo)
+
+
+def end_neighbours(demo: Demonstration) -> None:
     for neighbour in demo.network.neighbours.values():
         if neighbour.process.running():
             neighbour.process.kill()
