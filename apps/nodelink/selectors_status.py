@@ -54,7 +54,7 @@ def node_glance() -> NodeGlance:
         beat_at=status.beat_at,
         age_s=max(0.0, (timezone.now() - status.beat_at).total_seconds()),
         links=len(_list(report, "links")),
-        dht_nodes=_number(_map(report, "dht"), "good_nodes"),
+        dht_nodes=_sum(_map(_map(report, "dht"), "good_nodes")),
         down_bps=sum(_number(transfer, "speed_bps") for transfer in _list(report, "transfers")),
         up_bps=_up_rate(status.boot_id, beat_at=status.beat_at, total=_number(_map(report, "bytes"), "up")),
         report=report,
@@ -102,6 +102,11 @@ def _up_rate(boot_id: str, *, beat_at: datetime, total: int) -> int:
         return last.bps
     _sample = _Sample(boot_id, beat_at, total, max(0, round((total - last.total) / seconds)))
     return _sample.bps
+
+
+def _sum(report: Mapping[str, object]) -> int:
+    """Of a count per address family."""
+    return sum(_number(report, key) for key in report)
 
 
 def _number(report: Mapping[str, object], key: str) -> int:

@@ -4,7 +4,7 @@ Report, version 1 (all keys always present):
 
     mode, passive                   as configured
     overlay  {host, port}           the TLS listener; port 0 = closed
-    dht      {port, nodes {v4, v6}, good_nodes, stored_keys, active_calls, queries_out, answers_in, timeouts}; {port: 0} = closed
+    dht      {port, nodes {v4, v6}, good_nodes {v4, v6}, stored_keys, active_calls, queries_out, answers_in, timeouts}; {port: 0} = closed
     links    [{peer, group, agent, since, dialled, path, bytes_sent, bytes_received, features}]    since: seconds since 1970
     transfers [{id, want, recording, state, waiting, verified_bytes, payload_bytes, speed_bps, sources}]
     uploads  [{peer, transfer, payload_root, state, sent_bytes}]

@@ -94,7 +94,7 @@ def _fill(count: int) -> None:
         version="0.1.0",
         report={
             "links": [{"peer": peer.key} for peer in peers[:4]],
-            "dht": {"port": 50306, "good_nodes": 182},
+            "dht": {"port": 50306, "good_nodes": {"v4": 150, "v6": 32}},
             "transfers": [{"speed_bps": 1_400_000}, {"speed_bps": 2_500_000}],
             "bytes": {"down": 0, "up": 0},
         },
