@@ -79,7 +79,6 @@ OWN: Mapping[str, Words] = {
     "all_payloads_denied": lazy("Every payload that peers offer for it turned out to be something else."),
     "only_lossy_sources": lazy("Only lossy sources are known, and this job takes lossless only."),
     "sources_incomplete": lazy("The peers that are here have only parts of it; the rest is waited for."),
-    "only_bad_sources": lazy("The peers that are left sent wrong bytes; others are looked for."),
     "queued": lazy("Waiting for its turn: enough transfers are under way."),
     "io_error": lazy("The disk refused to read or write."),
     "blocked": lazy("It can't go on right now."),

@@ -461,7 +461,7 @@ class SwarmSession:
         if self.completed:
             return ""
         if not self.sources:
-            return WAIT_NO_SOURCE
+            return WAIT_ONLY_BAD if any(source.quarantined for source in self._gone.values()) else WAIT_NO_SOURCE
         if self.map is None or not self._storage:
             return ""
         for source in self.sources.values():

@@ -33,6 +33,7 @@ SENTENCES: Mapping[str, str] = {
     # The node's side of a track
     "transfer_stopped": "The transfer was stopped; the track is looked for again.",
     "transfer_failed": "The transfer failed; the track is looked for again.",
+    "only_bad_sources": "Only peers that sent wrong bytes have what is missing; others are looked for.",
     "no_source": "Nobody on the mesh has this track right now; it is looked for again.",
     # Verification
     "wrong_recording": "The file is another recording: {title} by {artist} ({recording}).",
