@@ -30,6 +30,11 @@ def _every(task: TaskName, seconds: float) -> BeatEntry:
 BEAT_SCHEDULE: dict[str, BeatEntry] = {
     "consume-node-events": _every(TaskName.CONSUME_NODE_EVENTS, CONSUME_NODE_EVENTS_S),
     "sweep": _every(TaskName.SWEEP, SWEEP_S),
+    "recheck-unconfirmed": {
+        "task": TaskName.RECHECK_UNCONFIRMED.value,
+        "schedule": crontab(minute="41"),
+        "options": {"queue": QUEUES[TaskName.RECHECK_UNCONFIRMED], "expires": 3600},
+    },
     "retention": {
         "task": TaskName.RETENTION.value,
         "schedule": crontab(hour="4", minute="17"),

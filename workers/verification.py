@@ -12,7 +12,7 @@ import logging
 import random
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +40,7 @@ from apps.jobs.services_verify import (
 from apps.library.selectors import verified_fingerprints
 from apps.library.services import FilePlace, FileStat, file_record, root_record
 from workers.filing import file_name, file_tags, filing_facts
-from workers.gateways.acoustid import AcoustidPort
+from workers.gateways.acoustid import AcoustidMatch, AcoustidPort
 from workers.gateways.audio import DecodedFacts, DecodeFailed, decode_test
 from workers.gateways.chromaprint import FilePrint, FingerprintFailed, fingerprint_file
 from workers.gateways.errors import Permanent, Transient
@@ -152,7 +152,7 @@ class Verifier:
         local: LocalEvidence = "none"
         named: list[NamedRecording] = []
         if made is not None:
-            local = _compared(claim.recording_mbid, made)
+            local = compared_here(claim.recording_mbid, made.items)
             if local != "same":
                 named, silent_code = self._named(claim, made, decoded)
         return judge(
@@ -181,11 +181,7 @@ class Verifier:
             if error.code in _GIVES_UP_ASKING and retry_delay_s(error.code, tries=tries, jitter=0.0) is None:
                 return [], error.code
             raise
-        named = [
-            NamedRecording(recording_mbid=one.recording_mbid, score=one.score, title=one.title, artist=one.artist)
-            for one in matches
-        ]
-        return named, "acoustid_no_result"
+        return named_of(matches), "acoustid_no_result"
 
     def _file(
         self, claim: VerifyClaim, path: Path, decoded: DecodedFacts, lease: LeaseKeeper, checkpoint: Checkpoint
@@ -334,12 +330,20 @@ def _decoded(path: Path, identity: Identity) -> DecodedFacts:
         raise _Rejected("decode_failed", {**error.params, "reason": error.code}) from error
 
 
-def _compared(recording_mbid: uuid.UUID, made: FilePrint) -> LocalEvidence:
-    """The file's fingerprint against those confirmed here for its recording."""
+def named_of(matches: Sequence[AcoustidMatch]) -> list[NamedRecording]:
+    """AcoustID's answer as evidence, best first."""
+    return [
+        NamedRecording(recording_mbid=one.recording_mbid, score=one.score, title=one.title, artist=one.artist)
+        for one in matches
+    ]
+
+
+def compared_here(recording_mbid: uuid.UUID, items: fingerprint.Items) -> LocalEvidence:
+    """A file's fingerprint against those confirmed here for its recording."""
     differs = False
     for known in verified_fingerprints(recording_mbid):
         try:
-            verdict = fingerprint.same_recording(fingerprint.decode(known.decode("ascii"))[0], made.items).verdict
+            verdict = fingerprint.same_recording(fingerprint.decode(known.decode("ascii"))[0], items).verdict
         except (DomainError, UnicodeDecodeError):
             continue  # a row of an older form says nothing
         if verdict == "same":

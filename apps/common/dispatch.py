@@ -23,6 +23,7 @@ class TaskName(StrEnum):
     CONSUME_NODE_EVENTS = "workers.consume_node_events"
     IMPORT_FOLDER = "workers.import_folder"
     SWEEP = "workers.sweep"
+    RECHECK_UNCONFIRMED = "workers.recheck_unconfirmed"
     RETENTION = "workers.retention"
 
 
@@ -32,6 +33,7 @@ QUEUES: dict[TaskName, str] = {
     TaskName.CONSUME_NODE_EVENTS: "default",
     TaskName.IMPORT_FOLDER: "verify",
     TaskName.SWEEP: "default",
+    TaskName.RECHECK_UNCONFIRMED: "verify",
     TaskName.RETENTION: "default",
 }
 

@@ -106,6 +106,7 @@ NEXT: Mapping[str, Words] = {
     "cancelled_by_person": lazy("Press Retry to take it up again; what was placed stays."),
     "unexpected": lazy("Press Retry; what was fetched is kept."),
     "wrong_recording": _NEXT_PAYLOAD,
+    "placed_wrong_recording": lazy("The file stays; ask for the track again to get another one."),
     "wrong_duration": _NEXT_PAYLOAD,
     "decode_failed": _NEXT_PAYLOAD,
     "payload_mismatch": _NEXT_PAYLOAD,

@@ -98,6 +98,9 @@ class JobTrack(models.Model):
         ]
         indexes = [
             models.Index(fields=["next_step_at"], name="job_track_open", condition=models.Q(state="verifying")),
+            models.Index(
+                fields=["next_step_at"], name="job_track_unconfirmed", condition=models.Q(verification="unconfirmed")
+            ),
         ]
 
     def __str__(self) -> str:

@@ -23,6 +23,7 @@ from apps.domain.jobs.lifecycle import TRACK_MOVES, TrackState, TransferState, W
 from apps.domain.jobs.verdicts import DENYING
 from apps.jobs.models import Job, JobTrack
 from apps.jobs.services import job_refresh_state, lossy_tracks
+from apps.jobs.services_recheck import RECHECK_FIRST
 from apps.jobs.services_resolve import tries_of
 from apps.transfers.selectors import TransferFacts, transfer_facts
 from apps.transfers.services import denial_write, verdict_write, wants_move
@@ -131,7 +132,7 @@ def verify_rejected(claim: VerifyClaim, *, code: str, params: Params) -> bool:
 
 
 def verify_accepted(claim: VerifyClaim, *, file: PlacedFile) -> bool:
-    """The file is placed: track completed, verdict accepted, want satisfied, job recounted."""
+    """The file is placed: track completed, verdict accepted, want satisfied, job recounted. An unconfirmed one is looked at again later."""
     with transaction.atomic():
         done = _ended(
             claim,
@@ -143,6 +144,7 @@ def verify_accepted(claim: VerifyClaim, *, file: PlacedFile) -> bool:
             placed_path=file.path,
             file_sha256=file.sha256,
             payload_root=claim.transfer.payload_root,
+            next_step_at=None if file.verification == "fingerprint" else Now() + RECHECK_FIRST,
         )
         if not done:
             return False
@@ -185,9 +187,8 @@ def _ended(claim: VerifyClaim, state: TrackState, **changes: object) -> bool:
         moves=TRACK_MOVES,
         to=state,
         only_from=[TrackState.VERIFYING],
-        next_step_at=None,
         lease_until=None,
-        **changes,
+        **{"next_step_at": None, **changes},
     )
     if moved:
         ring(WEB_CHANNEL, f"job {claim.job_id}")

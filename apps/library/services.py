@@ -156,6 +156,16 @@ def files_missing(root_id: int, *, rel_path_hashes: Collection[bytes]) -> int:
     return changed
 
 
+def variant_identified(variant_id: int, *, recording_mbid: uuid.UUID | None, fingerprint: bytes) -> None:
+    """A fingerprint tells which recording a payload is; None: another than was thought, nobody knows which (it is no longer offered)."""
+    AudioVariant.objects.filter(id=variant_id).update(
+        recording_mbid=recording_mbid,
+        recording_source="fingerprint",
+        verified=recording_mbid is not None,
+        fingerprint=fingerprint,
+    )
+
+
 def _variant_refine(
     variant: AudioVariant,
     fingerprint: bytes,

@@ -203,8 +203,8 @@ def verdict_apply(transfer_id: uuid.UUID) -> bool:
         if giver := str(row.params.get("preamble_from", "")):
             peer_charge(giver, bad_leaves=1)
         return True
-    if not verdict.accepted and verdict.code not in CHARGING:
-        return True
+    if verdict.code and verdict.code not in CHARGING:
+        return True  # a file accepted with a code is unconfirmed: nothing is proven of the claims either
     claimers = claims_judge(
         row.want.recording_mbid,
         payload_format=row.payload_format,

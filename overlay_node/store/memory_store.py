@@ -233,7 +233,7 @@ class MemoryStore:
             if row.preamble_from:
                 self._peer(row.preamble_from).bad_leaves += 1
             return True
-        if not verdict.accepted and verdict.code not in CHARGING:
+        if verdict.code and verdict.code not in CHARGING:
             return True
         for key, (claim, state) in list(self.claims.items()):
             same = (claim.recording_mbid, claim.payload_format, claim.payload_root) == (

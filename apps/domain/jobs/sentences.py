@@ -37,6 +37,7 @@ SENTENCES: Mapping[str, str] = {
     "no_source": "Nobody on the mesh has this track right now; it is looked for again.",
     # Verification
     "wrong_recording": "The file is another recording: {title} by {artist} ({recording}).",
+    "placed_wrong_recording": "AcoustID knows by now that the file is another recording: {title} by {artist}.",
     "wrong_duration": "The file lasts {actual_s} s, the recording {expected_s} s.",
     "decode_failed": "The file does not decode as a whole: {reason}.",
     "preamble_mismatch": "The FLAC header contradicts the sound; it is asked for again from somebody else.",

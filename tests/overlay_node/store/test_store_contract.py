@@ -400,6 +400,17 @@ def test_an_accepted_verdict_confirms_claims_and_is_applied_once(world: World) -
     assert world.run(world.store.transfers_keeping_files()) == frozenset()
 
 
+def test_a_file_accepted_as_unconfirmed_proves_nothing_of_the_claims(world: World) -> None:
+    world.run(world.store.claims_record([world.claim("liar")]))
+    first = world.assembled(world.rows.want_put())
+    world.rows.verdict_put(first, accepted=True, code="acoustid_disabled")
+    assert world.run(world.store.verdict_apply(first))
+    second = world.assembled(world.rows.want_put())
+    world.rows.verdict_put(second, accepted=False, code="wrong_recording")
+    assert world.run(world.store.verdict_apply(second))
+    assert world.rows.peer("liar") == (0, 1, 0)
+
+
 def test_a_wrong_recording_refutes_claims_charges_whole_holders_and_denies_the_payload(world: World) -> None:
     want_id = world.rows.want_put()
     world.run(world.store.claims_record([world.claim("liar"), world.claim("relay", complete=False)]))
