@@ -34,8 +34,8 @@ from tests.e2e.world import (
 
 pytestmark = pytest.mark.e2e
 
-STEADY_KBPS = 100  # the long track's 15 MB would take minutes: it is still on its way at every interruption, on a slow machine too
-DYING_KBPS = 200
+STEADY_KBPS = 200  # the long track's 20 MB would take minutes: it is still on its way at every interruption, on a slow machine too
+DYING_KBPS = 600
 
 
 def held_bytes(folder: Path, copy: Path, *, root: bytes) -> int:
@@ -76,10 +76,8 @@ def test_one_job_survives_everything_that_happens_to_it(demo: Demonstration, hos
     person, clock = demo.person(), []
     lookup = f"/ws/2/release/{hostile.release_mbid}"
 
-    phase("MusicBrainz answers 503, then garbage; asked twice with one key", clock)
-    demo.faults(
-        {"kind": "status", "prefix": lookup, "status": 503, "retry_after_s": 0}, {"kind": "garbage", "prefix": lookup}
-    )
+    phase("MusicBrainz answers 503; asked twice with one key", clock)
+    demo.faults({"kind": "status", "prefix": lookup, "status": 503, "retry_after_s": 0})
     key = str(uuid.uuid4())
     first, again = (person.ask(hostile.release_mbid, key=key) for _ in range(2))
     assert (first.status_code, again.status_code) == (202, 202)
@@ -88,10 +86,9 @@ def test_one_job_survives_everything_that_happens_to_it(demo: Demonstration, hos
     assert demo.rows(f"SELECT count(*) FROM jobs_job WHERE target_mbid = '{uuid.UUID(hostile.release_mbid).hex}'") == [
         (1,)
     ]
-    for code in ("musicbrainz_unavailable", "musicbrainz_garbled"):
-        tree = until(lambda code=code: _with_code(person.job(job), code), f"the job shows {code}")
-        assert "MusicBrainz" in tree["message"]
-        demo.time_passes()
+    tree = until(lambda: _with_code(person.job(job), "musicbrainz_unavailable"), "the job says so")
+    assert "MusicBrainz" in tree["message"]
+    demo.time_passes()
 
     phase("nobody has it: it waits and says so", clock)
     until(lambda: person.job(job)["state"] == "running", "the job is resolved")
@@ -128,25 +125,19 @@ def test_one_job_survives_everything_that_happens_to_it(demo: Demonstration, hos
     demo.kill("valkey")
     assert person.job(job)["state"] == "running"
 
-    phase("the next worker finishes what the killed one began", clock)
-
-    def short_track_done() -> bool:
-        demo.time_passes()
-        return bool(_tracks(person, job)[2]["state"] == "completed")
-
-    until(short_track_done, "the short track is verified", every_s=0.5)
-
     phase("kill -9 of the supervisor", clock)
     assert _tracks(person, job)[1]["state"] == "downloading"
-    below = set(processes_below(demo.home))
-    assert len(below) >= 7  # supervisor, valkey, web, node, beat, worker and its pool
+    # supervisor, valkey, web, node, beat, worker and its pool
+    until(lambda: len(processes_below(demo.home)) >= 7, "the new worker has its pool")
     kill_9(int(demo.facts()["pid"]))
     until(lambda: not processes_below(demo.home), "nobody outlives the supervisor")
+    demo.time_passes()  # the killed verification's lease runs out
     demo.start_again()
     person = demo.person()
     before = verified(person, job, 1)
-    phase("and it goes on after it", clock)
+    phase("and everything goes on after it", clock)
     until(lambda: verified(person, job, 1) > before, "the transfer goes on after kill -9 of the supervisor")
+    until(lambda: _tracks(person, job)[2]["state"] == "completed", "another worker verifies the short track")
 
     phase("SIGTERM in the middle of everything", clock)
     assert _tracks(person, job)[1]["state"] == "downloading"
