@@ -21,10 +21,11 @@ PING_TIMEOUT_S = 1.0
 def run_socket(name: str) -> Path:
     """A unix socket of this data folder: in `run/`, or in a private folder below the temporary one where that path is too long for a socket."""
     path = data_dir() / "run" / name
-    if len(str(path).encode()) <= SOCKET_PATH_LIMIT:
+    if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
         return path
-    digest = hashlib.sha256(str(data_dir()).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"slskdn-{digest}" / name
+    # The node finds its own socket by the same rule (overlay_node.services.control_socket).
+    digest = hashlib.sha256(os.fsencode(data_dir())).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"slskdn-{os.getuid()}-{digest}" / name
 
 
 def valkey_socket() -> Path:

@@ -11,6 +11,7 @@ Anything else is answered {"error": "unknown_question"}. Nothing can be changed 
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import json
 import logging
@@ -49,8 +50,13 @@ class ControlSocket:
         self._clients: set[asyncio.StreamWriter] = set()
 
     async def open(self) -> None:
-        """Listen. A socket that a dead process left is replaced (the identity's lock is ours by now)."""
+        """Listen. A socket that a dead process left is replaced (the identity's lock is ours by now).
+
+        Raises OSError, also when another user made the folder first: the temporary folder is everybody's.
+        """
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._path.parent.stat().st_uid != os.getuid():
+            raise PermissionError(errno.EPERM, "the folder belongs to another user", str(self._path.parent))
         self._path.unlink(missing_ok=True)
         before = os.umask(0o177)
         try:
