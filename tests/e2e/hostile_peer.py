@@ -24,6 +24,7 @@ from overlay_node.protocol.messages import Message
 
 PATIENCE_S = 20.0
 PIECE = 65536
+AGENT = "<script>alert(2)</script>\u202egnp.exe\u2066/../../"
 
 
 class RawPeer:
@@ -40,7 +41,9 @@ class RawPeer:
         ids = itertools.count(1)
         self._core = Connection(
             Role.CLIENT,
-            local=LocalHello(features=("dream/7", "payload/1", "sleep/99"), feature_params={"dream": {"deep": [1]}}),
+            local=LocalHello(
+                features=("dream/7", "payload/1", "sleep/99"), feature_params={"dream": {"deep": [1]}}, agent=AGENT
+            ),
             peer_id=self.identity.peer_id,
             now=time.monotonic(),
             admission=AdmissionTokens(b"s" * 16),

@@ -74,7 +74,7 @@ def test_peers_that_break_every_rule_are_parted_from_and_the_node_goes_on(demo: 
         assert isinstance(peer.ask(a_query()), MbidResponse)
 
 
-def test_a_peer_of_a_newer_dialect_is_understood_as_far_as_we_go(demo: Demonstration) -> None:
+def test_a_peer_of_a_newer_dialect_is_understood_as_far_as_we_go(demo: Demonstration, person: Person) -> None:
     report = node_asked(demo.home, "report")
 
     def skipped() -> float:
@@ -93,6 +93,15 @@ def test_a_peer_of_a_newer_dialect_is_understood_as_far_as_we_go(demo: Demonstra
         peer.send(strange("mbid_query", recordings=[str(uuid.uuid4())], colour="blue"))
         assert isinstance(peer.ask(a_query()), MbidResponse)
         assert skipped() == 3
+        # What it calls itself is text on the page of peers, and nothing else.
+        page = until(lambda: page_with(person, "/peers", "alert(2)"), "the page of peers shows it")
+        assert "<script>alert" not in page
+        assert not {"\0", "\u202e", "\u2066"} & set(page)
+
+
+def page_with(person: Person, path: str, text: str) -> str:
+    page = person.page(path)
+    return page if text in page else ""
 
 
 def test_a_full_disk_is_shown_and_waited_for_and_what_stands_at_the_target_stays(
