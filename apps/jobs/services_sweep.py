@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from apps.common.transitions import advance
-from apps.domain.jobs.lifecycle import TRACK_ENDED, TRACK_MOVES, JobState, TrackState, TransferState
+from apps.domain.jobs.lifecycle import TRACK_ENDED, TRACK_MOVES, JobState, TrackState, TransferState, WantDesired
 from apps.jobs.models import Job, JobTrack
 from apps.jobs.services import job_refresh_state
 from apps.transfers.models import Transfer
@@ -18,6 +18,9 @@ from apps.transfers.models import Transfer
 BATCH = 500
 ORPHAN_AFTER = timedelta(seconds=60)
 """A track that is being verified without an assembled file for so long lost its transfer on the way."""
+
+UNSEEN_AFTER = timedelta(seconds=10)
+"""An assembled file whose event should have put its track under verification by now: events take milliseconds, or two seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +50,8 @@ def verifications_waiting() -> list[WaitingStep]:
 
 
 def tracks_put_right() -> int:
-    """Repair what no message will: tracks under verification whose transfer is gone, running jobs whose tracks have all ended."""
+    """Repair what no message will: tracks under verification whose transfer is gone, assembled files that no track verifies (cancelled and taken
+    back before the node had looked), running jobs whose tracks have all ended."""
     live = Transfer.objects.filter(want_id=OuterRef("want_id"), state=TransferState.ASSEMBLED, verdict__isnull=True)
     orphans = JobTrack.objects.filter(
         ~Exists(live),
@@ -63,6 +67,22 @@ def tracks_put_right() -> int:
         code="file_missing",
         params={},
         next_step_at=None,
+        lease_until=None,
+    )
+    unseen = JobTrack.objects.filter(
+        Exists(live),
+        state__in=[TrackState.WANTED, TrackState.DOWNLOADING],
+        want__desired__in=[WantDesired.ACTIVE, WantDesired.PAUSED],
+        updated_at__lt=Now() - UNSEEN_AFTER,
+    )
+    put_right += advance(
+        JobTrack.objects.filter(id__in=list(unseen.values_list("id", flat=True)[:BATCH])),
+        moves=TRACK_MOVES,
+        to=TrackState.VERIFYING,
+        only_from=[TrackState.WANTED, TrackState.DOWNLOADING],
+        code="",
+        params={},
+        next_step_at=Now(),
         lease_until=None,
     )
     open_tracks = JobTrack.objects.filter(job_id=OuterRef("id")).exclude(state__in=sorted(TRACK_ENDED))

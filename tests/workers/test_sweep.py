@@ -16,7 +16,7 @@ from django.utils import timezone
 from apps.common.dispatch import QUEUES, TaskName
 from apps.domain.jobs.lifecycle import JobState, TrackState
 from apps.jobs.models import Job, JobTrack
-from apps.jobs.services import job_create, job_pause
+from apps.jobs.services import job_cancel, job_create, job_pause, job_retry
 from apps.jobs.services_resolve import resolve_claim
 from apps.jobs.services_sweep import jobs_waiting, tracks_put_right, verifications_waiting
 from apps.jobs.services_verify import verify_claim
@@ -100,6 +100,19 @@ def test_a_track_whose_transfer_vanished_under_verification_is_wanted_again(tmp_
     JobTrack.objects.update(updated_at=timezone.now() - timedelta(minutes=5))
     assert tracks_put_right() == 1
     assert (track_of(job).state, track_of(job).code) == (TrackState.WANTED, "file_missing")
+
+
+def test_a_file_assembled_before_its_job_was_cancelled_and_taken_back_is_verified_after_all(tmp_path: Path) -> None:
+    job = running_job(tracks=1)
+    transfer = assemble(job, tmp_path)
+    job_cancel(job.id)
+    job_retry(job.id)  # before the node had seen the first: for it nothing has changed
+    assert track_of(job).state == TrackState.WANTED
+    assert tracks_put_right() == 0  # its event may be on its way
+    JobTrack.objects.update(updated_at=timezone.now() - timedelta(seconds=30))
+    assert tracks_put_right() == 1
+    assert [step.id for step in verifications_waiting()] == [transfer.id]
+    assert verify_claim(transfer.id, lease_s=60)
 
 
 def test_a_job_whose_tracks_have_all_ended_is_ended() -> None:
