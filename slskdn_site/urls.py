@@ -12,7 +12,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from apps.common.api_errors import api_not_found
 from apps.common.web.kit import kit
-from apps.common.web.login import SignIn
+from apps.common.web.login import SignIn, admin_login
 from apps.jobs.web.metrics import metrics
 from apps.nodelink.web.health import live, ready
 
@@ -43,6 +43,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz/live", live, name="health-live"),
     path("healthz/ready", ready, name="health-ready"),
     path("metrics", metrics, name="metrics"),
+    path("admin/login/", admin_login),  # before the admin's own, which has no brake on guessing
     path("admin/", admin.site.urls),
     path("favicon.ico", RedirectView.as_view(url=static("favicon.svg")), name="favicon"),
     *([path("ui/kit", kit, name="kit")] if settings.DEBUG else []),

@@ -28,7 +28,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         """All but the hash."""
         return [name for name in super().get_readonly_fields(request) if name != "secret_hash"]
 
-    @admin.action(description="Revoke")
+    @admin.action(description="Revoke", permissions=["administer"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         """By the service."""
         for key in queryset:

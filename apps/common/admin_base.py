@@ -8,6 +8,8 @@ from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
 
+from apps.common.roles import Role, role_at_least, role_of_user
+
 if TYPE_CHECKING:
     AnyModelAdmin = admin.ModelAdmin[Model]
     AnyTabularInline = admin.TabularInline[Model, Model]
@@ -44,6 +46,14 @@ class ReadOnlyAdmin(AnyModelAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         """No."""
         return False
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """For `@admin.action(permissions=["operate"])`: being let in to look does not let one steer."""
+        return role_at_least(role_of_user(request.user), Role.OPERATOR)
+
+    def has_administer_permission(self, request: HttpRequest) -> bool:
+        """For actions that touch what other people own."""
+        return role_at_least(role_of_user(request.user), Role.ADMIN)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """No: rows of others hang on these, and the node may be working on them."""

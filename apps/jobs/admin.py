@@ -47,22 +47,22 @@ class JobAdmin(ReadOnlyAdmin):
         """The code's sentence."""
         return sentence(job.code, job.params).what
 
-    @admin.action(description="Pause")
+    @admin.action(description="Pause", permissions=["operate"])
     def pause(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
         """By the service."""
         self._act(request, queryset, "pause")
 
-    @admin.action(description="Resume")
+    @admin.action(description="Resume", permissions=["operate"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
         """By the service."""
         self._act(request, queryset, "resume")
 
-    @admin.action(description="Cancel")
+    @admin.action(description="Cancel", permissions=["operate"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
         """By the service."""
         self._act(request, queryset, "cancel")
 
-    @admin.action(description="Retry")
+    @admin.action(description="Retry", permissions=["operate"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
         """By the service."""
         self._act(request, queryset, "retry")

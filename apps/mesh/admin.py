@@ -21,7 +21,7 @@ class SeededReleaseAdmin(ReadOnlyAdmin):
     search_fields = ["release_mbid"]
     actions = ["unseed"]
 
-    @admin.action(description="Stop seeding")
+    @admin.action(description="Stop seeding", permissions=["operate"])
     def unseed(self, request: HttpRequest, queryset: QuerySet[SeededRelease]) -> None:
         """By the service."""
         for row in queryset:

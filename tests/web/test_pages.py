@@ -313,6 +313,34 @@ def test_one_address_can_not_try_many_names(client: Client) -> None:
     assert statuses[25] == 429
 
 
+def test_the_admins_door_has_the_same_brake(client: Client, olga: User) -> None:
+    User.objects.create_superuser("admin", password="admin-password")
+    asked = client.get("/admin/jobs/job/", follow=True)
+    assert asked.redirect_chain[-1][0].startswith("/login?next=/admin/jobs/job/")
+    for _ in range(9):
+        client.post("/admin/login/", {"username": "admin", "password": "wrong"})
+    client.post("/admin/login/", {"username": "admin", "password": "admin-password"})
+    assert "_auth_user_id" not in client.session
+    client.force_login(olga)
+    assert client.get("/admin/", follow=True).status_code == 403
+
+
+def test_who_may_only_look_at_the_admin_can_not_act_there(viewer: Client) -> None:
+    from django.contrib.auth.models import Permission
+
+    seed.fill(1)
+    vera = User.objects.get(username="vera")
+    vera.is_staff = True
+    vera.save()
+    vera.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    job = Job.objects.get()
+    before = job.state
+    assert viewer.get("/admin/jobs/job/").status_code == 200
+    viewer.post("/admin/jobs/job/", {"action": "cancel", "_selected_action": [str(job.id)]})
+    job.refresh_from_db()
+    assert job.state == before
+
+
 def test_the_admin_lists_and_shows_every_model(admin: Client) -> None:
     from django.contrib import admin as django_admin
 
