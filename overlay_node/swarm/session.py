@@ -219,6 +219,10 @@ class SwarmSession:
         match code:
             case ChunkError.RATE_LIMITED:
                 source.refusals += 1
+                if retry_after_s is not None and retry_after_s > MAX_PAUSE_S:
+                    # It takes no part for so long: kept, it would make a transfer that nobody feeds look as if it moved.
+                    actions += self._drop(source, _E.TIMED_OUT, code, retry_after_s)
+                    return actions + self._follow_up(now)
                 pause = min(RATE_LIMITED_S * 2 ** min(source.refusals - 1, 5), MAX_PAUSE_S)
                 source.retry_at = now + (retry_after_s if retry_after_s is not None else pause)
             case ChunkError.NOT_FOUND | ChunkError.POLICY_VIOLATION:
@@ -407,10 +411,12 @@ class SwarmSession:
             return []
         return self._drop(source, _E.TIMED_OUT, code)
 
-    def _drop(self, source: Source, event: DownloaderEvent, code: str) -> list[Action]:
+    def _drop(
+        self, source: Source, event: DownloaderEvent, code: str, retry_after_s: float | None = None
+    ) -> list[Action]:
         cancel: list[Action] = [CancelChunks(source.peer, (), CancelReason.ERROR)] if source.flight else []
         self._end(source, event, code)
-        return [*cancel, DropPeer(source.peer, code)]
+        return [*cancel, DropPeer(source.peer, code, retry_after_s)]
 
     def _end(self, source: Source, event: DownloaderEvent, code: str) -> None:
         source.on(event)

@@ -269,6 +269,19 @@ def test_refusals_pause_strike_or_end_a_source() -> None:
     assert [drop.code for drop in swarm.drops] == ["not_found"]
 
 
+def test_a_source_that_wants_to_be_asked_tomorrow_does_not_hold_the_transfer_until_then() -> None:
+    swarm = Swarm([SimPeer("a", 100.0)])
+    offset = next(iter(swarm.session.sources["a"].flight))
+    swarm.do(swarm.session.chunk_refused("a", offset, "rate_limited", now=1.0, retry_after_s=86_400))
+    assert [(drop.code, drop.retry_after_s) for drop in swarm.drops] == [("rate_limited", 86_400)]
+    assert swarm.session.waiting == "no_source"
+    swarm.do(swarm.session.peer_added("a", 100_000.0))
+    swarm.now = 100_000.0
+    swarm.peers["a"].seconds_per_chunk = swarm.peers["a"].free_at = 0.01
+    swarm.run(until=100_100.0)
+    assert swarm.completed == 1
+
+
 NAMES = ("a", "b", "c")
 EVENTS = st.one_of(
     st.tuples(st.just("answer"), st.sampled_from(NAMES), st.integers(0, 3)),
