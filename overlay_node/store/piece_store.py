@@ -17,6 +17,7 @@ import json
 import logging
 import os
 import shutil
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -67,6 +68,7 @@ class PieceStore:
         self.manifest: Final = manifest
         self.path: Final = path
         self._descriptor = descriptor
+        self._closing: Final = threading.Lock()
         self._written = hinted
         self._stale_hint = False
 
@@ -131,7 +133,10 @@ class PieceStore:
     # ---- data
 
     def write_leaf(self, leaf: int, offset: int, data: bytes | bytearray | memoryview) -> None:
-        """One verified leaf at its place (`offset` in payload space). Raises PieceStoreError; then nothing counts as written."""
+        """One verified leaf at its place (`offset` in payload space). Raises PieceStoreError; then nothing counts as written.
+
+        Called by the one thread that also closes.
+        """
         view = memoryview(data)
         at = len(self.manifest.preamble) + offset
         try:
@@ -147,10 +152,18 @@ class PieceStore:
         """Bytes in payload space, for peers that fetch from us meanwhile. Only ever of written leaves. Raises PieceStoreError."""
         leaf_bytes = self.manifest.leaves.leaf_bytes
         leaves = range(offset // leaf_bytes, -(-(offset + length) // leaf_bytes))
-        if not all(leaf in self._written for leaf in leaves) or self._descriptor < 0:
+        if not all(leaf in self._written for leaf in leaves):
             raise PieceStoreError("This part of the payload is not here.", code="not_found")
         try:
-            data = os.pread(self._descriptor, length, len(self.manifest.preamble) + offset)
+            # A number of our own: the store may be closed meanwhile, and its number would then be some other file's.
+            with self._closing:
+                if self._descriptor < 0:
+                    raise PieceStoreError("This part of the payload is not here.", code="not_found")
+                descriptor = os.dup(self._descriptor)
+            try:
+                data = os.pread(descriptor, length, len(self.manifest.preamble) + offset)
+            finally:
+                os.close(descriptor)
         except OSError as error:
             raise _translated(error) from error
         if len(data) != length:
@@ -190,9 +203,10 @@ class PieceStore:
 
     def close(self) -> None:
         """Close the file; may be called twice."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        with self._closing:
+            descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def discard(self) -> None:
         """Close and delete everything."""

@@ -117,6 +117,30 @@ def test_a_full_disk_has_its_own_code_and_leaves_nothing_half_made(
     assert not (tmp_path / "u").exists()
 
 
+def test_a_read_that_meets_the_closing_never_reads_another_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = made(tmp_path / "t")
+    put(store, 0)
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"S" * 4096)
+    taken: list[int] = []
+    real = os.pread
+
+    def closed_just_before(descriptor: int, length: int, offset: int) -> bytes:
+        store.close()
+        taken.append(os.open(secret, os.O_RDONLY))  # the lowest free number: the store's, if that is what is read
+        return real(descriptor, length, offset)
+
+    monkeypatch.setattr(os, "pread", closed_just_before)
+    data = store.read(0, 100)
+    monkeypatch.undo()
+    os.close(taken[0])
+    assert data == PAYLOAD.leaf(0)[:100]
+    with pytest.raises(PieceStoreError):
+        store.read(0, 100)
+
+
 def test_names_come_from_format_and_codec_never_from_a_peer() -> None:
     assert extension_of("flac", "flac-16-44100-2") == "flac"
     assert extension_of("file", "vorbis-q6-44100-2") == "ogg"
