@@ -1,4 +1,8 @@
-"""`./slskdn test`: verify, then every test on SQLite, then every test that writes rows on Postgres."""
+"""`./slskdn test`: verify, every test on SQLite, and every test that writes rows on Postgres.
+
+The lanes are processes of their own with their own databases, Valkey and folders. Two run side by side, because each of them spends
+much of its time waiting; what a lane printed is shown when it ends.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +21,8 @@ SUMMARY = "Run all tests: verify, pytest on SQLite, pytest on Postgres (--quick:
 
 PASSES_ON = True  # unknown arguments are pytest's; verify is left out then
 QUICK_MARKS = "not e2e and not browser and not interop"
+OUTSIDE_MARKS = "e2e or browser"
+LANES_AT_ONCE = 2
 LANE_SECONDS = 1800
 NO_TESTS_COLLECTED = 5  # pytest's exit status
 
@@ -52,10 +59,22 @@ def run(args: argparse.Namespace) -> int:
     failed_checks: list[str] = []
     if not args.quick and not chosen:
         failed_checks = verify()
-    marks = [*(["-m", QUICK_MARKS] if args.quick else []), *(["--long"] if args.long else [])]
-    lanes = [_lane("sqlite", [*marks, *chosen])]
-    if not args.quick:
-        lanes.append(_lane("postgres", ["--rows-only", *chosen]))
+    long = ["--long"] if args.long else []
+    if args.quick:
+        plans = [_Plan("quick, on SQLite", "sqlite", ["-m", QUICK_MARKS, *chosen])]
+    elif chosen:
+        plans = [
+            _Plan("on SQLite", "sqlite", [*long, *chosen]),
+            _Plan("rows on Postgres", "postgres", ["--rows-only", *chosen]),
+        ]
+    else:
+        plans = [  # the longest first
+            _Plan("processes and browser, on SQLite", "sqlite", ["-m", OUTSIDE_MARKS, *long]),
+            _Plan("everything else, on SQLite", "sqlite", ["-m", f"not ({OUTSIDE_MARKS})"]),
+            _Plan("rows on Postgres", "postgres", ["--rows-only"]),
+        ]
+    with ThreadPoolExecutor(max_workers=LANES_AT_ONCE) as pool:
+        lanes = list(pool.map(_lane, plans))
     passed = sum(lane.passed for lane in lanes)
     failed = sum(lane.failed for lane in lanes) + len(failed_checks)
     skipped = sum(lane.skipped for lane in lanes)
@@ -65,30 +84,49 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed or not passed else 0
 
 
-def _lane(database: str, arguments: list[str]) -> Counts:
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """One run of pytest."""
+
+    name: str
+    database: str
+    arguments: list[str]
+
+
+def _lane(plan: _Plan) -> Counts:
     from slskdn_site.processes import PROJECT
 
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="slskdn-lane-") as folder:
-        report = Path(folder) / "report.json"
+        report, lines = Path(folder) / "report.json", Path(folder) / "lines.txt"
         environment = {
             **os.environ,
-            "SLSKDN_TEST_DATABASE": database,
+            "SLSKDN_TEST_DATABASE": plan.database,
             "SLSKDN_TEST_REPORT": str(report),
             "PYTHONPATH": str(PROJECT),
         }
-        command = [sys.executable, "-m", "pytest", "-q", *arguments]
-        try:
-            status = subprocess.run(command, cwd=PROJECT, env=environment, check=False, timeout=LANE_SECONDS).returncode
-        except subprocess.TimeoutExpired:
-            status = -1
-            print(f"no end after {LANE_SECONDS} s")
+        command = [sys.executable, "-m", "pytest", "-q", *plan.arguments]
+        with lines.open("wb") as output:
+            try:
+                status = subprocess.run(
+                    command,
+                    cwd=PROJECT,
+                    env=environment,
+                    stdout=output,
+                    stderr=output,
+                    check=False,
+                    timeout=LANE_SECONDS,
+                ).returncode
+            except subprocess.TimeoutExpired:
+                status = -1
+                output.write(f"no end after {LANE_SECONDS} s\n".encode())
         counts = Counts(**json.loads(report.read_text(encoding="utf-8"))) if report.exists() else Counts()
-    if status not in {0, NO_TESTS_COLLECTED} and not counts.failed:
-        counts = Counts(counts.passed, 1, counts.skipped)  # pytest itself fell
-    verdict = "FAILED" if counts.failed else "passed"
-    print(
-        f"tests on {database}: {verdict} ({counts.passed} passed, {counts.failed} failed, {time.monotonic() - began:.0f} s)",
-        flush=True,
-    )
+        if status not in {0, NO_TESTS_COLLECTED} and not counts.failed:
+            counts = Counts(counts.passed, 1, counts.skipped)  # pytest itself fell
+        verdict = "FAILED" if counts.failed else "passed"
+        print(
+            f"{lines.read_text(encoding='utf-8', errors='replace')}"
+            f"tests, {plan.name}: {verdict} ({counts.passed} passed, {counts.failed} failed, {time.monotonic() - began:.0f} s)",
+            flush=True,
+        )
     return counts
