@@ -55,4 +55,6 @@ async def beat(
             )
         except DomainError as error:
             log.warning("heartbeat_not_written code=%s", error.code)
+        except Exception:  # the next beat must come
+            log.exception("heartbeat_not_written")
         await asyncio.sleep(config.heartbeat_s)

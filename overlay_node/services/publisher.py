@@ -73,6 +73,8 @@ class Publisher:
                 await self._tell_due()
             except DomainError as error:
                 log.warning("publish_failed code=%s", error.code)
+            except Exception:  # announcing goes on
+                log.exception("publish_failed")
             await asyncio.sleep(LOOK_S)
 
     async def asked(self, link: Link, releases: Sequence[uuid.UUID]) -> None:

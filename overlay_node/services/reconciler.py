@@ -145,6 +145,8 @@ class Reconciler:
                 await self.reconcile()
             except DomainError as error:
                 log.warning("reconcile_failed code=%s", error.code)
+            except Exception:  # whatever it was: a node whose main loop has ended looks alive and does nothing
+                log.exception("reconcile_failed")
             try:
                 async with asyncio.timeout(self._until_next()):
                     await self._bell.wait()
@@ -165,6 +167,8 @@ class Reconciler:
                 await self._step(want, transfers.get(want.id))
             except DomainError as error:
                 log.warning("want_failed want=%s code=%s", want.id, error.code)
+            except Exception:  # one want must not stop the others
+                log.exception("want_failed want=%s", want.id)
         self._forget(work)
         await self._tell()
         self._look_for_due(active)
@@ -472,7 +476,7 @@ class Reconciler:
         if reports:
             try:
                 await self._store.want_progress(reports)
-            except DomainError:
+            except Exception:
                 for report in reports:  # told again by the next pass
                     self._pursuit(report.want_id).told = None
                 raise

@@ -55,6 +55,8 @@ class DhtRendezvous:
                     await self._dht.join(self._bootstrap)
             except DhtError as error:
                 log.warning("dht_join_failed code=%s", error.code)
+            except Exception:  # joining is tried again, and the state still saved
+                log.exception("dht_join_failed")
             finally:
                 self._joined.set()
             pause = REJOIN_S if self._knows_somebody() else min(pause * 2, MAX_REJOIN_S)

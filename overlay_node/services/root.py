@@ -12,7 +12,7 @@ import os
 import random
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import Any, Final
 
@@ -176,8 +176,8 @@ class Node:
             spawn(_every(TICK_S, self.swarms.tick), "tick")
             spawn(_every(FLUSH_S, self.seeder.tell_haves), "haves")
             spawn(_every(EXPIRE_S, self.seeder.expire), "expire")
-            spawn(_flush_every(FLUSH_S, self.swarms), "progress")
-            spawn(_traffic_every(TRAFFIC_S, self.swarms), "traffic")
+            spawn(_await_every(FLUSH_S, self.swarms.flush), "progress")
+            spawn(_await_every(TRAFFIC_S, self.swarms.flush_traffic), "traffic")
             if config.redis_url:
                 spawn(listen(config.redis_url, config.wake_channel, wake=self.reconciler.wake), "doorbell")
         spawn(
@@ -355,13 +355,10 @@ async def _every(pause: float, step: Callable[[], None]) -> None:
             log.exception("periodic_step_failed step=%s", getattr(step, "__qualname__", step))
 
 
-async def _flush_every(pause: float, swarms: Swarms) -> None:
+async def _await_every(pause: float, step: Callable[[], Awaitable[None]]) -> None:
     while True:
         await asyncio.sleep(pause)
-        await swarms.flush()
-
-
-async def _traffic_every(pause: float, swarms: Swarms) -> None:
-    while True:
-        await asyncio.sleep(pause)
-        await swarms.flush_traffic()
+        try:
+            await step()
+        except Exception:
+            log.exception("periodic_step_failed step=%s", getattr(step, "__qualname__", step))

@@ -168,6 +168,9 @@ class SwarmRunner:
                 refused_preambles=self._refused_preambles,
             )
             log.info("transfer_resumed transfer=%s leaves=%d", self.work.id, len(opened.held))
+            # Again: the process may have ended between the leaf list and its row, which then still holds what a peer claimed.
+            if not await self._tell_manifest(opened.store.manifest):
+                return
             self._do(self._session.storage_ready(self._clock()))
         for peer in sorted(self._peers):
             self._add(peer)
@@ -384,6 +387,11 @@ class SwarmRunner:
             return
         self._pieces = pieces
         self._partials.add(self.key, pieces)
+        if await self._tell_manifest(manifest):
+            self._do(self._session.storage_ready(self._clock()))
+
+    async def _tell_manifest(self, manifest: Manifest) -> bool:
+        """Write the proven sizes to the row. True: go on."""
         try:
             await self._store.transfer_manifest(
                 self.work.id,
@@ -395,10 +403,7 @@ class SwarmRunner:
             )
         except DomainError as error:
             self._block(error)
-            return
-        session, running = self._session, self.state is RunnerState.RUNNING
-        if running:
-            self._do(session.storage_ready(self._clock()))
+        return self.state is RunnerState.RUNNING
 
     def _write(self, action: StoreLeaf) -> None:
         assert self._pieces is not None
@@ -420,6 +425,10 @@ class SwarmRunner:
             await self._store.transfer_assembled(self.report(), path=str(path))
         except DomainError as error:
             self._block(error)
+            return
+        except Exception as error:  # without an end of any kind nobody would ever try again
+            log.exception("transfer_not_finished transfer=%s", self.work.id)
+            self._block(DomainError(f"The transfer could not be finished: {type(error).__name__}.", code="unexpected"))
             return
         log.info("transfer_assembled transfer=%s bytes=%d", self.work.id, self._session.verified_bytes)
         if self.state is RunnerState.RUNNING:

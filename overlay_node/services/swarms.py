@@ -205,7 +205,10 @@ class Swarms:
     def tick(self) -> None:
         """Every quarter of a second."""
         for runner in list(self.runners.values()):
-            runner.tick()
+            try:
+                runner.tick()
+            except Exception:  # one transfer must not stop the others
+                log.exception("runner_tick_failed transfer=%s", runner.work.id)
 
     async def flush(self) -> None:
         """Write progress and charges: once a second, and at the end."""

@@ -7,6 +7,7 @@ import dataclasses
 import errno
 import os
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import soundfile
 
 from apps.domain.audio.payload import LEAF_BYTES
 from apps.domain.contracts.events import TransferAssembled, TransferEnded, TransferStarted
+from apps.domain.contracts.node_work import Heartbeat, NodeWork, ProgressReport, WantReport
 from apps.domain.errors import DomainError
 from apps.domain.jobs.constraints import Constraints
 from apps.domain.jobs.lifecycle import TransferState, WantDesired, WantPhase
@@ -218,6 +220,9 @@ def test_a_restart_resumes_and_fetches_no_verified_leaf_again(mesh: MeshWorld, m
         )
         held = fetcher.swarms.running[0].report().verified_bytes
         await mesh.stop("fetcher")
+        # as if it had been killed between the leaf list and its row, which holds what a liar claimed
+        row = only_transfer(store)
+        row.work = dataclasses.replace(row.work, payload_bytes=1)
         before = sum(seeder.swarms.up_bytes.values())
         again = await mesh.start("fetcher", store)
         await mesh.until(lambda: again.swarms.running)
@@ -226,6 +231,7 @@ def test_a_restart_resumes_and_fetches_no_verified_leaf_again(mesh: MeshWorld, m
         leaves = -(-entry.payload.payload_bytes // LEAF_BYTES)
         assert runner.requested_leaves <= leaves - held // LEAF_BYTES
         assert sum(seeder.swarms.up_bytes.values()) - before <= entry.payload.payload_bytes - held
+        assert only_transfer(store).work.payload_bytes == entry.payload.payload_bytes
         assert same_sound(only_transfer(store).path, music / "one.flac")
 
     mesh.run(scenario())
@@ -386,6 +392,49 @@ def test_a_passive_node_neither_announces_nor_serves_but_fetches(mesh: MeshWorld
     mesh.run(scenario())
 
 
+def test_errors_nobody_thought_of_stop_no_loop_for_good(
+    mesh: MeshWorld, music: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Surprising(MemoryStore):
+        """Every call that the node's loops live by fails twice with something that is no DomainError."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.left = dict.fromkeys(("work", "heartbeat", "want_progress", "transfers_progress", "traffic_add"), 2)
+
+        def surprise(self, name: str) -> None:
+            self.left[name] -= 1
+            if self.left[name] >= 0:
+                raise RuntimeError(name)
+
+        async def work(self) -> NodeWork:
+            self.surprise("work")
+            return await super().work()
+
+        async def heartbeat(self, beat: Heartbeat) -> None:
+            self.surprise("heartbeat")
+            await super().heartbeat(beat)
+
+        async def want_progress(self, reports: Sequence[WantReport]) -> None:
+            self.surprise("want_progress")
+            await super().want_progress(reports)
+
+        async def transfers_progress(self, reports: Sequence[ProgressReport]) -> None:
+            self.surprise("transfers_progress")
+            await super().transfers_progress(reports)
+
+    async def scenario() -> None:
+        await mesh.seeder("seeder", library_entry(music / "one.flac"))
+        store = Surprising()
+        store.want_put(want())
+        await mesh.start("fetcher", store, heartbeat_s=0.05)
+        await mesh.until(lambda: assembled(store) and store.beats)
+        await mesh.until(lambda: any(one.phase is WantPhase.VERIFYING for one in store.progress.values()))
+
+    mesh.run(scenario())
+    assert "background_failed" not in caplog.text
+
+
 def test_a_legacy_node_opens_no_socket_and_still_beats(mesh: MeshWorld) -> None:
     async def scenario() -> None:
         store = MemoryStore()
@@ -522,15 +571,17 @@ def test_a_payload_whose_sources_are_gone_gives_way_to_another_one(
     mesh.run(scenario())
 
 
-def test_a_download_limit_holds(mesh: MeshWorld, music: Path) -> None:
+def test_a_download_limit_holds_over_all_wants_of_a_group(mesh: MeshWorld, music: Path) -> None:
     async def scenario() -> None:
         entry = library_entry(music / "one.flac")
         await mesh.seeder("seeder", entry)
         store = MemoryStore()
-        store.want_put(want(constraints=Constraints(overlay_bandwidth_kbps=1024)))
+        limited, group = Constraints(overlay_bandwidth_kbps=1024), uuid.uuid4()
+        for _ in range(2):
+            store.want_put(want(constraints=limited, group_id=group))
         fetcher = await mesh.start("fetcher", store)
         began = mesh.loop.time()
-        await mesh.until(lambda: assembled(store))
+        await mesh.until(lambda: [one.work.state for one in store.transfers.values()] == [TransferState.ASSEMBLED] * 2)
         spent = mesh.loop.time() - began
         allowed = (spent + 1) * 1024 * 1024 + 512 * 1024  # what was saved up, and one chunk of debt
         assert fetcher.swarms.down_bytes.total() <= allowed
