@@ -20,8 +20,9 @@ from django.db.models.functions import Now
 from apps.common.dispatch import TaskName, enqueue
 from apps.common.doorbell import WEB_CHANNEL, ring
 from apps.common.transitions import advance
+from apps.domain.audio.profile import LOSSLESS
 from apps.domain.errors import DomainError
-from apps.domain.jobs.constraints import Constraints
+from apps.domain.jobs.constraints import Constraints, refuse_unavailable
 from apps.domain.jobs.lifecycle import (
     JOB_ENDED,
     JOB_MOVES,
@@ -74,7 +75,7 @@ def job_create(
 ) -> JobCreated:
     """Ask for a release or a recording by MBID; a worker resolves it.
 
-    Raises DomainError: `mbid_invalid`, `job_kind_unknown`, `constraints_invalid`, `idempotency_key_invalid`, and `idempotency_conflict`
+    Raises DomainError: `mbid_invalid`, `job_kind_unknown`, `constraints_invalid`, `constraint_unavailable`, `idempotency_key_invalid`, and `idempotency_conflict`
     when the same person used the same key for another request. The same key with the same request gives the same job.
     """
     if kind not in JobKind.values:
@@ -83,6 +84,7 @@ def job_create(
         raise JobRefused("Unknown origin of a job.", code="job_origin_unknown", origin=origin[:20])
     mbid = mbid_of(target_mbid)
     wishes = constraints if isinstance(constraints, Constraints) else Constraints.from_json(dict(constraints or {}))
+    refuse_unavailable(wishes, whole_release=kind == JobKind.MB_RELEASE)
     key = _idempotency_key(idempotency_key)
     digest = _request_hash(kind=kind, mbid=mbid, constraints=wishes)
     if key is not None and (known := _by_key(requested_by, key)) is not None:
@@ -294,7 +296,7 @@ def lossy_tracks(job_id: uuid.UUID, *, finished_only: bool = False) -> frozenset
     return frozenset(chosen)
 
 
-_LOSSLESS_PREFIXES = ("flac-", "alac-", "pcm-", "ape-", "wavpack-", "tta-", "tak-")
+_LOSSLESS_PREFIXES = tuple(f"{codec}-" for codec in LOSSLESS)
 
 
 def _show_waiting(job_id: uuid.UUID) -> None:

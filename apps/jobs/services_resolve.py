@@ -90,6 +90,7 @@ def job_resolved(claim: ResolveClaim, *, manifest: Manifest) -> bool:
                 duration_ms=track.length_ms,
                 constraints=claim.constraints if lossy_limit != 0 else _lossless(claim.constraints),
                 requested_by_id=job.requested_by_id,
+                group_id=job.id,
             )
             JobTrack.objects.create(
                 job=job,

@@ -17,6 +17,7 @@ class Want(models.Model):
     """A recording that shall arrive here: the desired state that the node's reconciler works towards."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    group_id = models.UUIDField(null=True, blank=True)  # wants asked for together share one bandwidth limit
     recording_mbid = models.UUIDField()
     release_mbids = models.JSONField(default=list)  # keys under which sources are looked up, best first
     duration_ms = models.PositiveIntegerField(null=True, blank=True)

@@ -286,6 +286,7 @@ def _want(row: Want, denied: Collection[tuple[str, bytes]], preambles: Collectio
         constraints=constraints,
         desired=WantDesired(row.desired),
         priority=row.priority,
+        group_id=row.group_id,
         denied=frozenset(denied),
         refused_preambles=frozenset(preambles) - {""},
     )

@@ -29,16 +29,19 @@ def want_create(
     duration_ms: int | None,
     constraints: Constraints,
     requested_by_id: int | None,
+    group_id: uuid.UUID | None = None,
     origin: str = "job",
     priority: int = 5,
 ) -> Want:
-    """A new active want. `release_mbids`: keys under which sources are looked up, best first; `duration_ms`: the recording's length."""
+    """A new active want. `release_mbids`: keys under which sources are looked up, best first; `duration_ms`: the recording's length;
+    `group_id`: what it was asked for together with (its job), sharing one bandwidth limit."""
     want = Want.objects.create(
         recording_mbid=recording_mbid,
         release_mbids=[str(mbid) for mbid in release_mbids],
         duration_ms=duration_ms,
         constraints=constraints.to_json(),
         requested_by_id=requested_by_id,
+        group_id=group_id,
         origin=origin,
         priority=priority,
     )

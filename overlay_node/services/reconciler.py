@@ -276,8 +276,12 @@ class Reconciler:
                 self._report(want, WantPhase.SEEKING, code="queued")
                 return
             await self._remember_claims(want)
-            kbps = want.constraints.overlay_bandwidth_kbps
-            runner = self._swarms.run(transfer, kbps=kbps, refused_preambles=want.refused_preambles)
+            runner = self._swarms.run(
+                transfer,
+                kbps=want.constraints.overlay_bandwidth_kbps,
+                group_id=want.group_id or want.id,
+                refused_preambles=want.refused_preambles,
+            )
         elif runner.reports and pursuit.blocked_code:
             pursuit.blocked_code, pursuit.blocked_pause = "", BLOCKED_PAUSE_S
             await self._store.transfer_blocked(transfer.id, code="")

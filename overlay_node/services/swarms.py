@@ -71,6 +71,10 @@ class Swarms:
         self._clock: Final = clock
         self._ended: Final = ended
         self._budget: Final = _bucket(download_kbps, clock())
+        self._limits: Final[dict[uuid.UUID, TokenBucket]] = {}
+        """by group, while one of its transfers runs"""
+        self._limited: Final[dict[uuid.UUID, uuid.UUID]] = {}
+        """groups of the transfers that have a limit, by transfer id"""
         self._queues: dict[str, deque[ChunkRequest]] = {}
         self._asked: dict[str, dict[str, ChunkRequest]] = {}
         """by peer and message id: what an error may refuse"""
@@ -87,12 +91,14 @@ class Swarms:
         """Where a transfer's partial file lies: a name made of our own id alone."""
         return self._partial_dir / str(transfer_id)
 
-    def run(self, work: TransferWork, *, kbps: int | None, refused_preambles: frozenset[str]) -> SwarmRunner:
-        """Begin or resume a transfer."""
+    def run(
+        self, work: TransferWork, *, kbps: int | None, group_id: uuid.UUID, refused_preambles: frozenset[str]
+    ) -> SwarmRunner:
+        """Begin or resume a transfer. `kbps`: limit over all transfers of its group, KiB/s; None = no limit."""
         budgets = () if self._budget is None else (self._budget,)
-        own = _bucket(kbps or 0, self._clock())
-        if own is not None:
-            budgets = (*budgets, own)
+        if (fresh := _bucket(kbps or 0, self._clock())) is not None:
+            self._limited[work.id] = group_id
+            budgets = (*budgets, self._limits.setdefault(group_id, fresh))
         runner = SwarmRunner(
             work,
             folder=self.folder(work.id),
@@ -116,6 +122,9 @@ class Swarms:
     def stop(self, transfer_id: uuid.UUID, reason: CancelReason) -> SwarmRunner | None:
         """Stop a transfer and close its file; None if it does not run."""
         runner = self.runners.pop(transfer_id, None)
+        group_id = self._limited.pop(transfer_id, None)
+        if group_id is not None and group_id not in self._limited.values():
+            del self._limits[group_id]
         if runner is not None:
             runner.stop(reason)
             runner.close_files()

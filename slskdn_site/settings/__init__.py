@@ -127,6 +127,10 @@ SPECTACULAR_SETTINGS = {
         "JobState": "apps.jobs.api.serializers.STATES",
         "TrackState": "apps.jobs.api.serializers.TRACK_STATES",
     },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "apps.jobs.api.schema.streams_described",
+    ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

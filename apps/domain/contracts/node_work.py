@@ -26,6 +26,8 @@ class WantWork:
     constraints: Constraints
     desired: WantDesired
     priority: int
+    group_id: uuid.UUID | None = None
+    """wants with the same one share `constraints.overlay_bandwidth_kbps`"""
     denied: frozenset[tuple[str, bytes]] = frozenset()
     """(format, root) of payloads that were analysed and are not this recording"""
     refused_preambles: frozenset[str] = frozenset()

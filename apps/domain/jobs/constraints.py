@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Literal, get_args
 
+from typing_extensions import override
+
+from apps.domain.audio.profile import Codec
 from apps.domain.errors import DomainError
 from apps.domain.library.naming import clean_text
 
 CONSTRAINTS_VERSION = 1
+CODECS = tuple(codec.value for codec in Codec)
 DownloadMode = Literal["any", "canonical", "no-transcodes"]
 MAX_TRACK_REFS = 5000
 """More than the largest release MusicBrainz holds; bounds what one request may make us store."""
@@ -18,9 +22,19 @@ MAX_TARGET_PART_BYTES = 255
 
 
 class ConstraintsInvalid(DomainError):
-    """A constraint of a job that can't be read or can't be met."""
+    """A constraint of a job that can't be read or means nothing."""
 
     default_code = "constraints_invalid"
+
+    @override
+    def __init__(self, sentence: str, *, key: str) -> None:
+        super().__init__(sentence, key=key, why=sentence.removesuffix("."))
+
+
+class ConstraintUnavailable(DomainError):
+    """A constraint that this version knows and can't meet. Refused when the job is asked for, so that no job waits for ever or pretends."""
+
+    default_code = "constraint_unavailable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +47,11 @@ class TrackRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Constraints:
-    """Limits and preferences of a job (DESIGN §10). All optional; the default accepts any lossless or lossy payload, lossless first."""
+    """Limits and preferences of a job (DESIGN §10). All optional; the default accepts any lossless or lossy payload, lossless first.
+
+    Preferences (`preferred_codecs`, `prefer_canonical`) order what there is and never forbid; without canonical statistics the latter has
+    nothing to order by. Limits that can't be kept yet are refused by `refuse_unavailable`.
+    """
 
     preferred_codecs: tuple[str, ...] = ("flac", "mp3")
     allow_lossy: bool = True
@@ -52,6 +70,12 @@ class Constraints:
             raise ConstraintsInvalid(
                 f"download_mode must be one of {', '.join(get_args(DownloadMode))}.", key="download_mode"
             )
+        if unknown := [codec for codec in self.preferred_codecs if codec not in CODECS]:
+            raise ConstraintsInvalid(
+                f"{unknown[0][:40]!r} is no codec; there are {', '.join(CODECS)}.", key="preferred_codecs"
+            )
+        if len(set(self.preferred_codecs)) < len(self.preferred_codecs):
+            raise ConstraintsInvalid("preferred_codecs names a codec twice.", key="preferred_codecs")
         if self.overlay_bandwidth_kbps is not None and self.overlay_bandwidth_kbps < 1:
             raise ConstraintsInvalid("overlay_bandwidth_kbps must be at least 1 KiB/s.", key="overlay_bandwidth_kbps")
         if self.max_lossy_tracks_per_album is not None and self.max_lossy_tracks_per_album < 0:
@@ -87,6 +111,25 @@ class Constraints:
         if unknown := sorted(set(given) - known):
             raise ConstraintsInvalid(f"Unknown constraint: {', '.join(unknown)}.", key=unknown[0])
         return cls(**{key: _read(key, item) for key, item in given.items()})  # type: ignore[arg-type]  # _read checks each key's type
+
+
+def refuse_unavailable(wishes: Constraints, *, whole_release: bool) -> None:
+    """Refuse what no part of this version keeps. `whole_release`: the job is for a release. Raises ConstraintUnavailable, ConstraintsInvalid."""
+    if not wishes.use_overlay:
+        raise ConstraintUnavailable(
+            "There is no source but the overlay, so use_overlay can't be false.", key="use_overlay"
+        )
+    if wishes.download_mode != "any":
+        raise ConstraintUnavailable(
+            "Files are not analysed for canonical masters and transcodes, so download_mode can only be any.",
+            key="download_mode",
+        )
+    if wishes.original_master:
+        raise ConstraintUnavailable(
+            "Nothing is known of masters, so original_master can't be asked for.", key="original_master"
+        )
+    if wishes.tracks and not whole_release:
+        raise ConstraintsInvalid("tracks chooses from a release; a recording has none.", key="tracks")
 
 
 _BOOLEANS = frozenset({"allow_lossy", "prefer_canonical", "use_overlay", "original_master"})

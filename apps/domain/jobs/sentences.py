@@ -28,7 +28,8 @@ SENTENCES: Mapping[str, str] = {
     "job_unknown": "There is no such job.",
     "job_ended": "The job has ended ({state}).",
     "job_not_retryable": "Nothing of this job failed.",
-    "constraints_invalid": "A constraint of the job can't be met ({key}).",
+    "constraints_invalid": "A constraint of the job can't be understood: {why}.",
+    "constraint_unavailable": "This version can't keep the constraint {key}.",
     "idempotency_key_invalid": "An idempotency key has 1 to 200 printable characters.",
     # The node's side of a track
     "transfer_stopped": "The transfer was stopped; the track is looked for again.",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.common.api_base import PageQuery
+from apps.domain.jobs.constraints import CODECS, Constraints, DownloadMode
 from apps.domain.jobs.lifecycle import JobState, TrackState
 
+UNAVAILABLE = "Anything but the default is refused (`constraint_unavailable`): this version can't keep it."
 STATES = [state.value for state in JobState]
 TRACK_STATES = [state.value for state in TrackState]
 
@@ -18,6 +23,52 @@ class TrackRefIn(serializers.Serializer[object]):
     position = serializers.IntegerField(min_value=1, max_value=9999)
 
 
+@extend_schema_field(
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "preferred_codecs": {
+                "type": "array",
+                "items": {"type": "string", "enum": list(CODECS)},
+                "default": list(Constraints().preferred_codecs),
+                "description": "Best first; among payloads that are alike otherwise.",
+            },
+            "allow_lossy": {"type": "boolean", "default": True},
+            "max_lossy_tracks_per_album": {
+                "type": "integer",
+                "minimum": 0,
+                "nullable": True,
+                "description": "null: any number.",
+            },
+            "prefer_canonical": {
+                "type": "boolean",
+                "default": True,
+                "description": "A preference; decides nothing while there are no canonical statistics.",
+            },
+            "download_mode": {
+                "type": "string",
+                "enum": list(get_args(DownloadMode)),
+                "default": "any",
+                "description": UNAVAILABLE,
+            },
+            "use_overlay": {"type": "boolean", "default": True, "description": UNAVAILABLE},
+            "overlay_bandwidth_kbps": {
+                "type": "integer",
+                "minimum": 1,
+                "nullable": True,
+                "description": "KiB/s over all tracks and peers of the job; null: no limit.",
+            },
+            "target_dir": {"type": "string", "nullable": True, "description": "Folder below the library root."},
+            "tracks": {
+                "type": "array",
+                "items": {"$ref": "#/components/schemas/TrackRefInRequest"},
+                "description": "Of a release: only these; empty: all.",
+            },
+            "original_master": {"type": "boolean", "default": False, "description": UNAVAILABLE},
+        },
+    }
+)
 class ConstraintsField(serializers.DictField):
     """Typed by `apps.domain.jobs.constraints`, which refuses unknown keys."""
 

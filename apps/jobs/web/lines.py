@@ -252,13 +252,13 @@ def tree_bar(tree: JobTree) -> list[Mapping[str, object]]:
 def wishes(constraints: Mapping[str, object]) -> list[str]:
     """Constraints that differ from what every job has, in words."""
     tracks, limit = constraints.get("tracks"), constraints.get("overlay_bandwidth_kbps")
+    lossy = constraints.get("max_lossy_tracks_per_album")
     said = [
         _("lossless only") if constraints.get("allow_lossy") is False else "",
         ngettext("%(n)s track of it", "%(n)s tracks of it", len(tracks)) % {"n": len(tracks)}
         if isinstance(tracks, list | tuple) and tracks
         else "",
-        _("no transcodes") if constraints.get("download_mode") == "no-transcodes" else "",
-        _("canonical only") if constraints.get("download_mode") == "canonical" else "",
+        _("at most %(n)s lossy") % {"n": lossy} if lossy is not None else "",
         _("at most %(n)s KiB/s") % {"n": limit} if limit else "",
         _("into %(folder)s") % {"folder": display_text(constraints["target_dir"], limit=120)}
         if constraints.get("target_dir")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import fields
 
 import pytest
 from rest_framework.test import APIClient
 
+from apps.domain.jobs.constraints import Constraints
 from apps.jobs.api.streams import job_parts, list_parts
 from apps.jobs.models import Job
 from tests.web import seed
@@ -58,6 +60,7 @@ def test_some_tracks_of_a_release_are_a_constraint(operator_api: APIClient) -> N
         ({"mb_release_id": "nonsense"}, "mbid_invalid"),
         ({"mb_release_id": MBID, "constraints": {"colour": "blue"}}, "constraints_invalid"),
         ({"mb_release_id": MBID, "constraints": {"allow_lossy": "yes"}}, "constraints_invalid"),
+        ({"mb_release_id": MBID, "constraints": {"use_overlay": False}}, "constraint_unavailable"),
         ({"mb_release_id": MBID, "constraints": []}, "invalid"),
         ({"mb_release_id": MBID, "tracks": [{"position": 0}]}, "invalid"),
         ({"mb_release_id": MBID, "tracks": "all"}, "invalid"),
@@ -222,6 +225,8 @@ def test_the_schema_names_every_address_and_the_error_body(viewer_api: APIClient
         "/api/jobs",
         "/api/jobs/{job_id}",
         "/api/jobs/{job_id}/pause",
+        "/api/jobs/{job_id}/events",
+        "/api/events",
         "/api/mesh/status",
         "/api/mesh/seeds",
         "/api/mesh/peers",
@@ -230,6 +235,8 @@ def test_the_schema_names_every_address_and_the_error_body(viewer_api: APIClient
     ):
         assert path in schema["paths"], path
     assert set(schema["components"]["schemas"]["ErrorBody"]["properties"]) == {"code", "message", "params", "retryable"}
+    wishes = schema["components"]["schemas"]["ReleaseJobInRequest"]["properties"]["constraints"]["properties"]
+    assert set(wishes) == {one.name for one in fields(Constraints)}
     assert "Idempotency-Key" in json.dumps(schema["paths"][RELEASE]["post"]["parameters"])
 
 

@@ -1,0 +1,81 @@
+"""What a job may wish for: read strictly, written back the same, and refused where nothing could keep it."""
+
+from __future__ import annotations
+
+import pytest
+
+from apps.domain.jobs.constraints import (
+    Constraints,
+    ConstraintsInvalid,
+    ConstraintUnavailable,
+    TrackRef,
+    refuse_unavailable,
+)
+
+EVERYTHING = Constraints(
+    preferred_codecs=("mp3", "flac"),
+    max_lossy_tracks_per_album=2,
+    overlay_bandwidth_kbps=64,
+    target_dir="New/Music",
+    tracks=(TrackRef(medium=2, position=3),),
+    prefer_canonical=False,
+)
+
+
+@pytest.mark.parametrize("wishes", [Constraints(), EVERYTHING])
+def test_what_is_written_is_read_back(wishes: Constraints) -> None:
+    assert Constraints.from_json(wishes.to_json()) == wishes
+    refuse_unavailable(wishes, whole_release=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        ({"colour": "blue"}, "colour"),
+        ({"version": 2}, "version"),
+        ({"version": "1"}, "version"),
+        ({"allow_lossy": 1}, "allow_lossy"),
+        ({"overlay_bandwidth_kbps": True}, "overlay_bandwidth_kbps"),
+        ({"overlay_bandwidth_kbps": 0}, "overlay_bandwidth_kbps"),
+        ({"max_lossy_tracks_per_album": -1}, "max_lossy_tracks_per_album"),
+        ({"allow_lossy": False, "max_lossy_tracks_per_album": 1}, "max_lossy_tracks_per_album"),
+        ({"preferred_codecs": "flac"}, "preferred_codecs"),
+        ({"preferred_codecs": ["flacc"]}, "preferred_codecs"),
+        ({"preferred_codecs": ["flac", "flac"]}, "preferred_codecs"),
+        ({"download_mode": "fast"}, "download_mode"),
+        ({"tracks": [{"position": 0}]}, "tracks"),
+        ({"tracks": [{"position": 1, "side": "A"}]}, "tracks"),
+        ({"tracks": [3]}, "tracks"),
+        ({"target_dir": "../x"}, "target_dir"),
+    ],
+)
+def test_what_means_nothing_is_refused_by_its_key_and_says_why(given: dict[str, object], key: str) -> None:
+    with pytest.raises(ConstraintsInvalid) as refused:
+        Constraints.from_json(given)
+    assert refused.value.params == {"key": key, "why": refused.value.sentence.removesuffix(".")}
+
+
+@pytest.mark.parametrize(
+    ("wishes", "key"),
+    [
+        (Constraints(use_overlay=False), "use_overlay"),
+        (Constraints(download_mode="canonical"), "download_mode"),
+        (Constraints(download_mode="no-transcodes"), "download_mode"),
+        (Constraints(original_master=True), "original_master"),
+    ],
+)
+def test_what_no_part_of_this_version_keeps_is_refused(wishes: Constraints, key: str) -> None:
+    with pytest.raises(ConstraintUnavailable) as refused:
+        refuse_unavailable(wishes, whole_release=True)
+    assert refused.value.params == {"key": key}
+
+
+def test_a_recording_has_no_tracks_to_choose_from() -> None:
+    with pytest.raises(ConstraintsInvalid):
+        refuse_unavailable(Constraints(tracks=(TrackRef(medium=1, position=1),)), whole_release=False)
+
+
+def test_without_lossy_files_none_may_be_lossy() -> None:
+    assert Constraints().lossy_limit is None
+    assert Constraints(max_lossy_tracks_per_album=2).lossy_limit == 2
+    assert Constraints(allow_lossy=False).lossy_limit == 0
