@@ -35,7 +35,7 @@ from tests.e2e.world import (
 pytestmark = pytest.mark.e2e
 
 STEADY_KBPS = 200  # the long track's 20 MB would take minutes: it is still on its way at every interruption, on a slow machine too
-DYING_KBPS = 600
+DYING_KBPS = 400
 
 
 def held_bytes(folder: Path, copy: Path, *, root: bytes) -> int:
