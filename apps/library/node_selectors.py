@@ -15,6 +15,18 @@ from apps.library.models import AudioFile, AudioVariant
 MAX_RELEASE_RECORDINGS = 1000
 """Recordings looked at per release: the longest box sets have some hundreds."""
 
+_OFFERED = (
+    "recording_mbid",
+    "profile",
+    "payload_format",
+    "payload_root",
+    "payload_bytes",
+    "duration_ms",
+    "verified",
+    "quality_score",
+)
+"""What is told of a variant. Leaf lists (up to 512 KiB each) stay in the database: strangers ask for many variants at once."""
+
 
 def variants_offered(
     *, recordings: Collection[uuid.UUID], releases: Collection[uuid.UUID], within: Collection[uuid.UUID], limit: int
@@ -26,6 +38,7 @@ def variants_offered(
     rows = (
         AudioVariant.objects.filter(of_recordings | of_releases, recording_mbid__isnull=False)
         .filter(files__missing_since__isnull=True)
+        .only(*_OFFERED)
         .order_by("id")
         .distinct()[:limit]
     )
@@ -36,7 +49,8 @@ def release_offered(release_mbid: uuid.UUID) -> HeldRelease | None:
     """A release with the payloads held of its tracks; None when nothing of it is held."""
     rows = AudioVariant.objects.filter(_belongs_to({release_mbid}), recording_mbid__isnull=False)
     held: dict[uuid.UUID, HeldVariant] = {}
-    for row in rows.filter(files__missing_since__isnull=True).order_by("id").distinct()[:MAX_RELEASE_RECORDINGS]:
+    rows = rows.filter(files__missing_since__isnull=True).only(*_OFFERED).order_by("id").distinct()
+    for row in rows[:MAX_RELEASE_RECORDINGS]:
         variant = _variant(row)
         if variant is not None:
             held.setdefault(variant.recording_mbid, variant)

@@ -113,7 +113,7 @@ class Discovery:
         """Somebody new: note where, and ask for everything wanted."""
         self._background.spawn(self._meet(link), "meet")
 
-    def descriptor(self, link: Link, message: MbidSwarmDescriptor) -> None:
+    async def descriptor(self, link: Link, message: MbidSwarmDescriptor) -> None:
         """A peer tells what it holds of a release."""
         claims = []
         for track in message.tracks:
@@ -138,8 +138,7 @@ class Discovery:
                     facts=facts,
                 )
             )
-        if claims:
-            self._background.spawn(self._keep(link, claims), "claims")
+        await self._keep(link, claims)
 
     # ---- private
 

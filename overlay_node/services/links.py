@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Coroutine
 from typing import Final
 
 from apps.domain.errors import DomainError
@@ -32,6 +34,12 @@ from overlay_node.services.swarms import Swarms
 
 log = logging.getLogger(__name__)
 
+MAX_WORK_PER_LINK: Final = (
+    16  # an honest node asks a dozen things at once: its looks, and manifests for eight transfers
+)
+MAX_WORK: Final = 64  # over all links: every one of them needs the database thread that our own transfers need too
+BUSY_S: Final = 5
+
 
 class LinkHub:
     """The one `LinkListener` of the node. `attach` before the overlay opens a socket."""
@@ -39,6 +47,7 @@ class LinkHub:
     def __init__(self, *, background: Background) -> None:
         self.since: Final[dict[Link, float]] = {}
         """open links, and when they were opened (seconds since 1970, for people)"""
+        self._at_work: Final[Counter[Link]] = Counter()
         self._background: Final = background
         self._discovery: Discovery | None = None
         self._swarms: Swarms | None = None
@@ -81,13 +90,16 @@ class LinkHub:
             case ChunkCancel():
                 self._seeder.cancelled(link, message)
             case PayloadRequest():
-                self._seeder.payload_requested(link, message)
+                seeder, asked = self._seeder, message
+                self._take_up(link, message, lambda: seeder.payload_requested(link, asked))
             case PayloadHave():
                 self._swarms.have(link, message)
             case MbidQuery():
-                self._background.spawn(self._answer(link, message), "mbid_query")
+                query = message
+                self._take_up(link, message, lambda: self._answer(link, query))
             case MbidSwarmDescriptor():
-                self._discovery.descriptor(link, message)
+                discovery, told = self._discovery, message
+                self._take_up(link, message, lambda: discovery.descriptor(link, told))
             case ErrorReply():
                 self._swarms.refused(link, message)
             case _:  # late answers nobody waits for any more
@@ -105,6 +117,23 @@ class LinkHub:
         if not any(other.peer_id == link.peer_id for other in self.since):
             self._swarms.link_closed(link.peer_id)
         self._wake()
+
+    def _take_up(self, link: Link, message: Message, work: Callable[[], Coroutine[object, object, None]]) -> None:
+        """Do in the background what a message asks for. When too much waits already a question is refused, a hint dropped."""
+        if self._at_work[link] < MAX_WORK_PER_LINK and self._at_work.total() < MAX_WORK:
+            self._at_work[link] += 1
+            self._background.spawn(self._carry_out(link, work), message.TYPE)
+        elif link.is_open and not isinstance(message, MbidSwarmDescriptor):
+            link.send(ErrorReply(in_reply_to=message.message_id, code="rate_limited", retry_after_s=BUSY_S))
+
+    async def _carry_out(self, link: Link, work: Callable[[], Coroutine[object, object, None]]) -> None:
+        try:
+            await link.drained().asFuture(asyncio.get_running_loop())  # who does not read gets nothing more to read
+            await work()
+        finally:
+            self._at_work[link] -= 1
+            if not self._at_work[link]:
+                del self._at_work[link]
 
     async def _answer(self, link: Link, query: MbidQuery) -> None:
         assert self._offers is not None

@@ -80,13 +80,12 @@ class Publisher:
     async def asked(self, link: Link, releases: Sequence[uuid.UUID]) -> None:
         """A peer asked for releases: it gets their descriptors, if not lately."""
         for release in releases:
-            await self._tell(link, release, forced=False)
+            await self._tell([link], release, forced=False)
 
     async def completed(self, releases: Sequence[uuid.UUID]) -> None:
         """A track of these releases arrived and was accepted."""
         for release in releases:
-            for link in list(self._links()):
-                await self._tell(link, release, forced=True)
+            await self._tell(list(self._links()), release, forced=True)
 
     def link_closed(self, link: Link) -> None:
         """Forget what it was told."""
@@ -130,21 +129,23 @@ class Publisher:
             return
         self._next_descriptors = self._clock() + self._config.announce_every_s
         for release in await self._offers.seeded():
-            for link in list(self._links()):
-                await self._tell(link, release, forced=False)
+            await self._tell(list(self._links()), release, forced=False)
 
-    async def _tell(self, link: Link, release: uuid.UUID, *, forced: bool) -> None:
-        last = self._told.get((link, release))
-        if not forced and last is not None and self._clock() - last < self._config.announce_every_s:
-            return
-        if not self._config.policy.may_announce:
+    async def _tell(self, links: Sequence[Link], release: uuid.UUID, *, forced: bool) -> None:
+        """Send the release's descriptor to those who were not told lately (`forced`: to all). It is read from the rows once."""
+        since = self._clock() - self._config.announce_every_s
+        due = [link for link in links if forced or self._told.get((link, release), since) <= since]
+        if not due or not self._config.policy.may_announce:
             return
         descriptor = await self._offers.descriptor(release)
-        if descriptor is None or not link.is_open:
+        if descriptor is None:
             return
-        try:
-            link.send(descriptor)
-        except LocalProtocolError as error:
-            log.debug("descriptor_not_sent code=%s", error.code)
-            return
-        self._told[link, release] = self._clock()
+        for link in due:
+            if not link.is_open:
+                continue
+            try:
+                link.send(descriptor)
+            except LocalProtocolError as error:
+                log.debug("descriptor_not_sent code=%s", error.code)
+                continue
+            self._told[link, release] = self._clock()

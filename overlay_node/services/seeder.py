@@ -38,7 +38,11 @@ from overlay_node.swarm.piece_map import largest_ranges, leaves_of, ranges_of
 log = logging.getLogger(__name__)
 
 MAX_SERVED_PER_PEER: Final = 128  # transfers of one peer that we remember: a box set at once
+MAX_SERVED_OF_ONE_PAYLOAD: Final = (
+    4  # of those: each holds a leaf list, and a peer may make up as many transfer ids as it likes
+)
 _E = SeederEvent
+_ENDED: Final = frozenset({SeederState.DONE, SeederState.REJECTED})
 
 
 @dataclass(slots=True)
@@ -92,9 +96,59 @@ class Seeder:
 
     # ---- messages
 
-    def payload_requested(self, link: Link, request: PayloadRequest) -> None:
+    async def payload_requested(self, link: Link, request: PayloadRequest) -> None:
         """Answer with a manifest or refuse."""
-        self._background.spawn(self._offer(link, request), "payload_request")
+        blob = None
+        code = "policy"
+        if self._policy.may_serve:
+            code = "not_found"
+            try:
+                blob = await self._blobs.open(payload_format=request.payload_format, payload_root=request.payload_root)
+            except DomainError as error:
+                log.warning("blob_unavailable code=%s", error.code)
+                code = "io_error"
+        if not link.is_open:
+            return
+        if blob is None:
+            link.send(ErrorReply(in_reply_to=request.message_id, code=code))
+            return
+        desk = self._desks.setdefault(link, _Desk())
+        key = PayloadKey(request.payload_format, request.payload_root)
+        served = desk.served.get(request.transfer_id)
+        if served is None or served.key != key or served.state is SeederState.REJECTED:
+            if not self._has_room(desk, key):
+                link.send(ErrorReply(in_reply_to=request.message_id, code="rate_limited", retry_after_s=60))
+                return
+            served = _Served(
+                key=key,
+                blob=blob,
+                leaf_count=len(blob.manifest.leaf_hashes) // 32,
+                told=set(),
+                since=self._clock(),
+            )
+            desk.served[request.transfer_id] = served
+        served.blob = blob
+        manifest = blob.manifest
+        have = largest_ranges(blob.have(), limit=MAX_HAVE_RANGES)
+        served.told = set(leaves_of(have, leaf_count=served.leaf_count))
+        if _E.MANIFEST_SENT in SEEDER[served.state]:
+            served.on(_E.MANIFEST_SENT, self._clock())
+        link.send(
+            PayloadManifest(
+                in_reply_to=request.message_id,
+                transfer_id=request.transfer_id,
+                payload_format=request.payload_format,
+                payload_root=request.payload_root,
+                payload_bytes=manifest.facts.payload_bytes,
+                leaf_bytes=manifest.leaf_bytes,
+                sample_rate_hz=manifest.facts.rate,
+                channels=manifest.facts.channels,
+                bits_per_sample=manifest.facts.bits,
+                preamble=manifest.preamble,
+                have=have,
+            ),
+            manifest.leaf_hashes,
+        )
 
     def chunk_requested(self, link: Link, request: ChunkRequest) -> None:
         """Queue it for the link's worker."""
@@ -143,7 +197,10 @@ class Seeder:
     def expire(self) -> None:
         """Forget offers nobody took up and transfers that ended long ago."""
         now = self._clock()
-        for desk in self._desks.values():
+        for link, desk in list(self._desks.items()):
+            if not link.is_open:  # one that lost against another of its peer: nobody tells of its end
+                del self._desks[link]
+                continue
             for transfer_id, served in list(desk.served.items()):
                 idle = now - served.since
                 if served.state in {SeederState.PENDING, SeederState.SERVING} and idle > OFFER_TTL_S:
@@ -169,57 +226,15 @@ class Seeder:
 
     # ---- private
 
-    async def _offer(self, link: Link, request: PayloadRequest) -> None:
-        blob = None
-        code = "policy"
-        if self._policy.may_serve:
-            code = "not_found"
-            try:
-                blob = await self._blobs.open(payload_format=request.payload_format, payload_root=request.payload_root)
-            except DomainError as error:
-                log.warning("blob_unavailable code=%s", error.code)
-                code = "io_error"
-        if not link.is_open:
-            return
-        if blob is None:
-            link.send(ErrorReply(in_reply_to=request.message_id, code=code))
-            return
-        desk = self._desks.setdefault(link, _Desk())
-        served = desk.served.get(request.transfer_id)
-        if served is None or served.state is SeederState.REJECTED:
-            if len(desk.served) >= MAX_SERVED_PER_PEER:
-                link.send(ErrorReply(in_reply_to=request.message_id, code="rate_limited", retry_after_s=60))
-                return
-            served = _Served(
-                key=PayloadKey(request.payload_format, request.payload_root),
-                blob=blob,
-                leaf_count=len(blob.manifest.leaf_hashes) // 32,
-                told=set(),
-                since=self._clock(),
-            )
-            desk.served[request.transfer_id] = served
-        served.blob = blob
-        manifest = blob.manifest
-        have = largest_ranges(blob.have(), limit=MAX_HAVE_RANGES)
-        served.told = set(leaves_of(have, leaf_count=served.leaf_count))
-        if _E.MANIFEST_SENT in SEEDER[served.state]:
-            served.on(_E.MANIFEST_SENT, self._clock())
-        link.send(
-            PayloadManifest(
-                in_reply_to=request.message_id,
-                transfer_id=request.transfer_id,
-                payload_format=request.payload_format,
-                payload_root=request.payload_root,
-                payload_bytes=manifest.facts.payload_bytes,
-                leaf_bytes=manifest.leaf_bytes,
-                sample_rate_hz=manifest.facts.rate,
-                channels=manifest.facts.channels,
-                bits_per_sample=manifest.facts.bits,
-                preamble=manifest.preamble,
-                have=have,
-            ),
-            manifest.leaf_hashes,
-        )
+    def _has_room(self, desk: _Desk, key: PayloadKey) -> bool:
+        """May one more transfer be remembered? What has ended makes room first."""
+        for full in (False, True):
+            if full:
+                desk.served = {name: one for name, one in desk.served.items() if one.state not in _ENDED}
+            same = sum(one.key == key for one in desk.served.values())
+            if len(desk.served) < MAX_SERVED_PER_PEER and same < MAX_SERVED_OF_ONE_PAYLOAD:
+                return True
+        return False
 
     async def _serve(self, link: Link, desk: _Desk) -> None:
         """Answer a link's requests until none is left."""

@@ -9,24 +9,31 @@ import os
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
 
 from apps.domain.audio.payload import LEAF_BYTES
 from apps.domain.contracts.events import TransferAssembled, TransferEnded, TransferStarted
-from apps.domain.contracts.node_work import Heartbeat, NodeWork, ProgressReport, WantReport
+from apps.domain.contracts.node_work import Heartbeat, HeldVariant, NodeWork, ProgressReport, WantReport
 from apps.domain.errors import DomainError
 from apps.domain.jobs.constraints import Constraints
 from apps.domain.jobs.lifecycle import TransferState, WantDesired, WantPhase
 from apps.domain.mesh.policy import Mode
+from overlay_node.net.errors import RequestFailed
+from overlay_node.net.link import Link
+from overlay_node.protocol.messages import CancelReason, ChunkCancel, MbidQuery, PayloadManifest, PayloadRequest
 from overlay_node.services import reconciler
 from overlay_node.services.identity_lock import NodeRunning
-from overlay_node.services.root import build_node
+from overlay_node.services.links import MAX_WORK_PER_LINK
+from overlay_node.services.root import Node, build_node
+from overlay_node.services.seeder import MAX_SERVED_OF_ONE_PAYLOAD
 from overlay_node.store.memory_store import MemoryStore
 from overlay_node.store.piece_store import PieceStore
 from tests.overlay_node.services.faults import CorruptEvery, corrupt, twisted
 from tests.overlay_node.services.mesh_world import (
+    RECORDING,
     RELEASE,
     MeshWorld,
     assembled,
@@ -34,6 +41,11 @@ from tests.overlay_node.services.mesh_world import (
     only_transfer,
     want,
 )
+
+
+async def link_between(mesh: MeshWorld, asker: Node, asked: Node) -> Link:
+    """An open link from one node to another."""
+    return await asker.overlay.dial(asked.config.overlay_host, asked.overlay_port).asFuture(mesh.loop)
 
 
 def same_sound(path: str, original: Path) -> bool:
@@ -388,6 +400,63 @@ def test_a_passive_node_neither_announces_nor_serves_but_fetches(mesh: MeshWorld
         assert store.announced == {}
         assert await passive.offers.releases() == ()
         assert passive.overlay.local.features == ("payload/1",)
+
+    mesh.run(scenario())
+
+
+def test_questions_without_number_take_no_more_than_their_share_of_the_database(mesh: MeshWorld, music: Path) -> None:
+    class Slow(MemoryStore):
+        """Answers nothing before it may."""
+
+        def __init__(self) -> None:
+            super().__init__([library_entry(music / "one.flac")])
+            self.asked = 0
+            self.may = asyncio.Event()
+
+        async def variants_offered(self, **asked: Any) -> list[HeldVariant]:
+            self.asked += 1
+            await self.may.wait()
+            return await super().variants_offered(**asked)
+
+    async def scenario() -> None:
+        store = Slow()
+        seeder = await mesh.start("seeder", store, seed_releases=(RELEASE,))
+        link = await link_between(mesh, await mesh.start("asker", MemoryStore()), seeder)
+        query = MbidQuery(recordings=(str(RECORDING),))
+        answers = [link.request(query, 60.0).asFuture(mesh.loop) for _ in range(MAX_WORK_PER_LINK + 4)]
+        await mesh.until(lambda: sum(one.done() for one in answers) == 4)
+        assert store.asked == MAX_WORK_PER_LINK
+        store.may.set()
+        ended = await asyncio.gather(*answers, return_exceptions=True)
+        assert [one.code for one in ended if isinstance(one, RequestFailed)] == ["rate_limited"] * 4
+        assert (await link.request(query, 60.0).asFuture(mesh.loop)).message.variants
+
+    mesh.run(scenario())
+
+
+def test_a_payload_is_not_offered_to_one_peer_under_ever_new_names(mesh: MeshWorld, music: Path) -> None:
+    async def scenario() -> None:
+        entry = library_entry(music / "one.flac")
+        seeder = await mesh.seeder("seeder", entry)
+        link = await link_between(mesh, await mesh.start("asker", MemoryStore()), seeder)
+
+        async def ask() -> str:
+            request = PayloadRequest(
+                transfer_id=str(uuid.uuid4()),
+                payload_format=entry.payload.payload_format,
+                payload_root=entry.payload.payload_root,
+            )
+            try:
+                reply = await link.request(request, 60.0).asFuture(mesh.loop)
+            except RequestFailed as error:
+                return error.code
+            assert isinstance(reply.message, PayloadManifest)
+            return reply.message.transfer_id
+
+        names = [await ask() for _ in range(MAX_SERVED_OF_ONE_PAYLOAD)]
+        assert await ask() == "rate_limited"
+        link.send(ChunkCancel(transfer_id=names[0], reason_code=CancelReason.COMPLETE))
+        assert await ask() != "rate_limited"  # what has ended makes room
 
     mesh.run(scenario())
 
