@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -15,6 +16,9 @@ from apps.domain.contracts.node_work import AnnouncedRelease, ClaimReport
 from apps.domain.errors import DomainError
 from apps.domain.mesh.policy import MAX_ANNOUNCED
 from apps.mesh.models import Announcement, Claim, ClaimVerdict, SeededRelease
+
+MAX_OPEN_CLAIMS = 16
+"""Of one peer about one recording: nobody holds more encodes of a track, and making up roots is free."""
 
 
 class SeedLimit(DomainError):
@@ -69,6 +73,20 @@ def claims_record(claims: Sequence[ClaimReport], *, peer_ids: Mapping[str, int])
         unique_fields=["peer", "recording_mbid", "payload_format", "payload_root"],
         update_fields=["group", "profile", "payload_bytes", "complete", "facts", "heard_at"],
     )
+    _drop_surplus({row.peer_id for row in rows.values()}, {row.recording_mbid for row in rows.values()})
+
+
+def _drop_surplus(peer_ids: Collection[int], recordings: Collection[uuid.UUID]) -> None:
+    """The first MAX_OPEN_CLAIMS stay: a peer must not be able to push a claim away that it may yet have to answer for."""
+    rows = Claim.objects.filter(peer_id__in=peer_ids, recording_mbid__in=recordings, verdict=ClaimVerdict.OPEN)
+    seen: Counter[tuple[int, uuid.UUID]] = Counter()
+    surplus = []
+    for key, peer_id, recording in rows.order_by("id").values_list("id", "peer_id", "recording_mbid"):
+        seen[peer_id, recording] += 1
+        if seen[peer_id, recording] > MAX_OPEN_CLAIMS:
+            surplus.append(key)
+    if surplus:
+        Claim.objects.filter(id__in=surplus).delete()
 
 
 def claims_judge(recording_mbid: uuid.UUID, *, payload_format: str, payload_root: bytes, confirmed: bool) -> list[str]:

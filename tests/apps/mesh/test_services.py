@@ -10,6 +10,7 @@ from apps.domain.contracts.node_work import ClaimReport
 from apps.domain.mesh.policy import MAX_ANNOUNCED
 from apps.mesh.selectors import announcement_list, claim_verdict_counts, claims_of, seeded_releases
 from apps.mesh.services import (
+    MAX_OPEN_CLAIMS,
     SeedLimit,
     announcement_done,
     announcements_sync,
@@ -52,6 +53,18 @@ def test_a_claim_said_twice_is_one_row_with_the_newest_words() -> None:
 def test_one_message_may_name_a_payload_twice() -> None:
     record(claim("a"), claim("a", payload_bytes=11))
     assert len(claims_of(RECORDING)) == 1
+
+
+def test_a_peer_that_makes_up_payloads_fills_no_table_and_can_not_push_its_first_claims_away() -> None:
+    other = uuid.uuid4()
+    record(claim("a"), claim("b", recording_mbid=other))
+    for start in range(0, 128, 64):
+        record(*(claim("a", payload_root=bytes([start + n]) * 32) for n in range(64)))
+    known = claims_of(RECORDING)
+    assert len(known) == MAX_OPEN_CLAIMS
+    assert b"r" * 32 in {one.claim.payload_root for one in known}
+    assert len(claims_of(other)) == 1
+    assert claims_judge(RECORDING, payload_format="flac", payload_root=b"r" * 32, confirmed=False) == ["a"]
 
 
 def test_only_open_claims_of_that_payload_are_judged_and_partial_holders_answer_for_nothing() -> None:
