@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import logging
 import random
-import shutil
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -44,7 +43,7 @@ from workers.gateways.acoustid import AcoustidMatch, AcoustidPort
 from workers.gateways.audio import DecodedFacts, DecodeFailed, decode_test
 from workers.gateways.chromaprint import FilePrint, FingerprintFailed, fingerprint_file
 from workers.gateways.errors import Permanent, Transient
-from workers.gateways.files import FilesError, Identity, Placed, identify, place, translated
+from workers.gateways.files import FilesError, Identity, Placed, assemble, identify, place, translated
 from workers.gateways.tags import TagsError, write_tags
 from workers.lease import LEASE_S, LeaseKeeper, LeaseLost
 
@@ -131,7 +130,7 @@ class Verifier:
         if not decoded.profile.lossless and not lossy_slot_take(claim):
             raise _Rejected("lossy_limit", {"limit": claim.constraints.lossy_limit})
         lease.check()
-        placed, sha256 = self._file(claim, path, decoded, lease, checkpoint)
+        placed, sha256 = self._file(claim, identity, decoded, lease, checkpoint)
         checkpoint("placed")
         proof = _Proof(decoded=decoded, made=made, judgement=judgement)
         self._record(claim, placed, sha256, proof, checkpoint)
@@ -184,10 +183,13 @@ class Verifier:
         return named_of(matches), "acoustid_no_result"
 
     def _file(
-        self, claim: VerifyClaim, path: Path, decoded: DecodedFacts, lease: LeaseKeeper, checkpoint: Checkpoint
+        self, claim: VerifyClaim, identity: Identity, decoded: DecodedFacts, lease: LeaseKeeper, checkpoint: Checkpoint
     ) -> tuple[Placed, bytes]:
-        """Tag a copy and place it. The assembled file itself stays as it is until the node takes it away."""
-        facts = filing_facts(claim)
+        """Tag a copy and place it. The assembled file itself stays as it is until the node takes it away.
+
+        The copy is put together anew: of a peer's untrusted bytes before the payload only a true header is left.
+        """
+        path, facts = Path(claim.transfer.path), filing_facts(claim)
         name = file_name(claim, facts, container=decoded.container, template=self.template)
         root = self.library_root()
         work = path.with_name(f"work-{claim.attempt}-{path.name}")
@@ -195,8 +197,7 @@ class Verifier:
             # Of an attempt that was killed. An attempt that merely lost its lease fails at its next step, and records nothing.
             left.unlink(missing_ok=True)
         try:
-            with translated(work):
-                shutil.copyfile(path, work)
+            _copied(work, path, identity, expected_root=claim.transfer.payload_root)
             try:
                 write_tags(work, file_tags(claim, facts), expected_root=claim.transfer.payload_root)
             except TagsError as error:
@@ -317,6 +318,23 @@ def _preamble_lies(claim: VerifyClaim, identity: Identity) -> bool:
         return False
     bound = PayloadFacts(PayloadFormat.FLAC, identity.span.length, profile.rate, profile.channels, profile.quality)
     return payload_root(bound, identity.leaves.merkle) == claim.transfer.payload_root
+
+
+def _copied(work: Path, path: Path, identity: Identity, *, expected_root: bytes) -> None:
+    span = identity.span
+    try:
+        assemble(
+            work,
+            payload=path,
+            facts=span.facts,
+            preamble=span.preamble,
+            payload_offset=span.offset,
+            expected_root=expected_root,
+        )
+    except FilesError as error:
+        if error.code not in ("payload_short", "payload_root_mismatch"):
+            raise
+        raise Transient("The assembled file was changed by somebody.", code="file_changed") from error
 
 
 def _decoded(path: Path, identity: Identity) -> DecodedFacts:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import shutil
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from apps.domain.audio import mpeg
 from apps.domain.jobs.lifecycle import JobState, TrackState, WantDesired
 from apps.domain.jobs.verdicts import PREAMBLE_CODES
 from apps.jobs.models import Job, JobTrack
@@ -308,13 +309,12 @@ def test_a_full_disk_is_shown_and_waited_for(
 ) -> None:
     job = running_job(tracks=1)
     transfer = assemble(job, tmp_path)
-    real = shutil.copyfile
+    real = os.fsync
 
-    def full(source: Path, target: Path) -> None:
-        target.write_bytes(b"part of it")
+    def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(shutil, "copyfile", full)
+    monkeypatch.setattr(os, "fsync", full)
     make(knows()).verify(transfer.id)
     track = track_of(job)
     job.refresh_from_db()
@@ -326,7 +326,7 @@ def test_a_full_disk_is_shown_and_waited_for(
     )
     assert files_in(library) == []
     assert len(list(Path(transfer.path).parent.iterdir())) == 1
-    monkeypatch.setattr(shutil, "copyfile", real)
+    monkeypatch.setattr(os, "fsync", real)
     due(job)
     make(knows()).verify(transfer.id)
     assert_completed(job, library)
@@ -396,6 +396,29 @@ def test_a_job_cancelled_meanwhile_stays_cancelled_and_nothing_is_placed(
     assert track_of(job).state == TrackState.CANCELLED
     assert files_in(library) == []
     assert not TransferVerdict.objects.exists()
+
+
+@pytest.mark.parametrize("lie", ["numbers", "junk"])
+def test_what_a_peer_put_before_an_mp3_payload_is_made_true_or_left_out(
+    lie: str, make: Make, library: Path, tmp_path: Path
+) -> None:
+    job = running_job(tracks=1)
+    lossy = sound.convert(flac(1), tmp_path / "1.mp3", "-b:a", "320k")
+    honest = identify(lossy).span.preamble
+    transfer = assemble(job, tmp_path, source=lossy, profile="mp3-320-44100-2")
+    path = Path(transfer.path)
+    at = max(honest.find(b"Info"), honest.find(b"Xing"))
+    lied = honest[: at + 8] + b"\x07" * 112 + honest[at + 120 :] if lie == "numbers" else b"peer's words " * 20
+    path.write_bytes(lied + path.read_bytes()[len(honest) :])
+    make(knows()).verify(transfer.id)
+    placed = Path(assert_completed(job, library, name="The Testers/First Album (2019)/01 Song 1.mp3").placed_path)
+    told = mpeg.read_information(identify(placed).span.preamble)
+    if lie == "junk":
+        assert told is None and b"words" not in placed.read_bytes()
+    else:
+        true = mpeg.read_information(honest)
+        assert told is not None and true is not None
+        assert (told.frames, told.stream_bytes) == (true.frames, true.stream_bytes)
 
 
 def test_the_album_takes_no_more_lossy_tracks_than_it_may(make: Make, library: Path, tmp_path: Path) -> None:
