@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,33 @@ from tests.e2e.world import Demonstration, Person, children_of, kill_9, tracks_b
 pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A job whose verification lost its process, and the worker that lost it."""
+
+    job: str
+    worker: int
+
+
+@pytest.fixture(scope="module", autouse=True)
+def missed(demo: Demonstration, hostile: HostileRelease) -> Missed:
+    """Every pool child is killed while one of them verifies. Its lease runs out while the other tests do their waiting."""
+    person = demo.person()
+    demo.network.start_neighbours([hostile.neighbour("short", "127.0.34.1", tracks=(2,))])
+    demo.faults({"kind": "hang", "prefix": "/v2/lookup", "seconds": 300})
+    before = len(demo.requests_of("/v2/lookup"))
+    asked = person.ask(hostile.release_mbid, tracks=[{"medium": 1, "position": 2}], constraints={"target_dir": "Lease"})
+    until(lambda: len(demo.requests_of("/v2/lookup")) > before, "its verification asks AcoustID")
+    worker = demo.pid("worker")
+    pool = children_of(worker)
+    assert pool
+    for child in pool:
+        kill_9(child)
+    return Missed(job=str(asked.json()["id"]), worker=worker)
+
+
 @pytest.fixture
-def alone(demo: Demonstration) -> Iterator[None]:
+def alone(demo: Demonstration, missed: Missed) -> Iterator[None]:
     """No neighbour of another test is left that holds the hostile release."""
     end_neighbours(demo)
     yield
@@ -88,24 +114,12 @@ def test_sources_that_lie_about_size_or_preamble_are_charged_and_an_honest_one_s
     assert demo.rows(wrong) == [(0,)]
 
 
-@pytest.mark.usefixtures("alone")
 def test_a_killed_pool_child_is_missed_when_its_lease_runs_out(
-    demo: Demonstration, person: Person, hostile: HostileRelease
+    demo: Demonstration, person: Person, missed: Missed
 ) -> None:
-    demo.network.start_neighbours([hostile.neighbour("short", "127.0.34.1", tracks=(2,))])
-    demo.faults({"kind": "hang", "prefix": "/v2/lookup", "seconds": 300})
-    before = len(demo.requests_of("/v2/lookup"))
-    asked = person.ask(hostile.release_mbid, tracks=[{"medium": 1, "position": 2}], constraints={"target_dir": "Lease"})
-    job = str(asked.json()["id"])
-    until(lambda: len(demo.requests_of("/v2/lookup")) > before, "its verification asks AcoustID")
-    worker = demo.pid("worker")
-    pool = children_of(worker)
-    assert pool
-    for child in pool:
-        kill_9(child)
-    done = until(lambda: ended(person.job(job)), "the job ends by itself", within_s=180, every_s=0.5)
+    done = until(lambda: ended(person.job(missed.job)), "the job ends by itself", within_s=180, every_s=0.5)
     assert done["state"] == "completed"
-    assert demo.pid("worker") == worker
+    assert demo.pid("worker") == missed.worker
     assert demo.rows("SELECT attempt FROM jobs_jobtrack WHERE placed_path LIKE '%/Lease/%'") == [(2,)]
 
 
