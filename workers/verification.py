@@ -102,7 +102,7 @@ class Verifier:
                 _again(claim, error.code, error.params, retry_after_s=error.retry_after_s)
             except (TemplateError, NameFactsError, PathKeyError) as error:
                 verify_failed(claim, code=error.code, params=error.params)
-            except (FilesError, DecodeFailed) as error:
+            except (FilesError, DecodeFailed, TagsError) as error:
                 if error.retryable:
                     _again(claim, error.code, error.params)
                 else:

@@ -68,7 +68,6 @@ OWN: Mapping[str, Words] = {
     "mesh_disabled": lazy("The mesh is switched off (mesh.enabled)."),
     "mesh_passive": lazy("Passive: this node fetches from the mesh and announces nothing (mesh.passive)."),
     # Jobs and waits
-    "job_not_found": lazy("There is no such job."),
     "idempotency_conflict": lazy("This idempotency key was used for another request."),
     "pending": lazy("Waiting for a worker."),
     "resolving": lazy("The track list is being fetched from MusicBrainz."),
@@ -91,6 +90,21 @@ OWN: Mapping[str, Words] = {
     "timed_out": lazy("This peer took too long; its part is fetched elsewhere."),
     "manifest_timeout": lazy("This peer did not answer in time."),
     "disconnected": lazy("The connection to this peer broke; others carry on."),
+    "link_closed": lazy("The connection to this peer broke; others carry on."),
+    "request_timeout": lazy("This peer did not answer in time."),
+    "request_failed": lazy("This peer refused to answer."),
+    "unexpected_answer": lazy("This peer answered something else than was asked."),
+    "source_rate_limited": lazy("This peer is busy; it is asked again later."),
+    "source_not_found": lazy("This peer does not have it any more."),
+    "source_io_error": lazy("This peer could not read its file."),
+    "source_policy_violation": lazy("This peer does not give it away."),
+    "source_timeout": lazy("This peer took too long; its part is fetched elsewhere."),
+    "source_invalid_range": lazy("This peer does not have the part it was asked for."),
+    "source_complete": lazy("Everything is here; nothing more is asked of it."),
+    "source_user_cancelled": lazy("The transfer was stopped by a person."),
+    "source_swarm_rebalanced": lazy("Another payload was taken instead."),
+    "source_policy_change": lazy("The node was stopped; it goes on when it runs again."),
+    "source_error": lazy("The transfer could not go on."),
     "payload_denied": lazy("This payload was found to be something else."),
 }
 
@@ -139,6 +153,12 @@ def sentence(code: str, params: Params | None = None) -> Sentence:
         return Sentence(_("%(name)s.") % {"name": name})
     harmless = {key: _value(item) for key, item in (params or {}).items()}
     return Sentence(fill(_(str(template)), harmless), str(NEXT.get(code, "")))
+
+
+def source_sentence(code: str) -> Sentence:
+    """The words for the code of one peer in a transfer: what others call `not_found` is there about the peer, not about an address."""
+    about_peer = f"source_{code}"
+    return sentence(about_peer if about_peer in OWN else code)
 
 
 def message_of(code: str, params: Params, *, fallback: str = "") -> str:

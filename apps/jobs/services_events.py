@@ -37,8 +37,8 @@ MAX_ATTEMPTS = 10
 """Of one event whose handling raises; then it is closed with its code, so that it can't hold up the rest for ever."""
 KEEP = timedelta(days=7)
 """How long processed events stay for whoever looks into what happened."""
-_QUIET_CODES = frozenset({"", "want_paused", "want_cancelled", "paused", "cancelled", "verdict", "stopped"})
-"""Ends of transfers that need no word on the track: somebody asked for them."""
+_QUIET_CODES = frozenset({"", "want_cancelled", "want_satisfied"})
+"""Ends of transfers that need no word on the track: what is wanted changed."""
 
 
 def node_events_consume(*, limit: int = 200) -> int:

@@ -290,7 +290,7 @@ class Reconciler:
             others, _ = await self._candidates(want, avoid=runner.key)
             if others:
                 pursuit.avoid[runner.key] = now + AVOID_S
-                await self._give_up(transfer, code=f"waited_{waiting}"[:60], reason=CancelReason.SWARM_REBALANCED)
+                await self._give_up(transfer, code="gave_way", reason=CancelReason.SWARM_REBALANCED)
                 self._bell.set()
                 return
         if waiting:

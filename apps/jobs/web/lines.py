@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
 
-from apps.common.sentences import Sentence, sentence
+from apps.common.sentences import Sentence, sentence, source_sentence
 from apps.common.text import display_text
 from apps.domain.jobs.lifecycle import JOB_MOVES, JobState, TrackState, WantPhase
 from apps.jobs.selectors import JobRow, JobTree, RejectedView, SourceView, TrackView
@@ -285,7 +285,7 @@ def track_line(track: TrackView) -> TrackLine:
             SourceLine(
                 view=source,
                 look=SOURCE_LOOKS.get(source.state, Look(source.state.replace("_", " ").capitalize(), "dot", "idle")),
-                says=sentence(source.code),
+                says=source_sentence(source.code),
                 tone=tones[source.peer],
             )
             for source in track.sources

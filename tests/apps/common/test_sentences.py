@@ -2,12 +2,63 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from apps.common.api_errors import error_body, status_of
-from apps.common.sentences import NEXT, OWN, message_of, sentence
+from apps.common.sentences import NEXT, OWN, message_of, sentence, source_sentence
 from apps.domain.errors import DomainError
 from apps.domain.jobs.sentences import SENTENCES
+from overlay_node.protocol.messages import CancelReason, ChunkError
+
+ROOT = Path(__file__).resolve().parents[3]
+OUR_CODE = ("apps", "workers", "overlay_node", "slskdn_site")
+SAY_IT_THEMSELVES = frozenset({
+    # At the start or on the command line: printed with the error's own sentence, before there is a page.
+    "already_running", "backup_failed", "broker_missing", "config_invalid", "data_folder_newer", "data_folder_unusable", "database_newer",
+    "database_unreachable", "dht_port_unavailable", "folder_not_ours", "node_already_running", "port_taken", "process_unknown",
+    "settings_refused", "start_failed",
+    # A form's error, which names what is wrong with the name, role or network.
+    "api_key_invalid_request",
+})  # fmt: skip
+STAY_INSIDE = frozenset({
+    # Caught and turned into something else, or only logged.
+    "address_refused", "admission_required", "bad_key", "bad_port", "banned", "child_failed", "child_output_limit", "child_start_failed",
+    "child_timeout", "codec_profile_invalid", "contract_unreadable", "dht_busy", "dht_stopped", "dht_unreachable", "dial_failed", "error",
+    "fingerprint_invalid", "link_error", "payload_root_mismatch", "payload_short", "preamble_invalid", "read_only", "self_connection",
+    "service_refused", "service_unavailable", "stopped", "store_unavailable", "tags_not_writable", "too_many_calls",
+})  # fmt: skip
+
+
+def codes_in(tree: ast.AST) -> Iterator[str]:
+    """Codes written in the source: `code="…"` and `default_code = "…"`."""
+    for node in ast.walk(tree):
+        value: ast.expr | None = None
+        if isinstance(node, ast.keyword) and node.arg in {"code", "silent_code"}:
+            value = node.value
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            value = node.value if isinstance(target, ast.Name) and target.id == "default_code" else None
+        if isinstance(value, ast.Constant) and isinstance(value.value, str) and value.value:
+            yield value.value
+
+
+def test_every_code_that_is_raised_or_written_to_a_row_has_a_sentence() -> None:
+    files = [path for top in OUR_CODE for path in (ROOT / top).rglob("*.py") if not {"demo", "bench"} & set(path.parts)]
+    raised = {code for path in files for code in codes_in(ast.parse(path.read_bytes()))}
+    assert len(raised) > 100
+    assert raised - {*OWN, *SENTENCES} == SAY_IT_THEMSELVES | STAY_INSIDE
+
+
+@pytest.mark.parametrize("code", [*ChunkError, *CancelReason])
+def test_what_a_peer_or_we_say_of_a_source_is_said_about_the_peer(code: str) -> None:
+    if code != CancelReason.QUALITY_UPGRADE:  # nothing says that yet
+        assert f"source_{code}" in OWN
+    assert source_sentence(code).what
+    assert str(source_sentence("bad_manifest")) == str(sentence("bad_manifest"))
 
 
 @pytest.mark.parametrize("code", sorted({*OWN, *SENTENCES}))

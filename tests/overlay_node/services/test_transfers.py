@@ -634,7 +634,7 @@ def test_a_payload_whose_sources_are_gone_gives_way_to_another_one(
         await mesh.until(lambda: assembled(store))
         assert same_sound(assembled(store)[0].path, music / "two.flac")
         stopped = next(row for row in store.transfers.values() if row.work.state is TransferState.STOPPED)
-        assert stopped.code == "waited_no_source"
+        assert stopped.code == "gave_way"
         assert stopped.sources[first.peer_id].verified_bytes > 0
 
     mesh.run(scenario())
