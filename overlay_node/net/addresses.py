@@ -28,6 +28,14 @@ def group_of(host: str) -> str:
     return str(ipaddress.ip_network((address, prefix), strict=False))
 
 
+def host_of(host: str) -> str:
+    """What counts as one host: an IPv4 address, or the IPv6 /64 in which any host may take as many addresses as it likes."""
+    address = parse_address(host)
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return host if address is None else str(address)
+
+
 def is_public(host: str) -> bool:
     """True for addresses that the Internet routes: not loopback, private, link-local, multicast, shared or reserved."""
     address = parse_address(host)

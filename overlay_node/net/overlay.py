@@ -254,7 +254,7 @@ class Overlay:
         """The transport of any connection is gone."""
         self._protocols.discard(protocol)
         if protocol.remote_addr is not None:
-            self.gate.leave(protocol.remote_addr[0])
+            self.gate.leave(protocol.remote_addr[0], inbound=not protocol.dialled_by_me)
         for key, dial in list(self._dials.items()):
             if dial.protocol is protocol:
                 self._dial_failed(key, dial, reason_code)
@@ -310,7 +310,7 @@ class Overlay:
 
         def failed(_failure: Failure) -> None:
             if dial.protocol is None:
-                self.gate.leave(host)
+                self.gate.leave(host, inbound=False)
                 self._dial_failed(key, dial, "connect_failed")
 
         dial.connecting = endpoint.connect(factory)

@@ -105,8 +105,27 @@ def test_the_gate_counts_addresses_rates_and_all() -> None:
     assert gate.enter("93.184.216.3", 20.0, inbound=True) is None
     assert gate.enter("127.0.0.1", 20.0, inbound=True) is None
     assert gate.enter("127.0.0.1", 20.0, inbound=True) == "too_many_links"
-    gate.leave("93.184.216.1")
+    gate.leave("93.184.216.1", inbound=True)
     assert gate.enter("127.0.0.1", 20.0, inbound=True) is None
+
+
+def test_strangers_can_not_use_up_the_connections_we_dial_with() -> None:
+    gate = ConnectionGate(now=0.0, gate_limits=GateLimits(connections=4, inbound=3))
+    assert [gate.enter(f"127.0.0.{n}", 0.0, inbound=True) for n in range(4)] == [None, None, None, "too_many_links"]
+    assert gate.enter("127.0.0.9", 0.0, inbound=False) is None
+    gate.leave("127.0.0.9", inbound=False)
+    assert gate.enter("127.0.0.8", 0.0, inbound=True) == "too_many_links"
+    gate.leave("127.0.0.0", inbound=True)
+    assert gate.enter("127.0.0.8", 0.0, inbound=True) is None
+
+
+def test_one_host_of_ipv6_is_its_64_however_many_addresses_it_takes() -> None:
+    gate = ConnectionGate(now=0.0)
+    entered = [gate.enter(f"2a00:1450:4001:82a::{n:x}", 0.0, inbound=True) for n in range(1, 6)]
+    assert entered.count(None) == limits.MAX_CONNECTIONS_PER_IP
+    assert gate.enter("2a00:1450:4001:82b::1", 0.0, inbound=True) is None
+    gate.leave("2a00:1450:4001:82a::77", inbound=True)
+    assert gate.enter("2a00:1450:4001:82a::78", 0.0, inbound=True) is None
 
 
 def test_one_minute_lets_thirty_strangers_in() -> None:
