@@ -175,11 +175,20 @@ class Supervisor:
             if child.restart_at is None:
                 self._fell(child, status, now)
             elif now >= child.restart_at and not self._signals:
-                child.start(now)
-                self._log.say(
-                    f"{child.spec.name} was started again (process {child.process.pid if child.process else 0})"
-                )
-                self.on_change()
+                self._start_again(child, now)
+
+    def _start_again(self, child: Child, now: float) -> None:
+        """A machine without memory, processes or room on its disk must not take the children down that still run."""
+        try:
+            child.start(now)
+        except OSError as error:  # as good as a child that died at once: the next look says so and waits longer
+            self._log.say(f"{child.spec.name} could not be started ({error})")
+            return
+        self._log.say(f"{child.spec.name} was started again (process {child.process.pid if child.process else 0})")
+        try:
+            self.on_change()
+        except OSError as error:
+            self._log.say(f"what runs could not be written down ({error})")
 
     def _fell(self, child: Child, status: int, now: float) -> None:
         child.deaths_in_a_row = 1 if now - child.started_at > LIVED_S else child.deaths_in_a_row + 1

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from slskdn_site.supervise import BACKOFF_JITTER, BACKOFF_MOST_S, backoff_seconds
+from slskdn_site.logs import SupervisorLog
+from slskdn_site.supervise import BACKOFF_JITTER, BACKOFF_MOST_S, Supervisor, backoff_seconds
+from slskdn_site.supervise_child import ChildSpec
 from slskdn_site.supervise_exec import leashed
 from tests.services import PROJECT
 
@@ -195,6 +200,47 @@ def test_a_child_that_never_comes_up_stops_the_start_with_its_last_words(data_fo
     assert done.returncode == 1
     assert "one does not start (status 1). Its last lines:" in done.stderr
     assert "no such reel" in done.stderr
+
+
+def test_a_full_disk_or_a_full_machine_during_a_restart_takes_nobody_else_down(data_folder: Path) -> None:
+    log = SupervisorLog(data_folder / "log", to_stdout=False)
+    supervisor = Supervisor(log=log)
+    argv = [sys.executable, "-c", "import time; time.sleep(600)"]
+    supervisor.start(
+        [ChildSpec(name=name, argv=argv, ready=lambda: True, stop_stage=0, stop_seconds=20) for name in ("one", "two")]
+    )
+    told: list[str] = []
+
+    def nothing_fits() -> None:
+        told.append("changed")
+        raise OSError(errno.ENOSPC, "no room")
+
+    supervisor.on_change = nothing_fits
+    before = supervisor.pids()
+    fallen = supervisor.children[0]
+    try:
+        os.kill(before["one"], signal.SIGKILL)
+        until(lambda: not alive(before["one"]))
+        assert fallen.exited() == -signal.SIGKILL
+        with resource_limit(resource.RLIMIT_NOFILE, 0):
+            supervisor._start_again(fallen, time.monotonic())  # no descriptor for its pipe
+        supervisor._start_again(fallen, time.monotonic())
+        assert told == ["changed"]
+        assert supervisor.pids()["two"] == before["two"]
+        assert alive(supervisor.pids()["one"])
+    finally:
+        supervisor.stop()
+        log.close()
+
+
+@contextmanager
+def resource_limit(which: int, soft: int) -> Iterator[None]:
+    before = resource.getrlimit(which)
+    resource.setrlimit(which, (soft, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(which, before)
 
 
 def test_back_off_doubles_up_to_its_limit_and_is_spread() -> None:
