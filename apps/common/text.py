@@ -11,6 +11,8 @@ import unicodedata
 MAX_SHOWN_CHARS = 1000
 """As long as the longest title column. Longer text is cut with an ellipsis."""
 
+MAX_SEARCHED_CHARS = 200
+
 MAX_MARKS = 6
 """Combining marks in a row. Vietnamese and Hebrew need up to three; stacks beyond this paint over other rows."""
 
@@ -31,6 +33,11 @@ def display_text(value: object, *, limit: int = MAX_SHOWN_CHARS) -> str:
     runs = itertools.groupby(shown, key=lambda character: unicodedata.category(character) in {"Mn", "Me"})
     calm = "".join("".join(itertools.islice(run, MAX_MARKS)) if marks else "".join(run) for marks, run in runs)
     return calm if len(calm) <= limit else calm[: limit - 1] + "…"
+
+
+def searched(text: str) -> str:
+    """What a person typed into a search field, as it may be looked for: no NUL, which Postgres refuses with an error."""
+    return text.replace("\0", "")[:MAX_SEARCHED_CHARS].strip()
 
 
 def _shown(character: str) -> str:

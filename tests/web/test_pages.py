@@ -222,6 +222,14 @@ def test_filters_stay_in_the_address_and_a_wrong_cursor_leads_to_the_first_page(
     assert operator.get("/", {"cursor": "nonsense"}).headers["Location"] == "/"
 
 
+@pytest.mark.parametrize("path", ["/", "/library", "/peers"])
+def test_a_search_for_nothing_sayable_finds_nothing_and_breaks_nothing(operator: Client, path: str) -> None:
+    seed.fill(2)
+    page = operator.get(path, {"q": "\0zz\0z"})
+    assert page.status_code == 200
+    assert 'value="zzz"' in page.content.decode()
+
+
 def test_a_thousand_jobs_are_walked_page_by_page(operator: Client, olga: User) -> None:
     Job.objects.bulk_create(
         [Job(kind="recording", target_mbid=uuid.uuid4(), title=f"t{index}", requested_by=olga) for index in range(1000)]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from django.template.loader import render_to_string
 
 from apps.common.pagination import Page
+from apps.common.text import searched
 from apps.domain.jobs.lifecycle import JobState
 from apps.jobs.selectors import JobRow, JobTree, job_tree
 from apps.jobs.selectors_list import job_page
@@ -49,7 +50,7 @@ class ListQuery:
         group = params.get("show", "")
         return cls(
             group=group if group in GROUPS else "",
-            text=params.get("q", "")[:200].strip(),
+            text=searched(params.get("q", "")),
             cursor=params.get("cursor") or None,
         )
 

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_GET
 from apps.common.pagination import CursorInvalid, keyset_page
 from apps.common.permissions import page_role
 from apps.common.roles import Role
+from apps.common.text import searched
 from apps.library.selectors_list import FILE_ORDER, file_query
 
 
@@ -16,7 +17,7 @@ from apps.library.selectors_list import FILE_ORDER, file_query
 @page_role(Role.VIEWER)
 def files(request: HttpRequest) -> HttpResponse:
     """Files, newest first."""
-    text, unverified = request.GET.get("q", "")[:200].strip(), request.GET.get("show") == "unconfirmed"
+    text, unverified = searched(request.GET.get("q", "")), request.GET.get("show") == "unconfirmed"
     rows = file_query(text=text, unverified=unverified)
     try:
         page = keyset_page(rows, order=FILE_ORDER, cursor=request.GET.get("cursor"))

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_GET
 from apps.common.pagination import CursorInvalid, keyset_page
 from apps.common.permissions import page_role
 from apps.common.roles import Role
+from apps.common.text import searched
 from apps.peers.selectors_list import PEER_ORDER, peer_query, peer_rows
 
 
@@ -16,7 +17,7 @@ from apps.peers.selectors_list import PEER_ORDER, peer_query, peer_rows
 @page_role(Role.VIEWER)
 def peers(request: HttpRequest) -> HttpResponse:
     """Newest acquaintance first."""
-    text, faulty = request.GET.get("q", "")[:200].strip(), request.GET.get("show") == "faulty"
+    text, faulty = searched(request.GET.get("q", "")), request.GET.get("show") == "faulty"
     try:
         page = keyset_page(peer_query(text=text, faulty=faulty), order=PEER_ORDER, cursor=request.GET.get("cursor"))
     except CursorInvalid:
