@@ -44,7 +44,6 @@ def _node() -> Iterator[Metric]:
         yield _one("slskdn_node_heartbeat_age_seconds", "Age of the newest heartbeat.", status.age_s)
     yield _one("slskdn_node_links", "Overlay links open.", status.links)
     yield _one("slskdn_dht_nodes", "Good nodes in the DHT routing table.", status.dht_nodes)
-    yield _one("slskdn_node_commands_open", "Commands the node has not taken.", waiting.commands)
     yield _one("slskdn_node_events_open", "Events no worker has taken.", waiting.events)
 
 

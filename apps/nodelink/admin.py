@@ -1,20 +1,11 @@
-"""Commands, events and heartbeats for operators."""
+"""Events and heartbeats for operators."""
 
 from __future__ import annotations
 
 from django.contrib import admin
 
 from apps.common.admin_base import ReadOnlyAdmin
-from apps.nodelink.models import NodeCommand, NodeEvent, NodeHeartbeat
-
-
-@admin.register(NodeCommand)
-class NodeCommandAdmin(ReadOnlyAdmin):
-    """One-shots for the node."""
-
-    list_display = ["id", "kind", "attempts", "lease_until", "created_at", "processed_at", "error_code"]
-    list_filter = ["kind", ("processed_at", admin.EmptyFieldListFilter), "error_code"]
-    search_fields = ["id", "dedup_key"]
+from apps.nodelink.models import NodeEvent, NodeHeartbeat
 
 
 @admin.register(NodeEvent)

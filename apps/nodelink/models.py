@@ -1,34 +1,10 @@
-"""Rows that carry one-shots between the control plane and the node: commands down, events up, a heartbeat."""
+"""Rows in which the node reports: events with what happened, and a heartbeat. What it shall do is desired state (`transfers.Want`)."""
 
 from __future__ import annotations
 
 from django.db import models
 
 from apps.common.ids import new_id
-
-
-class NodeCommand(models.Model):
-    """Something the node shall do once. Written in the transaction of its cause, leased and finished by the node."""
-
-    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    kind = models.CharField(max_length=40)
-    version = models.PositiveSmallIntegerField(default=1)
-    payload = models.JSONField(default=dict)
-    dedup_key = models.CharField(max_length=120, null=True, blank=True, unique=True)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    lease_until = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-    processed_at = models.DateTimeField(null=True, blank=True)
-    error_code = models.CharField(max_length=60, blank=True, default="")
-
-    class Meta:
-        ordering = ["created_at"]
-        indexes = [
-            models.Index(fields=["created_at"], name="command_open", condition=models.Q(processed_at__isnull=True)),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.id}"
 
 
 class NodeEvent(models.Model):

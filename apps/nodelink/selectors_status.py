@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from django.utils import timezone
 
-from apps.nodelink.models import NodeCommand, NodeEvent
+from apps.nodelink.models import NodeEvent
 from apps.nodelink.selectors import node_status
 
 
@@ -63,18 +63,14 @@ def node_glance() -> NodeGlance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """Rows that wait to be taken up by the other side."""
+    """Rows that wait for the worker."""
 
-    commands: int
     events: int
 
 
 def backlog() -> Backlog:
-    """Open commands and events; two queries on partial indexes."""
-    return Backlog(
-        commands=NodeCommand.objects.filter(processed_at__isnull=True).count(),
-        events=NodeEvent.objects.filter(processed_at__isnull=True).count(),
-    )
+    """Open events; one query on a partial index."""
+    return Backlog(events=NodeEvent.objects.filter(processed_at__isnull=True).count())
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,8 +219,10 @@ class Reconciler:
         self._report(want, WantPhase.SEEKING, code=transfer.verdict.code)
 
     def _pause(self, want: WantWork, transfer: TransferWork | None) -> None:
-        """What was fetched stays on disk, and the transfer stays live: resuming goes on where it was."""
+        """What was fetched stays on disk, and the transfer stays live: resuming goes on where it was, and at once."""
         assert self._swarms is not None
+        pursuit = self._pursuit(want.id)
+        pursuit.next_look_at, pursuit.pause, pursuit.blocked_until = 0.0, FIRST_PAUSE_S, 0.0
         if transfer is not None and transfer.state is TransferState.FETCHING:
             self._swarms.stop(transfer.id, CancelReason.USER_CANCELLED)
         if transfer is not None and transfer.state is TransferState.ASSEMBLED:

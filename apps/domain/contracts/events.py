@@ -1,4 +1,4 @@
-"""NodeEvent and NodeCommand payloads: kind, version and fields, read and written here alone.
+"""NodeEvent payloads: kind, version and fields, read and written here alone.
 
 A newer reader meets older rows: `read_event` upcasts. An unknown kind or a newer version is refused with a code, never guessed.
 """

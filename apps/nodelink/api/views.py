@@ -42,7 +42,6 @@ class NodeOut(serializers.Serializer[object]):
 class BacklogOut(serializers.Serializer[object]):
     """Rows that wait."""
 
-    commands = serializers.IntegerField()
     events = serializers.IntegerField()
 
 
