@@ -53,6 +53,9 @@ Checkpoint = Callable[[str], None]
 _GIVES_UP_ASKING = frozenset({"acoustid_unavailable", "acoustid_garbled"})
 """Transient codes after whose last try the file is judged without AcoustID, instead of failing the track."""
 
+MAX_DEATHS = 5
+"""A file that ended so many processes in a row (a decoder's bug, all of the memory) is looked at no more."""
+
 
 def _pass(_step: str) -> None:
     return
@@ -115,6 +118,8 @@ class Verifier:
         checkpoint("finished")
 
     def _steps(self, claim: VerifyClaim, lease: LeaseKeeper, checkpoint: Checkpoint) -> None:
+        if claim.deaths >= MAX_DEATHS:
+            raise _Rejected("verification_crashed", {"deaths": claim.deaths})
         path = Path(claim.transfer.path)
         identity = _identified(claim, path)
         checkpoint("identified")
@@ -215,13 +220,16 @@ class Verifier:
 
     def _record(self, claim: VerifyClaim, placed: Placed, sha256: bytes, proof: _Proof, checkpoint: Checkpoint) -> None:
         decoded, made, judgement = proof.decoded, proof.made, proof.judgement
+        stat = stat_of(
+            placed.path
+        )  # before it is read: should it change meanwhile, nobody will take it for what was hashed
         identity = identify(placed.path)
         if identity.root != claim.transfer.payload_root:
             raise Transient("The placed file was changed by somebody.", code="file_changed")
         proven = judgement.verification == "fingerprint"
         recorded = file_record(
             PathKey(root_id=root_record(self.library_root(), writable=True), relative=placed.relative),
-            stat=stat_of(placed.path),
+            stat=stat,
             facts=variant_facts(identity, decoded),
             leaf_hashes=identity.leaves.pack(),
             fingerprint=made.compressed.encode("ascii") if made else b"",

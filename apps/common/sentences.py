@@ -124,6 +124,7 @@ NEXT: Mapping[str, Words] = {
     "wrong_duration": _NEXT_PAYLOAD,
     "decode_failed": _NEXT_PAYLOAD,
     "payload_mismatch": _NEXT_PAYLOAD,
+    "verification_crashed": lazy("Another payload is looked for."),
     "file_missing": lazy("It is fetched again."),
     "lossy_limit": lazy("A lossless source is looked for."),
     "fingerprint_required": lazy("Another payload is looked for."),

@@ -40,6 +40,8 @@ class VerifyClaim:
     attempt: int
     code: str
     tries: int
+    deaths: int
+    """Attempts in a row whose process died without a word, just before this one."""
     transfer: TransferFacts
     recording_mbid: uuid.UUID
     track_mbid: uuid.UUID | None
@@ -74,15 +76,21 @@ def verify_claim(transfer_id: uuid.UUID, *, lease_s: int) -> VerifyClaim | None:
     if transfer is None or transfer.judged or transfer.state is not TransferState.ASSEMBLED:
         return None
     due = JobTrack.objects.filter(want_id=transfer.want_id, state=TrackState.VERIFYING, next_step_at__lte=Now())
+    died = due.filter(lease_until__lt=Now()).exists()  # whoever lives gives it back
     if not lease_claim(due, seconds=lease_s):
         return None
     track = JobTrack.objects.select_related("job").get(want_id=transfer.want_id)
+    before = track.params.get("deaths", 0)
+    deaths = (before if isinstance(before, int) else 0) + 1 if died else 0
+    if deaths:
+        JobTrack.objects.filter(id=track.id, attempt=track.attempt).update(params={**track.params, "deaths": deaths})
     return VerifyClaim(
         track_id=track.id,
         job_id=track.job_id,
         attempt=track.attempt,
         code=track.code,
         tries=tries_of(track.params),
+        deaths=deaths,
         transfer=transfer,
         recording_mbid=track.recording_mbid,
         track_mbid=track.track_mbid,
@@ -178,7 +186,12 @@ def lossy_slot_take(claim: VerifyClaim) -> bool:
         )
         if len(taken - {claim.track_id}) >= limit:
             return False
-        return _mine(claim).update(params={"lossy_slot": True, "tries": claim.tries}, updated_at=Now()) == 1
+        return (
+            _mine(claim).update(
+                params={"lossy_slot": True, "tries": claim.tries, "deaths": claim.deaths}, updated_at=Now()
+            )
+            == 1
+        )
 
 
 def _ended(claim: VerifyClaim, state: TrackState, **changes: object) -> bool:

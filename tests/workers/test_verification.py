@@ -13,9 +13,10 @@ import pytest
 
 from apps.domain.audio import mpeg
 from apps.domain.jobs.lifecycle import JobState, TrackState, WantDesired
-from apps.domain.jobs.verdicts import PREAMBLE_CODES
+from apps.domain.jobs.verdicts import CHARGING, PREAMBLE_CODES
 from apps.jobs.models import Job, JobTrack
 from apps.jobs.services import job_cancel, job_retry
+from apps.jobs.services_verify import verify_claim, verify_later
 from apps.library.models import AudioFile, AudioVariant
 from apps.transfers.models import PayloadDenial, TransferVerdict
 from tests.workers.assembled import OTHER, SECONDS, Names, assemble, due, flac, recording_id, running_job, track_of
@@ -25,7 +26,7 @@ from workers.gateways.acoustid import AcoustidPort
 from workers.gateways.errors import Permanent, Transient
 from workers.gateways.files import identify
 from workers.gateways.tags import read_tags
-from workers.verification import Verifier
+from workers.verification import MAX_DEATHS, Verifier
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -97,6 +98,36 @@ def test_a_right_file_is_tagged_placed_and_recorded(make: Make, library: Path, t
     assert job.state == JobState.COMPLETED
     assert Path(transfer.path).exists()  # the node takes it away once it has seen the verdict
     assert [path.name for path in Path(transfer.path).parent.iterdir()] == [Path(transfer.path).name]
+
+
+def test_a_file_that_kills_whoever_looks_at_it_is_refused_after_a_while_and_nobody_is_charged(
+    make: Make, library: Path, tmp_path: Path
+) -> None:
+    job = running_job(tracks=1)
+    transfer = assemble(job, tmp_path)
+    for _ in range(MAX_DEATHS):
+        assert verify_claim(transfer.id, lease_s=60)  # and then it died
+        due(job)
+    assert track_of(job).state == TrackState.VERIFYING
+    make(knows()).verify(transfer.id)
+    verdict = TransferVerdict.objects.get(transfer_id=transfer.id)
+    assert (verdict.accepted, verdict.code, verdict.code in CHARGING) == (False, "verification_crashed", False)
+    assert PayloadDenial.objects.filter(payload_root=transfer.payload_root).exists()
+    assert (track_of(job).state, files_in(library)) == (TrackState.WANTED, [])
+
+
+def test_deaths_that_others_survive_count_for_nothing(make: Make, library: Path, tmp_path: Path) -> None:
+    job = running_job(tracks=1)
+    transfer = assemble(job, tmp_path)
+    for _ in range(MAX_DEATHS + 1):
+        assert verify_claim(transfer.id, lease_s=60)
+        due(job)
+        claim = verify_claim(transfer.id, lease_s=60)
+        assert claim is not None and claim.deaths == 1
+        assert verify_later(claim, code="acoustid_unavailable", params={}, delay_s=0)
+        due(job)
+    make(knows()).verify(transfer.id)
+    assert_completed(job, library)
 
 
 def test_run_twice_changes_nothing(make: Make, library: Path, tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ SENTENCES: Mapping[str, str] = {
     "placed_wrong_recording": "AcoustID knows by now that the file is another recording: {title} by {artist}.",
     "wrong_duration": "The file lasts {actual_s} s, the recording {expected_s} s.",
     "decode_failed": "The file does not decode as a whole: {reason}.",
+    "verification_crashed": "Checking this file ended the program that checks it {deaths} times in a row.",
     "preamble_mismatch": "The FLAC header contradicts the sound; it is asked for again from somebody else.",
     "sample_count_mismatch": "The FLAC header states {stated} samples, the sound has {decoded}; the header is asked for again from somebody else.",
     "pcm_md5_mismatch": "The sound does not have the checksum its FLAC header states; the header is asked for again from somebody else.",

@@ -12,11 +12,20 @@ PREAMBLE_CODES = frozenset({"preamble_mismatch", "sample_count_mismatch", "pcm_m
 """FLAC's STREAMINFO contradicts the sound. It travels outside the root, so one liar must not bring a good payload into disrepute: nothing is
 denied, and the node asks another peer for the preamble."""
 
-DENYING = frozenset({"wrong_recording", "wrong_duration", "decode_failed", "payload_mismatch", "fingerprint_required"})
+DENYING = frozenset(
+    {
+        "wrong_recording",
+        "wrong_duration",
+        "decode_failed",
+        "payload_mismatch",
+        "fingerprint_required",
+        "verification_crashed",
+    }
+)
 """Codes that forbid the payload for this recording from now on."""
 
 CHARGING = frozenset({"wrong_recording", "decode_failed"})
 """Codes for which the claimers are charged. A wrong duration alone may be MusicBrainz' mistake; a mismatch of the file on disk is ours."""
 
-REVOCABLE = frozenset({"fingerprint_required"})
+REVOCABLE = frozenset({"fingerprint_required", "verification_crashed"})
 """Denials that a retry by a person takes back."""
