@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 
 from celery import shared_task
+from django.utils import timezone
 
 from apps.common.dispatch import TaskName
 from apps.jobs.services_events import node_events_forget
+from apps.peers.services import peers_forget
 
 log = logging.getLogger(__name__)
+
+STRANGERS_STAY = timedelta(days=30)
 
 
 @shared_task(name=TaskName.RETENTION.value)
 def retention() -> None:
-    """Processed node events after a week."""
-    log.info("retention: events=%s", node_events_forget())
+    """Processed node events after a week, strangers among peers after a month."""
+    strangers = peers_forget(unseen_since=timezone.now() - STRANGERS_STAY)
+    log.info("retention: events=%s peers=%s", node_events_forget(), strangers)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from datetime import datetime
 
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from apps.domain.contracts.node_work import PeerReport, TrafficReport
@@ -12,6 +13,8 @@ from apps.peers.models import Peer, PeerAddress, Plane, TrafficLedger
 
 MAX_ADDRESSES_PER_PEER = 8
 """A peer that moves (dial-up, mobile) leaves old addresses behind; the least recently answered ones go."""
+FORGET_BATCH = 500
+"""Rows deleted in one transaction."""
 
 
 def peer_ids(keys: Collection[str], *, plane: Plane = Plane.OVERLAY) -> dict[str, int]:
@@ -54,6 +57,19 @@ def peer_charge(key: str, *, bad_leaves: int = 0, wrong_claims: int = 0, violati
         wrong_claims=F("wrong_claims") + wrong_claims,
         violations=F("violations") + violations,
     )
+
+
+def peers_forget(*, unseen_since: datetime) -> int:
+    """Delete overlay peers that gave and took nothing, did nothing wrong and were not seen since; returns how many. A key costs nothing, so
+    strangers leave rows behind without end. What they claimed goes with them."""
+    seen = Q(last_seen__gte=unseen_since) | Q(last_seen=None, first_seen__gte=unseen_since)
+    strangers = Peer.objects.filter(plane=Plane.OVERLAY, bad_leaves=0, wrong_claims=0, violations=0).exclude(seen)
+    unused = strangers.filter(traffic=None, transfer_sources=None).order_by("id").values_list("id", flat=True)
+    gone = 0
+    while batch := list(unused[:FORGET_BATCH]):
+        Peer.objects.filter(id__in=batch).delete()
+        gone += len(batch)
+    return gone
 
 
 def traffic_add(lines: Iterable[TrafficReport]) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from apps.domain.contracts.node_work import PeerReport, TrafficReport
-from apps.peers.models import PeerAddress
+from apps.peers.models import Peer, PeerAddress
 from apps.peers.selectors import known_addresses, peer_list
-from apps.peers.services import MAX_ADDRESSES_PER_PEER, peer_charge, peer_ids, peer_met, traffic_add
+from apps.peers.services import MAX_ADDRESSES_PER_PEER, peer_charge, peer_ids, peer_met, peers_forget, traffic_add
 
 pytestmark = pytest.mark.django_db
 
@@ -38,6 +41,17 @@ def test_charges_and_traffic_only_grow() -> None:
     traffic_add([TrafficReport(peer="a", direction="up", count_bytes=0)])
     (row,) = peer_list()
     assert (row.bad_leaves, row.wrong_claims, row.violations, row.down_bytes, row.up_bytes) == (2, 1, 0, 6, 0)
+
+
+def test_strangers_are_forgotten_and_whoever_gave_took_or_did_wrong_stays() -> None:
+    for key in ("stranger", "giver", "liar", "newcomer"):
+        peer_met(PeerReport(key=key, host="192.0.2.1", port=1))
+    traffic_add([TrafficReport(peer="giver", direction="down", count_bytes=1)])
+    peer_charge("liar", wrong_claims=1)
+    long_ago = timezone.now() - timedelta(days=40)
+    Peer.objects.exclude(key="newcomer").update(last_seen=long_ago)
+    assert peers_forget(unseen_since=timezone.now() - timedelta(days=30)) == 1
+    assert set(Peer.objects.values_list("key", flat=True)) == {"giver", "liar", "newcomer"}
 
 
 def test_a_list_of_peers_costs_two_queries(django_assert_num_queries: object) -> None:
