@@ -1,4 +1,4 @@
-"""Importing files into the library: those that carry MBIDs, or one that a person names. Used by the command line and the task alike.
+"""Importing files into the library: those that carry MBIDs, or one that a person names.
 
 A file is read whole once (payload root, decode test, fingerprint) and never again while its size, mtime and inode stay. What can't be imported is
 listed with a code; no file stops the walk. Files are only read, never changed.
@@ -7,10 +7,10 @@ listed with a code; no file stops the walk. Files are only read, never changed.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import os
 import stat
-import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -70,7 +70,7 @@ class ImportedFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportReport:
-    """What became of a folder. `next_after`: the walk stopped there for lack of time; None: it went through."""
+    """What became of a folder."""
 
     added: int
     updated: int
@@ -79,7 +79,6 @@ class ImportReport:
     missing: int
     """Known files that are gone."""
     refusals: tuple[ImportedFile, ...]
-    next_after: bytes | None
 
 
 class FolderMissing(DomainError):
@@ -88,15 +87,10 @@ class FolderMissing(DomainError):
     default_code = "folder_missing"
 
 
-def import_folder_step(
-    folder: Path,
-    *,
-    wish: ImportWish,
-    after: bytes = b"",
-    budget_s: float | None = None,
-    on_file: Callable[[ImportedFile], None] = lambda _file: None,
+def import_folder(
+    folder: Path, *, wish: ImportWish, on_file: Callable[[ImportedFile], None] = lambda _file: None
 ) -> ImportReport:
-    """Import what lies in `folder` (absolute; or one file), in the order of its paths, beginning after `after`, for about `budget_s`.
+    """Import what lies in `folder` (absolute; or one file), in the order of its paths. Interrupted and run again it skips what it knows.
 
     Raises FolderMissing, LibraryRootInvalid. A folder inside a known library root is imported as part of that root.
     """
@@ -110,19 +104,18 @@ def import_folder_step(
     paths: Iterable[bytes] = [os.fsencode(folder.name)] if single else _walk(os.fsencode(base))
     prefixed = (b"/".join([below, path]) if below else path for path in paths)
     tally = _Tally(on_file=on_file)
-    deadline = None if budget_s is None else time.monotonic() + budget_s
-    next_after: bytes | None = None
     seen: set[bytes] = set()
-    for batch in _batches(prefixed, after=after, seen=seen):
-        next_after = _import_batch(root_id, root, batch, wish=wish, tally=tally, deadline=deadline)
-        if next_after is not None:
-            break
+    for batch in _batches(prefixed):
+        seen.update(batch)
+        known = known_stats(root_id, relative=batch)
+        for relative in batch:
+            tally.note(_import_file(root_id, root, relative, known=known.get(relative), wish=wish))
     missing = 0
-    if next_after is None and not single:
+    if not single:
         missing = files_missing(root_id, rel_path_hashes=_gone(root_id, below=below, seen=seen))
     if tally.added or tally.updated or missing:
         ring(NODE_CHANNEL, "library")
-    return tally.report(missing=missing, next_after=next_after)
+    return tally.report(missing=missing)
 
 
 @dataclass(slots=True)
@@ -148,7 +141,7 @@ class _Tally:
                     self.refusals.append(file)
         self.on_file(file)
 
-    def report(self, *, missing: int, next_after: bytes | None) -> ImportReport:
+    def report(self, *, missing: int) -> ImportReport:
         return ImportReport(
             added=self.added,
             updated=self.updated,
@@ -156,20 +149,7 @@ class _Tally:
             refused=self.refused,
             missing=missing,
             refusals=tuple(self.refusals),
-            next_after=next_after,
         )
-
-
-def _import_batch(
-    root_id: int, root: Path, batch: list[bytes], *, wish: ImportWish, tally: _Tally, deadline: float | None
-) -> bytes | None:
-    """Import a batch; the last path dealt with if time ran out, else None. At least one file is dealt with, so every step gets on."""
-    known = known_stats(root_id, relative=batch)
-    for relative in batch:
-        tally.note(_import_file(root_id, root, relative, known=known.get(relative), wish=wish))
-        if deadline is not None and time.monotonic() > deadline:
-            return relative
-    return None
 
 
 def _import_file(
@@ -272,26 +252,11 @@ def _walk(base: bytes, relative: bytes = b"", depth: int = 0) -> Iterator[bytes]
             yield path
 
 
-def _batches(paths: Iterator[bytes], *, after: bytes, seen: set[bytes]) -> Iterator[list[bytes]]:
-    """Paths after `after`, BATCH at a time; `seen` gets all of them, also those before."""
-    batch: list[bytes] = []
-    waiting = bool(after)
-    for path in paths:
-        seen.add(path)
-        if waiting and _order(path) <= _order(after):
-            continue
-        waiting = False
-        batch.append(path)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
+def _batches(paths: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """BATCH at a time."""
+    every = iter(paths)
+    while batch := list(itertools.islice(every, BATCH)):
         yield batch
-
-
-def _order(path: bytes) -> list[bytes]:
-    """The order of the walk: component by component."""
-    return path.split(b"/")
 
 
 def _gone(root_id: int, *, below: bytes, seen: set[bytes]) -> list[bytes]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from workers.consume_node_events import consume_node_events
-from workers.import_folder import import_folder
 from workers.recheck import recheck_unconfirmed
 from workers.resolve_job import resolve_job
 from workers.retention import retention
 from workers.sweep import sweep
 from workers.verify_download import verify_download
 
-__all__ = ["consume_node_events", "import_folder", "recheck_unconfirmed", "resolve_job", "retention", "sweep", "verify_download"]
+__all__ = ["consume_node_events", "recheck_unconfirmed", "resolve_job", "retention", "sweep", "verify_download"]

@@ -21,7 +21,6 @@ class TaskName(StrEnum):
     RESOLVE_JOB = "workers.resolve_job"
     VERIFY_DOWNLOAD = "workers.verify_download"
     CONSUME_NODE_EVENTS = "workers.consume_node_events"
-    IMPORT_FOLDER = "workers.import_folder"
     SWEEP = "workers.sweep"
     RECHECK_UNCONFIRMED = "workers.recheck_unconfirmed"
     RETENTION = "workers.retention"
@@ -31,7 +30,6 @@ QUEUES: dict[TaskName, str] = {
     TaskName.RESOLVE_JOB: "default",
     TaskName.VERIFY_DOWNLOAD: "verify",
     TaskName.CONSUME_NODE_EVENTS: "default",
-    TaskName.IMPORT_FOLDER: "verify",
     TaskName.SWEEP: "default",
     TaskName.RECHECK_UNCONFIRMED: "verify",
     TaskName.RETENTION: "default",

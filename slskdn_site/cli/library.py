@@ -45,7 +45,7 @@ def _ready() -> None:
 def _add(args: argparse.Namespace) -> int:
     """Exit status 1 if files were there and every one was refused."""
     _ready()
-    from workers.import_library import ImportWish, import_folder_step
+    from workers.import_library import ImportWish, import_folder
 
     def tell(file: ImportedFile) -> None:
         if not args.json and file.status != "unchanged":
@@ -54,9 +54,9 @@ def _add(args: argparse.Namespace) -> int:
     # Not resolved: the root keeps the name the person gave it, links included.
     folder = Path(os.path.abspath(Path(args.folder).expanduser()))  # noqa: PTH100
     wish = ImportWish.of_text(recording=args.recording, release=args.release)
-    report = import_folder_step(folder, wish=wish, on_file=tell)
+    report = import_folder(folder, wish=wish, on_file=tell)
     if args.json:
-        print(json.dumps({**dataclasses.asdict(report), "next_after": None}))
+        print(json.dumps(dataclasses.asdict(report)))
     else:
         counts = (
             f"{report.added} added, {report.updated} updated, {report.unchanged} unchanged, {report.refused} refused"

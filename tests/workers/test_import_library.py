@@ -15,7 +15,7 @@ from apps.library.selectors import file_list, root_list, verified_fingerprints
 from tests.workers.gateways import sound
 from workers.gateways.files import identify
 from workers.gateways.tags import AudioTags, write_tags
-from workers.import_library import ImportedFile, ImportReport, ImportWish, import_folder_step
+from workers.import_library import ImportedFile, ImportReport, ImportWish, import_folder
 
 pytestmark = pytest.mark.django_db
 
@@ -33,13 +33,13 @@ def tagged(path: Path, *, seed: int = 1, recording: uuid.UUID = RECORDING, title
 
 
 def add(folder: Path, **given: object) -> ImportReport:
-    return import_folder_step(folder, **{"wish": ImportWish(), **given})  # type: ignore[arg-type]
+    return import_folder(folder, **{"wish": ImportWish(), **given})  # type: ignore[arg-type]
 
 
 def test_a_tagged_file_comes_in_with_all_that_serving_needs(tmp_path: Path) -> None:
     path = tagged(tmp_path / "Artist" / "Album" / "03 Song.flac")
     report = add(tmp_path)
-    assert (report.added, report.refused, report.next_after) == (1, 0, None)
+    assert (report.added, report.refused) == (1, 0)
     file = AudioFile.objects.select_related("variant").get()
     identity = identify(path)
     variant = file.variant
@@ -130,19 +130,18 @@ def test_files_that_are_gone_are_noted_and_come_back(tmp_path: Path) -> None:
     assert LibraryRoot.objects.count() == 1
 
 
-def test_a_long_import_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    for number in range(4):
+def test_an_import_that_was_interrupted_skips_what_it_knows(tmp_path: Path) -> None:
+    for number in range(3):
         tagged(tmp_path / f"d{number}" / "a.flac", seed=number)
-    added, after, rounds = 0, b"", 0
-    while rounds < 20:
-        report = add(tmp_path, after=after, budget_s=0.0 if rounds == 0 else 0.1)
-        added += report.added
-        rounds += 1
-        if report.next_after is None:
-            break
-        after = report.next_after
-    assert added == 4
-    assert add(tmp_path).unchanged == 4
+
+    def interrupt(file: ImportedFile) -> None:
+        if file.path.startswith("d1"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        add(tmp_path, on_file=interrupt)
+    report = add(tmp_path)
+    assert (report.added, report.unchanged) == (1, 2)
 
 
 def test_names_that_are_no_text_are_kept_as_bytes(tmp_path: Path) -> None:
