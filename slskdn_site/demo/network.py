@@ -71,6 +71,13 @@ class Process:
             except subprocess.TimeoutExpired:
                 self.kill()
 
+    def check_ended(self) -> bool:
+        """True once it has done its work; False while it is at it. Raises NetworkFailed when it failed."""
+        status = self.popen.poll()
+        if status:
+            raise NetworkFailed(f"{self.name} failed:\n{self.tail()}", process=self.name)
+        return status is not None
+
     def tail(self) -> str:
         """Its last lines."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
@@ -197,13 +204,13 @@ class Network:
             argv += ["--corrupt-every", str(plan.corrupt_every)]
         return port, self._spawn(plan.who, argv, env=self._environment(folder))
 
-    def give(self, who: str, offers: Sequence[Offer]) -> None:
-        """Put further files into a running neighbour's library."""
+    def give(self, who: str, offers: Sequence[Offer]) -> Process:
+        """Begin to put further files into a running neighbour's library; `check_ended` tells how it went."""
         folder = self.neighbours[who].folder
         rows = folder / f"offers-{time.monotonic_ns()}.json"
         rows.write_text(json.dumps([self._offer_row(folder, offer) for offer in offers]), encoding="utf-8")
         argv = ["-m", "slskdn_site.demo.neighbour", "--offers", str(rows), "--import-only"]
-        self._run_to_end(f"{who}-import", argv, env=self._environment(folder))
+        return self._spawn(f"{who}-import", argv, env=self._environment(folder))
 
     def start_platform(self, *, web_port: int = 0) -> Platform:
         """The platform itself, exactly as `./slskdn up` starts it. Starting it again goes on where it stopped."""
@@ -319,8 +326,8 @@ class Network:
 
     def _run_to_end(self, name: str, argv: Sequence[str], *, env: Mapping[str, str]) -> None:
         process = self._spawn(name, argv, env=env)
-        if process.popen.wait(START_S * 4) != 0:
-            raise NetworkFailed(f"{name} failed:\n{process.tail()}", process=name)
+        process.popen.wait(START_S * 4)
+        process.check_ended()
 
 
 def _ready_line(process: Process) -> Mapping[str, object]:

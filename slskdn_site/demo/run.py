@@ -22,7 +22,7 @@ from apps.domain.errors import DomainError
 from slskdn_site.demo.album import Size, album
 from slskdn_site.demo.answer_folder import AnswerFolderError, load_answers
 from slskdn_site.demo.music_folder import MusicFolderError, read_music_folder
-from slskdn_site.demo.network import Network, NetworkFailed, Platform
+from slskdn_site.demo.network import Network, NetworkFailed, Platform, Process
 from slskdn_site.demo.plan import Late, OfferedTrack, Plan, Trigger, Who, plan_of
 from slskdn_site.demo.release_music import (
     RecordedRelease,
@@ -192,6 +192,7 @@ def _plan_of_folder(options: DemoOptions, stand_in: Path) -> Plan:
 def _follow(session: Session, job_id: str, network: Network, plan: Plan, watch: Watch) -> Json:
     """Watch the job to its end; hand out the late files when their moment has come."""
     late = list(plan.late)
+    giving: list[Process] = []
     deadline = time.monotonic() + GIVE_UP_S
     while True:
         job = session.job(job_id)
@@ -202,7 +203,8 @@ def _follow(session: Session, job_id: str, network: Network, plan: Plan, watch: 
         if due:
             late = [one for one in late if one not in due]
             watch.say("the fast neighbour gets hold of " + ", ".join(sorted({one.offer.source.name for one in due})))
-            network.give(Who.FAST, [one.offer for one in due])
+            giving.append(network.give(Who.FAST, [one.offer for one in due]))
+        giving = [process for process in giving if not process.check_ended()]
         time.sleep(LOOK_S)
 
 
