@@ -7,7 +7,6 @@ import os
 import socket
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from slskdn_site.broker import redis_answers, valkey_answers, valkey_command, valkey_socket
 from slskdn_site.config import Config, data_dir, load_config
@@ -190,8 +189,3 @@ def _announce(log: SupervisorLog, facts: dict[str, object], *, config: Config, w
         )
     lines += [f"  data      {facts['data']}", f"  mode      {config.mode}", "  stop      Ctrl-C", ""]
     log.tell("\n".join(lines))
-
-
-def ready_path(folder: Path) -> Path:
-    """Where a running platform of data folder `folder` says its address and process ids (JSON), from ready to stop."""
-    return folder / "run" / "ready.json"

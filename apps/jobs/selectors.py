@@ -281,11 +281,6 @@ def job_list(
     return JobPage(rows=tuple(job_row(job) for job in shown), next_before=more)
 
 
-def jobs_asking_for(mbid: uuid.UUID, *, limit: int = 20) -> list[Job]:
-    """The newest jobs for a release or recording, or that ended up with this release. One query."""
-    return list(job_query().filter(Q(target_mbid=mbid) | Q(release_mbid=mbid))[:limit])
-
-
 def job_row(job: Job) -> JobRow:
     """One row of `job_query` as a value."""
     return JobRow(

@@ -10,8 +10,7 @@ from django.utils import timezone
 
 from apps.nodelink.models import NodeEvent, NodeHeartbeat
 
-BEAT_EVERY_S = 5
-ALIVE_WITHIN_S = 20  # four beats: one late UPDATE is no death
+ALIVE_WITHIN_S = 20  # four beats of five seconds: one late UPDATE is no death
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

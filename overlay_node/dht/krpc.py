@@ -28,7 +28,6 @@ MAX_ERROR_TEXT_BYTES = 200
 CLIENT_VERSION = b"SK\x00\x01"
 """`v`: our mark and a version, informative only."""
 
-ERROR_GENERIC = 201
 ERROR_SERVER = 202
 ERROR_PROTOCOL = 203
 ERROR_UNKNOWN_METHOD = 204

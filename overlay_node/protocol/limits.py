@@ -26,7 +26,6 @@ MAX_DECODED_ATTACHMENT_BYTES: Final = (
     2 * MIB
 )  # spec. Inflating stops here whatever is declared: a 512 KiB zlib bomb holds 500 MiB
 MAX_JSON_DEPTH: Final = 16  # spec. Our deepest message needs 5; a recursive parser dies at about 1000
-MAX_TYPE_CHARS: Final = 40  # spec. Grammar [a-z][a-z0-9_]{1,39}
 MAX_WIRE_INTEGER: Final = (
     2**53 - 1
 )  # spec. Largest integer that every JSON implementation keeps exact (RFC 8259 section 6)
@@ -76,7 +75,6 @@ MAX_RELEASES_PER_QUERY: Final = 8  # ours. Editions of one release group that a 
 MAX_RECORDINGS_PER_QUERY: Final = 64  # ours. A long album; 64 x 39 bytes of JSON
 MAX_VARIANTS_PER_RESPONSE: Final = 64  # ours. 64 x about 700 bytes fit one envelope; `more` says that there are others
 MAX_TRACKS_PER_DESCRIPTOR: Final = 96  # ours. A 4-CD set, facts included, fits one envelope
-MAX_RELEASE_IDS: Final = 8  # ours. Ids of one release
 MAX_TITLE_CHARS: Final = 256  # ours. Longest titles of MusicBrainz that matter; display only
 MAX_PROFILE_CHARS: Final = 40  # ours. `flac-24-192000-8` is 16
 MAX_FACTS: Final = 16  # ours. Six are known today

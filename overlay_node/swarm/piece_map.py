@@ -59,12 +59,6 @@ class PieceMap:
             raise IndexError(f"leaf {leaf} of {self.leaf_count}")
         return min(self.leaf_bytes, self.payload_bytes - leaf * self.leaf_bytes)
 
-    def leaf_at(self, offset: int) -> int:
-        """The leaf that the byte at `offset` belongs to. Raises IndexError outside the payload."""
-        if not 0 <= offset < self.payload_bytes:
-            raise IndexError(f"byte {offset} of {self.payload_bytes}")
-        return offset // self.leaf_bytes
-
     # ---- what is held
 
     @property
@@ -120,10 +114,6 @@ class PieceMap:
     def release(self, leaf: int) -> None:
         """Take a leaf back from its owner; nothing happens when it has none."""
         self._owners.pop(leaf, None)
-
-    def owned_by(self, peer: str) -> tuple[int, ...]:
-        """Leaves that `peer` was asked for, ascending."""
-        return tuple(sorted(leaf for leaf, owner in self._owners.items() if owner == peer))
 
     @property
     def free_count(self) -> int:

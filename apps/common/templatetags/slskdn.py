@@ -40,12 +40,6 @@ def short_id(value: object) -> str:
 
 
 @register.filter
-def hex_id(value: object) -> str:
-    """Bytes as hex digits."""
-    return bytes(value).hex() if isinstance(value, bytes | bytearray | memoryview) else str(value or "")
-
-
-@register.filter
 def size(value: float | None) -> str:
     """Bytes with a binary unit, three significant digits: `3.41 MiB`."""
     amount = float(value or 0)

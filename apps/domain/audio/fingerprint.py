@@ -132,18 +132,6 @@ def items_of(values: list[int]) -> Items:
     return np.array([value & 0xFFFF_FFFF for value in values], dtype=np.uint32)
 
 
-def pack(items: Items) -> bytes:
-    """Raw items as bytes, little-endian, 4 each: what rows keep."""
-    return items.astype("<u4").tobytes()
-
-
-def unpack(data: bytes) -> Items:
-    """Read what `pack` wrote. Raises FingerprintError on a wrong length."""
-    if len(data) % 4 or len(data) > 4 * MAX_ITEMS:
-        raise FingerprintError("Packed fingerprints have 4 bytes per item.", length=len(data))
-    return np.frombuffer(data, dtype="<u4").astype(np.uint32)
-
-
 def is_low_entropy(items: Items) -> bool:
     """True for fingerprints of near silence or steady tones: too few distinct items to tell anything apart."""
     distinct = len(np.unique(items))

@@ -199,12 +199,6 @@ def preference_key(profile: CodecProfile) -> tuple[int, float, int, int, str]:
     return (0, weighed, profile.rate, profile.channels, str(profile))
 
 
-def compare_profiles(a: CodecProfile, b: CodecProfile) -> int:
-    """1 if `a` is preferred, -1 if `b` is, 0 if they are the same profile."""
-    left, right = preference_key(a), preference_key(b)
-    return (left > right) - (left < right)
-
-
 def _nearest(value: float, table: Sequence[int]) -> int:
     """Index of the entry nearest to `value`; the smaller entry on a tie."""
     return min(range(len(table)), key=lambda at: (abs(table[at] - value), table[at]))

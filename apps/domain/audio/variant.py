@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from apps.domain.audio.payload import HASH_BYTES, PayloadFormat, PayloadSpan
+from apps.domain.audio.payload import HASH_BYTES, PayloadFormat
 from apps.domain.audio.profile import CodecProfile
 
 
@@ -36,8 +36,6 @@ class VariantFacts:
     """Encoder's own words (FLAC vendor string, LAME tag); peer text, never shown raw."""
     pcm_md5: bytes | None = None
     """16 bytes, MD5 of the decoded PCM as STREAMINFO defines it; lossless sources only."""
-    fingerprint: bytes | None = None
-    """`fingerprint.pack` of the first 120 s; None before it was made."""
 
     def __post_init__(self) -> None:
         counts = (
@@ -48,22 +46,3 @@ class VariantFacts:
             raise ValueError("a variant's numbers are not negative")
         if len(self.payload_root) != HASH_BYTES or (self.pcm_md5 is not None and len(self.pcm_md5) != 16):
             raise ValueError("payload_root has 32 bytes, pcm_md5 16")
-
-    @property
-    def fixed_blocksize(self) -> bool:
-        """FLAC with one block size throughout: the precondition of mixing frames of different encodes."""
-        return self.min_block == self.max_block > 0
-
-    @property
-    def span(self) -> PayloadSpan:
-        """Where the payload lies in this file."""
-        known = self.payload_format is not PayloadFormat.FILE
-        return PayloadSpan(
-            offset=self.payload_offset,
-            length=self.payload_bytes,
-            preamble=self.preamble,
-            format=self.payload_format,
-            rate=self.profile.rate if known else 0,
-            channels=self.profile.channels if known else 0,
-            bits=self.bits if self.payload_format is PayloadFormat.FLAC else 0,
-        )

@@ -16,7 +16,6 @@ from apps.domain.audio.profile import (
     CodecProfile,
     ProfileError,
     QualityKind,
-    compare_profiles,
     parse_profile,
     preference_key,
     profile_of,
@@ -89,9 +88,6 @@ def test_preference_is_a_strict_order_with_lossless_first() -> None:
         "mp3-v0-44100-2", "vorbis-q6-44100-2", "mp3-192-44100-2", "opus-112-48000-2", "mp3-128-44100-2", "ac3-128-44100-2",
     ]  # fmt: skip
     assert sorted(best_first, key=lambda text: preference_key(parse_profile(text)), reverse=True) == best_first
-    assert compare_profiles(parse_profile("flac-16-44100-2"), parse_profile("mp3-320-44100-2")) == 1
-    assert compare_profiles(parse_profile("mp3-128-44100-2"), parse_profile("mp3-v0-44100-2")) == -1
-    assert compare_profiles(parse_profile("mp3-v0-44100-2"), parse_profile("mp3-v0-44100-2")) == 0
 
 
 @given(st.text(max_size=30))
