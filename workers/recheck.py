@@ -49,9 +49,17 @@ def recheck_batch(service: AcoustidPort) -> None:
         try:
             _recheck(claim, service)
         except (Transient, Permanent) as error:
+            if (
+                error.code == "acoustid_refused"
+            ):  # this fingerprint, not us: it must not be the first to be asked for ever
+                recheck_later(claim, code=error.code)
+                continue
             recheck_released(claim)
             log.warning("re-check stopped: code=%s", error.code)
             return
+        except Exception:  # nor may a file that nobody thought of
+            log.exception("re-check failed unexpectedly: track=%s", track_id)
+            recheck_later(claim, code="unexpected")
 
 
 def _recheck(claim: RecheckClaim, service: AcoustidPort) -> None:

@@ -10,12 +10,13 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
+from apps.domain.errors import DomainError
 from apps.jobs.models import JobTrack
 from apps.jobs.services_recheck import recheck_claim, recheck_confirmed, recheck_later, rechecks_due
 from apps.library.models import AudioFile, AudioVariant
 from apps.transfers.models import PayloadDenial, Transfer
 from tests.workers.assembled import OTHER, Names, assemble, recording_id, running_job, track_of
-from workers.gateways.errors import Transient
+from workers.gateways.errors import Permanent, Transient
 from workers.recheck import recheck_batch
 from workers.verification import Verifier
 
@@ -98,6 +99,18 @@ def test_an_acoustid_that_is_away_costs_nobody_their_turn(track: JobTrack) -> No
     track.refresh_from_db()
     assert (track.lease_until, track.params) == (None, before)
     assert rechecks_due(limit=10) == [track.id]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(Permanent("No.", code="acoustid_refused"), "acoustid_refused"), (DomainError("What?"), "unexpected")],
+)
+def test_a_file_that_can_not_be_asked_about_holds_up_nobody(track: JobTrack, error: DomainError, code: str) -> None:
+    time_has_come()
+    recheck_batch(Names(error=error))
+    track.refresh_from_db()
+    assert (track.lease_until, track.code) == (None, code)
+    assert rechecks_due(limit=10) == []
 
 
 def test_a_worker_that_lost_its_lease_changes_nothing(track: JobTrack) -> None:
