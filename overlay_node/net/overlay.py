@@ -74,7 +74,7 @@ class Overlay:
 
     ``local`` is what hello says (its listen_port is filled in by ``listen``, its boot_id here when it has none). ``allow_private`` permits
     dialling loopback and private addresses. ``tls_protocol`` gives a class, or None for Twisted's own; the default is the best that works.
-    ``clock`` is the reactor unless a test turns the hands itself.
+    ``clock`` is the reactor unless a test turns the hands itself. ``offended`` is told of each peer that broke a rule.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class Overlay:
         admission_secret: bytes | None = None,
         tls_protocol: Callable[[], type[TLSMemoryBIOProtocol] | None] = choose_tls_protocol,
         clock: Clock | None = None,
+        offended: Callable[[str], None] = lambda _peer_id: None,
     ) -> None:
         local = local or LocalHello()
         self.clock: Clock = clock or reactor
@@ -100,6 +101,7 @@ class Overlay:
         self.gate: Final = ConnectionGate(now=self.clock.seconds(), gate_limits=gate_limits)
         self._reactor: Final = reactor
         self._listener: Final = listener
+        self._offended: Final = offended
         self._allow_private: Final = allow_private
         self._connection_limits: Final = connection_limits
         self._admission: Final = AdmissionTokens(admission_secret or secrets.token_bytes(32))
@@ -237,6 +239,7 @@ class Overlay:
         now = self.clock.seconds()
         log.info("Peer %s broke the protocol: %s", link.peer_id, error)
         self.offences.charge(link.peer_id, now)
+        self._offended(link.peer_id)
         if link.remote_addr is not None and is_public(link.remote_addr[0]):
             self.offences.charge(link.group, now)
 

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import Any, Final
 
+from apps.domain.errors import DomainError
 from overlay_node.config import NodeConfig
 from overlay_node.net.identity import NodeIdentity, identity_load_or_create
 from overlay_node.net.overlay import Overlay
@@ -85,6 +86,7 @@ class Node:
                 features=policy.features, network=config.network, boot_id=self.boot_id, agent=config.agent
             ),
             allow_private=config.allow_private,
+            offended=self._offended,
         )
         self.dht: Final = DhtRendezvous(config)
         self.offers: Final = Offers(config, store=store, clock=clock, arriving=self._arriving)
@@ -293,6 +295,15 @@ class Node:
     def _claimed(self, peer: str, keys: Iterable[PayloadKey]) -> None:
         self.swarms.claims_heard(peer, keys)
         self.reconciler.claims_heard()
+
+    def _offended(self, peer: str) -> None:
+        self._background.spawn(self._note_offence(peer), "offence")
+
+    async def _note_offence(self, peer: str) -> None:
+        try:
+            await self.store.peer_charge(peer, violations=1)
+        except DomainError as error:
+            log.warning("offence_not_noted code=%s", error.code)
 
     def _sent(self, peer: str, count: int) -> None:
         self.swarms.up_bytes[peer] += count

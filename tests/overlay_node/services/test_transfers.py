@@ -404,6 +404,19 @@ def test_a_passive_node_neither_announces_nor_serves_but_fetches(mesh: MeshWorld
     mesh.run(scenario())
 
 
+def test_a_broken_rule_is_counted_against_the_peer_in_the_rows_too(mesh: MeshWorld) -> None:
+    async def scenario() -> None:
+        store = MemoryStore()
+        node = await mesh.start("node", store)
+        vandal = await mesh.start("vandal", MemoryStore())
+        link = await link_between(mesh, vandal, node)
+        link._transport.write(b"\xff\xff\xff\xff")  # an envelope of 4 GiB
+        await mesh.until(lambda: store.peers.get(vandal.peer_id) and store.peers[vandal.peer_id].violations)
+        assert store.peers[vandal.peer_id].violations == 1
+
+    mesh.run(scenario())
+
+
 def test_questions_without_number_take_no_more_than_their_share_of_the_database(mesh: MeshWorld, music: Path) -> None:
     class Slow(MemoryStore):
         """Answers nothing before it may."""
