@@ -97,7 +97,8 @@ def peers(args: argparse.Namespace) -> int:
 def status(args: argparse.Namespace) -> int:
     """The node's last heartbeat; exit status 1 when it is not alive."""
     _django()
-    from apps.mesh.selectors import announcement_list, claim_verdict_counts, seeded_releases
+    from apps.mesh.selectors import seeded_releases
+    from apps.mesh.selectors_list import announcement_list, claims_by_verdict
     from apps.nodelink.selectors import node_status
 
     node = node_status()
@@ -112,7 +113,7 @@ def status(args: argparse.Namespace) -> int:
         "announced": [
             {"release": str(row.release_mbid), "slot": row.slot, "stored_at": row.stored_at} for row in announced
         ],
-        "claims": claim_verdict_counts(),
+        "claims": claims_by_verdict(),
     }
     if node is None:
         _print(args, answer, ["No node ran with this data folder yet: ./slskdn up starts one."])

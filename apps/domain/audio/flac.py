@@ -55,11 +55,6 @@ class StreamInfo:
     md5: bytes
     """16 bytes: MD5 of the interleaved little-endian PCM; all zero = unknown."""
 
-    @property
-    def fixed_blocksize(self) -> bool:
-        """True if every block but the last has one size."""
-        return self.min_block == self.max_block
-
 
 def decode_streaminfo(body: bytes) -> StreamInfo:
     """Read the 34 bytes of a STREAMINFO block. Raises PreambleError on a wrong length, rate 0, or block sizes under 16."""

@@ -8,7 +8,8 @@ import pytest
 
 from apps.domain.contracts.node_work import ClaimReport
 from apps.domain.mesh.policy import MAX_ANNOUNCED
-from apps.mesh.selectors import announcement_list, claim_verdict_counts, claims_of, seeded_releases
+from apps.mesh.selectors import claims_of, seeded_releases
+from apps.mesh.selectors_list import announcement_list, claims_by_verdict
 from apps.mesh.services import (
     MAX_OPEN_CLAIMS,
     SeedLimit,
@@ -72,7 +73,7 @@ def test_only_open_claims_of_that_payload_are_judged_and_partial_holders_answer_
     keys = claims_judge(RECORDING, payload_format="flac", payload_root=b"r" * 32, confirmed=False)
     assert keys == ["a"]
     assert claims_judge(RECORDING, payload_format="flac", payload_root=b"r" * 32, confirmed=False) == []
-    assert claim_verdict_counts() == {"refuted": 2, "open": 1}
+    assert claims_by_verdict() == {"refuted": 2, "open": 1}
 
 
 def test_seeding_twice_is_seeding_once_and_unseeding_ends_it() -> None:

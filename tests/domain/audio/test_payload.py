@@ -178,7 +178,7 @@ def test_streaminfo_is_read_field_by_field() -> None:
     assert (info.min_block, info.max_block, info.min_frame, info.max_frame) == (4096, 4096, 14, 99)
     assert (info.rate, info.channels, info.bits, info.total_samples) == (44_100, 2, 16, 123_456)
     assert info.md5 == bytes(range(16))
-    assert info.fixed_blocksize
+    assert info.min_block == info.max_block
 
 
 @pytest.mark.parametrize(
