@@ -140,6 +140,19 @@ def test_without_a_broker_asking_still_works_and_the_sweep_waits(
     assert Job.objects.get(id=job_id).state == JobState.PENDING
 
 
+def test_a_broker_whose_memory_or_disk_is_full_refuses_nobody(sent: redis.Redis) -> None:
+    before = str(sent.config_get("maxmemory")["maxmemory"])  # type: ignore[index]
+    sent.config_set("maxmemory", 1)
+    try:
+        job_id = ask()
+    finally:
+        sent.config_set("maxmemory", before)
+    assert tasks_in(sent) == []
+    assert Job.objects.get(id=job_id).state == JobState.PENDING
+    sweep()
+    assert [str(job_id) in args for _, args in tasks_in(sent)] == [True]
+
+
 def test_every_line_of_the_beat_table_names_a_task_and_a_queue() -> None:
     app.loader.import_default_modules()
     for entry in BEAT_SCHEDULE.values():
