@@ -47,7 +47,8 @@ class LinkHub:
     def __init__(self, *, background: Background) -> None:
         self.since: Final[dict[Link, float]] = {}
         """open links, and when they were opened (seconds since 1970, for people)"""
-        self._at_work: Final[Counter[Link]] = Counter()
+        self._taken_up: Final[Counter[Link]] = Counter()
+        self._at_work = 0
         self._background: Final = background
         self._discovery: Discovery | None = None
         self._swarms: Swarms | None = None
@@ -120,20 +121,34 @@ class LinkHub:
 
     def _take_up(self, link: Link, message: Message, work: Callable[[], Coroutine[object, object, None]]) -> None:
         """Do in the background what a message asks for. When too much waits already a question is refused, a hint dropped."""
-        if self._at_work[link] < MAX_WORK_PER_LINK and self._at_work.total() < MAX_WORK:
-            self._at_work[link] += 1
-            self._background.spawn(self._carry_out(link, work), message.TYPE)
-        elif link.is_open and not isinstance(message, MbidSwarmDescriptor):
-            link.send(ErrorReply(in_reply_to=message.message_id, code="rate_limited", retry_after_s=BUSY_S))
+        if self._taken_up[link] >= MAX_WORK_PER_LINK:
+            self._refuse(link, message)
+            return
+        self._taken_up[link] += 1
+        self._background.spawn(self._carry_out(link, message, work), message.TYPE)
 
-    async def _carry_out(self, link: Link, work: Callable[[], Coroutine[object, object, None]]) -> None:
+    async def _carry_out(
+        self, link: Link, message: Message, work: Callable[[], Coroutine[object, object, None]]
+    ) -> None:
         try:
-            await link.drained().asFuture(asyncio.get_running_loop())  # who does not read gets nothing more to read
-            await work()
+            # Who does not read gets nothing more to read, and waits for it in nobody else's place.
+            await link.drained().asFuture(asyncio.get_running_loop())
+            if self._at_work >= MAX_WORK:
+                self._refuse(link, message)
+                return
+            self._at_work += 1
+            try:
+                await work()
+            finally:
+                self._at_work -= 1
         finally:
-            self._at_work[link] -= 1
-            if not self._at_work[link]:
-                del self._at_work[link]
+            self._taken_up[link] -= 1
+            if not self._taken_up[link]:
+                del self._taken_up[link]
+
+    def _refuse(self, link: Link, message: Message) -> None:
+        if link.is_open and not isinstance(message, MbidSwarmDescriptor):
+            link.send(ErrorReply(in_reply_to=message.message_id, code="rate_limited", retry_after_s=BUSY_S))
 
     async def _answer(self, link: Link, query: MbidQuery) -> None:
         assert self._offers is not None

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import soundfile
+from twisted.internet.defer import Deferred
 
 from apps.domain.audio.payload import LEAF_BYTES
 from apps.domain.contracts.events import TransferAssembled, TransferEnded, TransferStarted
@@ -24,7 +25,7 @@ from apps.domain.mesh.policy import Mode
 from overlay_node.net.errors import RequestFailed
 from overlay_node.net.link import Link
 from overlay_node.protocol.messages import CancelReason, ChunkCancel, MbidQuery, PayloadManifest, PayloadRequest
-from overlay_node.services import reconciler
+from overlay_node.services import links, reconciler
 from overlay_node.services.identity_lock import NodeRunning
 from overlay_node.services.links import MAX_WORK_PER_LINK
 from overlay_node.services.root import Node, build_node
@@ -443,6 +444,28 @@ def test_questions_without_number_take_no_more_than_their_share_of_the_database(
         ended = await asyncio.gather(*answers, return_exceptions=True)
         assert [one.code for one in ended if isinstance(one, RequestFailed)] == ["rate_limited"] * 4
         assert (await link.request(query, 60.0).asFuture(mesh.loop)).message.variants
+
+    mesh.run(scenario())
+
+
+def test_peers_that_do_not_read_their_answers_take_nobody_elses_place(
+    mesh: MeshWorld, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links, "MAX_WORK", 2)
+
+    async def scenario() -> None:
+        seeder = await mesh.seeder("seeder", library_entry(music / "one.flac"))
+        deaf = await link_between(mesh, await mesh.start("deaf", MemoryStore()), seeder)
+        await mesh.until(lambda: len(seeder.overlay.links) == 1)
+        for link in seeder.overlay.links:
+            monkeypatch.setattr(link, "drained", Deferred)
+        query = MbidQuery(recordings=(str(RECORDING),))
+        waiting = [deaf.request(query, 60.0).asFuture(mesh.loop) for _ in range(4)]
+        other = await link_between(mesh, await mesh.start("other", MemoryStore()), seeder)
+        assert (await other.request(query, 60.0).asFuture(mesh.loop)).message.variants
+        assert not any(one.done() for one in waiting)
+        for one in waiting:
+            one.cancel()
 
     mesh.run(scenario())
 
