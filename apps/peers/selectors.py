@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import F, Prefetch, Q, Sum
+from django.utils import timezone
 
 from apps.domain.contracts.node_work import KnownAddress
 from apps.peers.models import Peer, PeerAddress, Plane
@@ -67,3 +68,10 @@ def known_addresses(*, limit: int) -> list[KnownAddress]:
         .order_by("-last_ok")[:limit]
     )
     return [KnownAddress(peer=row.peer.key, host=row.host, port=row.port) for row in rows]
+
+
+def bans() -> dict[str, float]:
+    """Overlay peers that are shut out, and for how many seconds more."""
+    now = timezone.now()
+    rows = Peer.objects.filter(plane=Plane.OVERLAY, banned_until__gt=now).values_list("key", "banned_until")
+    return {key: (until - now).total_seconds() for key, until in rows if until is not None}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -49,13 +49,16 @@ def peer_met(report: PeerReport) -> int:
     return peer_id
 
 
-def peer_charge(key: str, *, bad_leaves: int = 0, wrong_claims: int = 0, violations: int = 0) -> None:
-    """Count a peer's faults. Counters only grow; what they mean is decided by policies."""
+def peer_charge(
+    key: str, *, bad_leaves: int = 0, wrong_claims: int = 0, violations: int = 0, banned_for_s: float = 0.0
+) -> None:
+    """Count a peer's faults. Counters only grow; what they mean is decided by policies. `banned_for_s`: it is shut out from now on."""
     peer_id = peer_ids([key])[key]
     Peer.objects.filter(id=peer_id).update(
         bad_leaves=F("bad_leaves") + bad_leaves,
         wrong_claims=F("wrong_claims") + wrong_claims,
         violations=F("violations") + violations,
+        **({"banned_until": Now() + timedelta(seconds=banned_for_s)} if banned_for_s > 0 else {}),
     )
 
 

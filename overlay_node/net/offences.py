@@ -38,6 +38,10 @@ class Offences:
         record.bans += 1
         return True
 
+    def restore(self, subject: str, until: float) -> None:
+        """A ban of an earlier run goes on until then."""
+        self._records[subject] = _Record(bans=1, until=until)
+
     def banned_for_s(self, subject: str, now: float) -> float:
         """Seconds that the subject's ban still lasts; 0.0 = not banned."""
         record = self._records.get(subject)

@@ -74,7 +74,8 @@ class Overlay:
 
     ``local`` is what hello says (its listen_port is filled in by ``listen``, its boot_id here when it has none). ``allow_private`` permits
     dialling loopback and private addresses. ``tls_protocol`` gives a class, or None for Twisted's own; the default is the best that works.
-    ``clock`` is the reactor unless a test turns the hands itself. ``offended`` is told of each peer that broke a rule.
+    ``clock`` is the reactor unless a test turns the hands itself. ``offended`` is told of each peer that broke a rule, and for how many seconds it is
+    banned now (0.0: not).
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class Overlay:
         admission_secret: bytes | None = None,
         tls_protocol: Callable[[], type[TLSMemoryBIOProtocol] | None] = choose_tls_protocol,
         clock: Clock | None = None,
-        offended: Callable[[str], None] = lambda _peer_id: None,
+        offended: Callable[[str, float], None] = lambda _peer_id, _banned_for_s: None,
     ) -> None:
         local = local or LocalHello()
         self.clock: Clock = clock or reactor
@@ -239,7 +240,7 @@ class Overlay:
         now = self.clock.seconds()
         log.info("Peer %s broke the protocol: %s", link.peer_id, error)
         self.offences.charge(link.peer_id, now)
-        self._offended(link.peer_id)
+        self._offended(link.peer_id, self.offences.banned_for_s(link.peer_id, now))
         if link.remote_addr is not None and is_public(link.remote_addr[0]):
             self.offences.charge(link.group, now)
 

@@ -169,6 +169,9 @@ class Node:
         (config.data_dir / "partial").mkdir(mode=0o700, parents=True, exist_ok=True)
         spawn = self._background.spawn
         if config.policy.may_open:
+            now = self.overlay.clock.seconds()
+            for peer, left_s in (await self.store.bans()).items():
+                self.overlay.offences.restore(peer, now + left_s)
             port = self.overlay.listen(config.overlay_host, config.overlay_port)
             self.overlay_port = await port.asFuture(asyncio.get_running_loop())
             await self.dht.open()
@@ -296,12 +299,12 @@ class Node:
         self.swarms.claims_heard(peer, keys)
         self.reconciler.claims_heard()
 
-    def _offended(self, peer: str) -> None:
-        self._background.spawn(self._note_offence(peer), "offence")
+    def _offended(self, peer: str, banned_for_s: float) -> None:
+        self._background.spawn(self._note_offence(peer, banned_for_s), "offence")
 
-    async def _note_offence(self, peer: str) -> None:
+    async def _note_offence(self, peer: str, banned_for_s: float) -> None:
         try:
-            await self.store.peer_charge(peer, violations=1)
+            await self.store.peer_charge(peer, violations=1, banned_for_s=banned_for_s)
         except DomainError as error:
             log.warning("offence_not_noted code=%s", error.code)
 

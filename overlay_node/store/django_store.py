@@ -180,9 +180,19 @@ class DjangoStore:
 
         await self._run(write)
 
-    async def peer_charge(self, key: str, *, bad_leaves: int = 0, violations: int = 0) -> None:
+    async def peer_charge(
+        self, key: str, *, bad_leaves: int = 0, violations: int = 0, banned_for_s: float = 0.0
+    ) -> None:
         """Count a peer's faults."""
-        await self._run(functools.partial(peers.peer_charge, key, bad_leaves=bad_leaves, violations=violations))
+        await self._run(
+            functools.partial(
+                peers.peer_charge, key, bad_leaves=bad_leaves, violations=violations, banned_for_s=banned_for_s
+            )
+        )
+
+    async def bans(self) -> dict[str, float]:
+        """Peers that are shut out, and for how many seconds more."""
+        return await self._read(peers_selectors.bans)
 
     async def traffic_add(self, lines: Sequence[TrafficReport]) -> None:
         """Add bytes to the ledger."""

@@ -60,6 +60,7 @@ class PeerRow:
     bad_leaves: int = 0
     wrong_claims: int = 0
     violations: int = 0
+    banned_for_s: float = 0.0
     agent: str = ""
     address: tuple[str, int] | None = None
 
@@ -281,11 +282,18 @@ class MemoryStore:
         if report.host and report.port:
             row.address = (report.host, report.port)
 
-    async def peer_charge(self, key: str, *, bad_leaves: int = 0, violations: int = 0) -> None:
+    async def peer_charge(
+        self, key: str, *, bad_leaves: int = 0, violations: int = 0, banned_for_s: float = 0.0
+    ) -> None:
         """Count a peer's faults."""
         row = self._peer(key)
         row.bad_leaves += bad_leaves
         row.violations += violations
+        row.banned_for_s = banned_for_s or row.banned_for_s
+
+    async def bans(self) -> dict[str, float]:
+        """Peers that are shut out, and for how many seconds more. No time passes here."""
+        return {key: row.banned_for_s for key, row in self.peers.items() if row.banned_for_s}
 
     async def traffic_add(self, lines: Sequence[TrafficReport]) -> None:
         """Add bytes to the ledger."""

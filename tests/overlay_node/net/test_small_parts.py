@@ -84,6 +84,15 @@ def test_three_violations_ban_and_each_ban_doubles() -> None:
     assert offences.banned_for_s("honest", now) == 0
 
 
+def test_a_ban_of_an_earlier_run_goes_on_and_the_next_one_is_longer() -> None:
+    offences = Offences()
+    offences.restore("liar", 120.0)
+    assert (offences.banned_for_s("liar", 20.0), offences.banned_for_s("liar", 121.0)) == (100.0, 0.0)
+    for _ in range(limits.VIOLATIONS_BEFORE_BAN):
+        offences.charge("liar", 200.0)
+    assert offences.banned_for_s("liar", 200.0) == 600.0
+
+
 def test_offenders_are_forgotten_oldest_first() -> None:
     offences = Offences()
     for _ in range(3):

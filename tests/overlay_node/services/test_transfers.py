@@ -136,6 +136,21 @@ def test_a_corrupting_peer_that_is_the_only_source_delivers_in_the_end(mesh: Mes
     mesh.run(scenario())
 
 
+def test_a_peer_that_was_shut_out_stays_so_after_a_restart(mesh: MeshWorld, music: Path) -> None:
+    async def scenario() -> None:
+        entry = library_entry(music / "one.flac")
+        vandal = await mesh.seeder("vandal", entry)
+        store = MemoryStore()
+        await store.peer_charge(vandal.peer_id, banned_for_s=300.0)
+        store.want_put(want())
+        fetcher = await mesh.start("fetcher", store)
+        honest = await mesh.seeder("honest", entry)
+        await mesh.until(lambda: assembled(store))
+        assert set(fetcher.swarms.down_bytes) == {honest.peer_id}
+
+    mesh.run(scenario())
+
+
 def test_a_manifest_that_lies_about_size_is_charged_and_another_source_serves(mesh: MeshWorld, music: Path) -> None:
     async def scenario() -> None:
         entry = library_entry(music / "one.flac")

@@ -469,6 +469,10 @@ def test_peers_their_addresses_charges_and_traffic_add_up(world: World) -> None:
     world.run(world.store.peer_charge("p", bad_leaves=2))
     world.run(world.store.peer_charge("p", bad_leaves=1, violations=1))
     assert world.rows.peer("p") == (3, 0, 1)
+    assert world.run(world.store.bans()) == {}
+    world.run(world.store.peer_charge("p", banned_for_s=300.0))
+    world.run(world.store.peer_charge("p", bad_leaves=0))
+    assert 200 < world.run(world.store.bans())["p"] <= 300
     line = TrafficReport(peer="p", direction="down", count_bytes=10)
     world.run(world.store.traffic_add([line, TrafficReport(peer="p", direction="up", count_bytes=1)]))
     world.run(world.store.traffic_add([line]))
