@@ -15,19 +15,18 @@ from contextlib import closing
 from pathlib import Path
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.core import checks
 from django.core.management import call_command
-from django.db import DatabaseError, IntegrityError, connection
+from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from apps.common.services import ADMIN_NAME, admin_ensure
 from apps.domain.errors import DomainError
 from slskdn_site.data_folder import data_folder_prepare
 from slskdn_site.secret_files import secret_path, secret_read_or_create
 
 log = logging.getLogger(__name__)
 
-ADMIN_USER = "admin"
 ADMIN_PASSWORD_SECRET = "admin_password"  # noqa: S105  (the file's name)
 BACKUPS_KEPT = 5
 PG_DUMP_SECONDS = 3600
@@ -56,7 +55,8 @@ def prepare() -> None:
         call_command("migrate", interactive=False, verbosity=0)
         log.info("applied %d migrations", len(plan))
     connection.close()
-    admin_ensure()
+    if admin_ensure(lambda: secret_read_or_create(ADMIN_PASSWORD_SECRET, length_bytes=18)) is not None:
+        log.info("created the user %s, password in %s", ADMIN_NAME, secret_path(ADMIN_PASSWORD_SECRET))
 
 
 def _settings_check() -> None:
@@ -74,19 +74,6 @@ def _settings_check() -> None:
 
 def _replaced(executor: MigrationExecutor) -> set[tuple[str, str]]:
     return {old for migration in executor.loader.disk_migrations.values() for old in migration.replaces}
-
-
-def admin_ensure() -> None:
-    """The first user `admin`, unless there is an administrator already; the password is in a file only this system user can read."""
-    users = get_user_model().objects
-    if users.filter(is_superuser=True).exists():
-        return
-    password = secret_read_or_create(ADMIN_PASSWORD_SECRET, length_bytes=18)
-    try:
-        get_user_model()._default_manager.create_superuser(ADMIN_USER, password=password)
-        log.info("created the user %s, password in %s", ADMIN_USER, secret_path(ADMIN_PASSWORD_SECRET))
-    except IntegrityError:
-        log.info("the user %s was created meanwhile", ADMIN_USER)
 
 
 def database_backup() -> Path:

@@ -6,12 +6,11 @@ import hashlib
 import ipaddress
 import secrets
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from pathlib import Path
 
 from django.contrib.auth.models import Group, User
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -39,20 +38,21 @@ class ApiKeyNotFound(DomainError):
     default_code = "api_key_not_found"
 
 
-def admin_ensure(password_file: Path) -> User:
-    """The person `admin`, with the password that `password_file` (0600, generated) held when the account was made.
+def admin_ensure(password: Callable[[], str]) -> User | None:
+    """The first person, `admin`; None when there is an administrator already. Called at every start, by two at once if it must be.
 
-    Called at every start. An existing account keeps its password: a person may have changed it, and the file only tells the first one.
+    `password` is asked only when the account is made: a person may have changed it since, or given the part to somebody else.
     """
-    with transaction.atomic():
-        existing = User.objects.filter(username=ADMIN_NAME).first()
-        if existing is not None:
-            return existing
-        password = password_file.read_text(encoding="ascii").strip()
-        user = User.objects.create_superuser(username=ADMIN_NAME, password=password)
-        group, _ = Group.objects.get_or_create(name=Role.ADMIN.value)
-        user.groups.add(group)
-        return user
+    if User.objects.filter(is_superuser=True).exists():
+        return None
+    try:
+        with transaction.atomic():
+            user = User.objects.create_superuser(username=ADMIN_NAME, password=password())
+            group, _ = Group.objects.get_or_create(name=Role.ADMIN.value)
+            user.groups.add(group)
+    except IntegrityError:  # somebody else made it meanwhile
+        return None
+    return user
 
 
 def secret_hash(token: str) -> bytes:

@@ -31,6 +31,8 @@ def register(parser: argparse.ArgumentParser) -> None:
         add.add_argument("mbid", help="its MusicBrainz id")
         add.add_argument("--lossless", action="store_true", help="lossless payloads only")
         add.add_argument("--max-lossy", type=int, metavar="N", help="at most N lossy tracks on the album")
+        add.add_argument("--prefer", metavar="CODECS", help="preferred codecs, best first, such as flac,opus")
+        add.add_argument("--kbps", type=int, metavar="N", help="at most N KiB/s over all tracks and peers")
         add.add_argument("--target-dir", metavar="DIR", help="folder below the library root")
         if kind == "mb_release":
             add.add_argument(
@@ -72,6 +74,10 @@ def _add(args: argparse.Namespace) -> int:
     from apps.jobs.services import job_create
 
     wishes: dict[str, object] = {"allow_lossy": not args.lossless, "target_dir": args.target_dir}
+    if args.prefer is not None:
+        wishes["preferred_codecs"] = [codec.strip() for codec in args.prefer.split(",")]
+    if args.kbps is not None:
+        wishes["overlay_bandwidth_kbps"] = args.kbps
     if args.max_lossy is not None:
         wishes["max_lossy_tracks_per_album"] = args.max_lossy
     if getattr(args, "track", None):

@@ -23,6 +23,7 @@ ORDER = (
     "jobs",
     "library",
     "mesh",
+    "keys",
     "config",
     "verify",
     "bench",

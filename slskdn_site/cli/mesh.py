@@ -126,7 +126,7 @@ def status(args: argparse.Namespace) -> int:
             f"Node {node.peer_id} {'is alive' if node.alive else 'does not beat'}, mode {_clean(str(report.get('mode')))}, "
             f"last beat {_iso(node.beat_at)}."
         ),
-        f"Overlay port {overlay.get('port')}, DHT port {dht.get('port')}, DHT nodes {dht.get('nodes')}.",
+        f"Overlay port {overlay.get('port')}, DHT port {dht.get('port')}, {sum(known.values()) if isinstance(known := dht.get('good_nodes'), dict) else 0} good DHT nodes.",
         f"{len(links)} links, {len(transfers)} transfers, {len(announced)} releases announced.",
         f"Payload bytes since its start: {moved.get('down')} down, {moved.get('up')} up.",
     ]

@@ -22,6 +22,14 @@ ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *CONFIG.web.allowed_hosts]
 if CONFIG.web.host not in {"0.0.0.0", "::"}:  # noqa: S104
     ALLOWED_HOSTS.append(CONFIG.web.host)
 
+
+def trusted_origins(hosts: list[str]) -> list[str]:
+    """Origins whose forms are ours although the request itself came without HTTPS: what a browser calls a proxy before us by."""
+    return [f"https://{'*' if host.startswith('.') else ''}{host}" for host in hosts if host != "*"]
+
+
+CSRF_TRUSTED_ORIGINS = trusted_origins(CONFIG.web.allowed_hosts) if CONFIG.web.secure_cookies else []
+
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
@@ -88,6 +96,7 @@ LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "login"
 
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English")]  # a language is named once it has a catalogue: half-translated pages help nobody
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True

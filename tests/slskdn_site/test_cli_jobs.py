@@ -58,6 +58,8 @@ def test_waiting_ends_with_the_job_and_says_how_it_went(capsys: pytest.CaptureFi
         (["jobs", "add-release", "nonsense"], "mbid_invalid"),
         (["jobs", "add-release", MBID, "--track", "x"], "constraints_invalid"),
         (["jobs", "add-recording", MBID, "--target-dir", "../up"], "constraints_invalid"),
+        (["jobs", "add-release", MBID, "--prefer", "flac,flacc"], "constraints_invalid"),
+        (["jobs", "add-release", MBID, "--kbps", "0"], "constraints_invalid"),
         (["jobs", "show", "nonsense"], "job_unknown"),
         (["jobs", "show", str(uuid.UUID(int=7))], "job_unknown"),
         (["jobs", "cancel", str(uuid.UUID(int=7))], "job_unknown"),

@@ -13,8 +13,8 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
 
-from slskdn_site.prepare import ADMIN_USER, BACKUPS_KEPT, admin_ensure, database_backup
-from slskdn_site.secret_files import secret_path
+from apps.common.services import ADMIN_NAME
+from slskdn_site.prepare import BACKUPS_KEPT, database_backup
 from tests.services import PROJECT
 
 
@@ -36,7 +36,7 @@ def test_a_database_is_made_then_left_alone_then_backed_up_before_it_is_migrated
     assert command(data_folder, "prepare").returncode == 0
     with closing(sqlite3.connect(data_folder / "db" / "slskdn.sqlite3")) as database:
         users = database.execute("select username, is_superuser from auth_user").fetchall()
-        assert users == [(ADMIN_USER, 1)]
+        assert users == [(ADMIN_NAME, 1)]
     password = (data_folder / "secrets" / "admin_password").read_text()
     assert command(data_folder, "prepare").returncode == 0
     assert not backups.exists()
@@ -74,20 +74,6 @@ def test_a_database_that_is_away_is_a_sentence(data_folder: Path) -> None:
     assert done.returncode == 1
     assert "The database does not answer" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-@pytest.mark.django_db
-def test_the_first_user_is_made_once_and_an_existing_administrator_is_enough() -> None:
-    users = get_user_model().objects
-    admin_ensure()
-    admin_ensure()
-    only = users.get(is_superuser=True)
-    assert only.username == ADMIN_USER
-    assert only.check_password(secret_path("admin_password").read_text())
-    only.delete()
-    users.create_superuser("alice", password="something long enough")
-    admin_ensure()
-    assert not users.filter(username=ADMIN_USER).exists()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -306,11 +306,10 @@ def main() -> None:
     from django.core.management import call_command
 
     from apps.common.services import admin_ensure
-    from slskdn_site.secret_files import secret_path, secret_read_or_create
+    from slskdn_site.secret_files import secret_read_or_create
 
     call_command("migrate", verbosity=0)
-    secret_read_or_create("admin_password")
-    admin_ensure(secret_path("admin_password"))
+    admin_ensure(lambda: secret_read_or_create("admin_password"))
     viewer = User.objects.create_user("vera", password="only-looking")
     viewer.groups.add(Group.objects.get(name="viewer"))
     fill(int(sys.argv[1]))
