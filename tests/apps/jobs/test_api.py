@@ -240,6 +240,11 @@ def test_the_schema_names_every_address_and_the_error_body(viewer_api: APIClient
     assert "Idempotency-Key" in json.dumps(schema["paths"][RELEASE]["post"]["parameters"])
 
 
+def test_a_language_without_a_catalogue_gets_english_throughout(operator_api: APIClient) -> None:
+    body = operator_api.post(RELEASE, {}, headers={"accept-language": "de"}).json()
+    assert body["params"]["fields"] == {"mb_release_id": "This field is required."}
+
+
 def test_the_schema_is_made_without_a_warning() -> None:
     from drf_spectacular.drainage import GENERATOR_STATS
     from drf_spectacular.generators import SchemaGenerator
