@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from celery import current_app
 from django.db import transaction
+from kombu.exceptions import OperationalError
 
 log = logging.getLogger(__name__)
 
@@ -43,5 +44,5 @@ def enqueue(task: TaskName, *args: str | int) -> None:
 def _send(task: TaskName, args: tuple[str | int, ...]) -> None:
     try:
         current_app.send_task(task.value, args=args, queue=QUEUES[task], retry=False)
-    except Exception as error:  # also a broker that answers no, because its disk or memory is full: the rows hold everything
+    except (OperationalError, OSError) as error:
         log.warning("broker away, the sweep will find it: task=%s args=%s error=%s", task.value, args, error)
