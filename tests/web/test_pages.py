@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -14,6 +15,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from apps.jobs.models import Job
 from apps.jobs.services import job_create
 from apps.mesh.models import SeededRelease
+from slskdn_site.settings import trusted_origins
 from tests.web import seed
 
 pytestmark = pytest.mark.django_db
@@ -303,6 +305,18 @@ def test_a_form_without_its_token_is_refused_in_words(olga: User) -> None:
     response = careful.post("/ask", {"mbid": MBID, "kind": "mb_release"})
     assert response.status_code == 403
     assert "too old" in response.content.decode()
+
+
+def test_forms_work_behind_a_proxy_that_ends_https(olga: User, settings: Any) -> None:
+    settings.ALLOWED_HOSTS = ["music.example.org"]
+    settings.CSRF_TRUSTED_ORIGINS = trusted_origins(["music.example.org", ".home.example", "*"])
+    assert settings.CSRF_TRUSTED_ORIGINS == ["https://music.example.org", "https://*.home.example"]
+    behind = Client(enforce_csrf_checks=True, headers={"host": "music.example.org"})
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', behind.get("/login").content.decode())
+    assert token is not None
+    form = {"username": "olga", "password": "olga-password", "csrfmiddlewaretoken": token[1]}
+    assert behind.post("/login", form, headers={"origin": "https://evil.example.org"}).status_code == 403
+    assert behind.post("/login", form, headers={"origin": "https://music.example.org"}).status_code == 302
 
 
 def test_guessing_passwords_is_braked_also_for_the_right_one(client: Client, olga: User) -> None:
