@@ -136,6 +136,26 @@ def test_a_corrupting_peer_that_is_the_only_source_delivers_in_the_end(mesh: Mes
     mesh.run(scenario())
 
 
+def test_whoever_resumes_is_looked_for_at_once(mesh: MeshWorld, music: Path) -> None:
+    async def scenario() -> None:
+        store, wanted = MemoryStore(), want()
+        store.want_put(wanted)
+        fetcher = await mesh.start("fetcher", store)
+        await mesh.until(lambda: wanted.id in store.progress and store.progress[wanted.id].phase is WantPhase.NO_SOURCE)
+        pursuit = fetcher.reconciler._pursuits[wanted.id]
+        await mesh.until(lambda: not pursuit.looking)
+        pursuit.next_look_at = float("inf")  # the pause that had grown
+        await mesh.seeder("seeder", library_entry(music / "one.flac"))
+        store.want_put(dataclasses.replace(wanted, desired=WantDesired.PAUSED))
+        fetcher.reconciler.wake()
+        await mesh.until(lambda: store.progress[wanted.id].phase is WantPhase.PAUSED)
+        store.want_put(wanted)
+        fetcher.reconciler.wake()
+        await mesh.until(lambda: assembled(store))
+
+    mesh.run(scenario())
+
+
 def test_a_peer_that_was_shut_out_stays_so_after_a_restart(mesh: MeshWorld, music: Path) -> None:
     async def scenario() -> None:
         entry = library_entry(music / "one.flac")
