@@ -61,11 +61,12 @@ def peer_list(*, limit: int = MAX_PEERS_SHOWN) -> list[PeerRow]:
 
 
 def known_addresses(*, limit: int) -> list[KnownAddress]:
-    """Where overlay peers answered before, the most recent first."""
+    """Where overlay peers answered before, the most recent first; then where others say they are: strangers who come in by the
+    hundred must not push those away who are known to be there."""
     rows = (
-        PeerAddress.objects.filter(peer__plane=Plane.OVERLAY, last_ok__isnull=False)
+        PeerAddress.objects.filter(peer__plane=Plane.OVERLAY)
         .select_related("peer")
-        .order_by("-last_ok")[:limit]
+        .order_by(F("last_ok").desc(nulls_last=True), "-id")[:limit]
     )
     return [KnownAddress(peer=row.peer.key, host=row.host, port=row.port) for row in rows]
 

@@ -28,19 +28,18 @@ def peer_ids(keys: Collection[str], *, plane: Plane = Plane.OVERLAY) -> dict[str
 
 
 def peer_met(report: PeerReport) -> int:
-    """A peer proved its key on a link: it was seen now, and its address answered. Returns the row's id."""
+    """A peer proved its key on a link: it was seen now, and its address answered or was told. Returns the row's id."""
     peer_id = peer_ids([report.key])[report.key]
     changes: dict[str, object] = {"last_seen": Now()}
     if report.agent:
         changes["agent"] = report.agent[:80]
     Peer.objects.filter(id=peer_id).update(**changes)
     if report.host and report.port:
+        met: dict[str, object] = {"source": report.source, "group": report.group}
+        if report.answered:
+            met |= {"last_ok": Now(), "last_try": Now()}
         PeerAddress.objects.update_or_create(
-            peer_id=peer_id,
-            kind="direct",
-            host=report.host,
-            port=report.port,
-            defaults={"source": report.source, "group": report.group, "last_ok": Now(), "last_try": Now()},
+            peer_id=peer_id, kind="direct", host=report.host, port=report.port, defaults=met
         )
         kept = PeerAddress.objects.filter(peer_id=peer_id).order_by(F("last_ok").desc(nulls_last=True), "-id")
         stale = list(kept.values_list("id", flat=True)[MAX_ADDRESSES_PER_PEER:])

@@ -149,7 +149,13 @@ class Discovery:
         if host and port:
             self._remember((host, port)).peer = link.peer_id
         report = PeerReport(
-            key=link.peer_id, agent=hello.agent if hello is not None else "", host=host, port=port, group=link.group
+            key=link.peer_id,
+            agent=hello.agent if hello is not None else "",
+            host=host,
+            port=port,
+            group=link.group,
+            # The port we reached it at; one that came to us names a port that nobody has tried.
+            answered=link.dialled_by_me and link.remote_addr == (host, port),
         )
         try:
             await self._store.peer_met(report)

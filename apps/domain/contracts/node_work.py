@@ -139,6 +139,8 @@ class PeerReport:
     """its listener; 0 = does not listen"""
     group: str = ""
     source: str = "link"
+    answered: bool = True
+    """we dialled that address and the peer was there; False: it only says so"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,18 @@ def test_old_addresses_of_a_peer_that_moves_are_dropped() -> None:
     assert len(known_addresses(limit=3)) == 3
 
 
+def test_whoever_answered_is_known_before_whoever_only_says_where_it_is() -> None:
+    peer_met(PeerReport(key="friend", host="192.0.2.1", port=1))
+    for number in range(5):
+        peer_met(PeerReport(key=f"stranger{number}", host="192.0.2.2", port=22 + number, answered=False))
+    known = known_addresses(limit=3)
+    assert [one.peer for one in known] == ["friend", "stranger4", "stranger3"]
+    peer_met(
+        PeerReport(key="friend", host="192.0.2.1", port=1, answered=False)
+    )  # it came back to us: what was tried stays
+    assert PeerAddress.objects.get(peer__key="friend").last_ok is not None
+
+
 def test_a_peer_that_does_not_listen_has_no_address() -> None:
     peer_met(PeerReport(key="a", host="127.0.0.1", port=0))
     assert known_addresses(limit=3) == []
