@@ -110,7 +110,9 @@ MAX_RETRY_AFTER_S: Final = 86_400  # ours. A day; a peer cannot silence us for l
 
 # ---- links (enforced by overlay_node.net) -------------------------------------------------------------------------------------------
 MAX_CONNECTIONS: Final = 128  # ours
-MAX_INBOUND_CONNECTIONS: Final = 96  # ours. The rest is kept for our own dials: strangers must not be able to use up all
+MAX_INBOUND_CONNECTIONS: Final = (
+    96  # ours. The rest is kept for our own dials: strangers must not be able to use up all
+)
 MAX_CONNECTIONS_PER_IP: Final = 3  # spec. For public addresses; test peers use 127.0.0.N
 NEW_CONNECTIONS_PER_MIN: Final = 30  # spec (10-30). Inbound, over all addresses, refilled evenly
 NEW_CONNECTIONS_PER_MIN_PER_GROUP: Final = 10  # spec (10-30). Inbound, per /24 or /56
