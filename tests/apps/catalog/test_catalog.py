@@ -21,7 +21,8 @@ from tests.workers.conftest import ANSWERS
 pytestmark = pytest.mark.django_db
 
 FACTS = [
-    read_release(json.loads(path.read_text())) for path in sorted((ANSWERS / "musicbrainz/ws/2/release").glob("????????-*.json"))
+    read_release(json.loads(path.read_text()))
+    for path in sorted((ANSWERS / "musicbrainz/ws/2/release").glob("????????-*.json"))
 ]
 
 
