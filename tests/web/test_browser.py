@@ -221,6 +221,7 @@ def test_a_row_changes_in_place_while_one_looks(browser: Browser, small: Site) -
     row = page.locator("tr[data-row]").first
     row_id = row.get_attribute("id")
     page.locator("tr[data-row] input[data-select]").nth(2).check()
+    page.keyboard.press("j")
     page.mouse.move(5, 600)
     in_site(
         small,
@@ -230,6 +231,7 @@ def test_a_row_changes_in_place_while_one_looks(browser: Browser, small: Site) -
         "id => document.getElementById(id).textContent.includes('Changed while looking')", arg=row_id, timeout=15000
     )
     assert page.locator("tr[data-row] input[data-select]").nth(2).is_checked()
+    assert "at" in str(row.get_attribute("class")).split(), "the keyboard stays on the row"
     assert not watched.complaints
     page.context.close()
 

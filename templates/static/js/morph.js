@@ -2,15 +2,14 @@
 const KEPT = new Set(["open", "aria-selected"]);  // what a person did to the element, not what the server says
 
 function attributes(from, to) {
+  const at = from.classList.contains("at");  // the row the keyboard is on
   for (const { name, value } of [...to.attributes]) {
-    if (!KEPT.has(name) && from.getAttribute(name) !== value) {
-      if (name === "class" && from.classList.contains("at")) from.className = `${value} at`;
-      else from.setAttribute(name, value);
-    }
+    if (!KEPT.has(name) && from.getAttribute(name) !== value) from.setAttribute(name, value);
   }
   for (const { name } of [...from.attributes]) {
     if (!KEPT.has(name) && !to.hasAttribute(name)) from.removeAttribute(name);
   }
+  if (at) from.classList.add("at");
 }
 
 const keyOf = (node) => (node.nodeType === Node.ELEMENT_NODE && node.id) || "";
