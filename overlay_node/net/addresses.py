@@ -6,6 +6,7 @@ import ipaddress
 from typing import TypeAlias
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
 
 
 def parse_address(host: str) -> Address | None:
@@ -37,9 +38,24 @@ def host_of(host: str) -> str:
 
 
 def is_public(host: str) -> bool:
-    """True for addresses that the Internet routes: not loopback, private, link-local, multicast, shared or reserved."""
+    """True for addresses that the Internet routes: not loopback, private, link-local, multicast, shared or reserved.
+
+    An IPv6 address that carries an IPv4 one (6to4, Teredo, NAT64) is judged by both: a gateway would deliver it there.
+    """
     address = parse_address(host)
-    return address is not None and address.is_global and not address.is_multicast
+    if address is None or not address.is_global or address.is_multicast:
+        return False
+    return all(inner.is_global and not inner.is_multicast for inner in _carried(address))
+
+
+def _carried(address: Address) -> tuple[ipaddress.IPv4Address, ...]:
+    if isinstance(address, ipaddress.IPv4Address):
+        return ()
+    if address.sixtofour is not None:
+        return (address.sixtofour,)
+    if address.teredo is not None:
+        return address.teredo
+    return (ipaddress.IPv4Address(int(address) & 0xFFFFFFFF),) if address in _NAT64 else ()
 
 
 def may_dial(host: str, *, allow_private: bool) -> bool:

@@ -1,7 +1,7 @@
 """Who broke the protocol how often, and how long we stay away from them. Pure: the time is passed in.
 
-Three violations ban a subject (a peer id, or the group of its address) for 300 s, each further ban lasts twice as long, a day at most.
-New keys are free, so the group is charged too; the group of an address that is not public is not (it is our own network, or a test).
+Three violations ban a peer for 300 s, each further ban lasts twice as long, a day at most. New keys are free, so the group of its address is
+charged too, with more patience; the group of an address that is not public is not (it is our own network, or a test).
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class Offences:
     def __init__(self) -> None:
         self._records: dict[str, _Record] = {}
 
-    def charge(self, subject: str, now: float) -> bool:
-        """One more violation. True when it brought a ban."""
+    def charge(self, subject: str, now: float, *, patience: int = limits.VIOLATIONS_BEFORE_BAN) -> bool:
+        """One more violation; the one that reaches `patience` brings a ban. True when it did."""
         record = self._records.pop(subject, None) or _Record()
         while len(self._records) >= limits.MAX_KNOWN_OFFENDERS:
             del self._records[next(iter(self._records))]
         self._records[subject] = record
         record.violations += 1
-        if record.violations < limits.VIOLATIONS_BEFORE_BAN:
+        if record.violations < patience:
             return False
         record.violations = 0
         record.until = now + min(limits.MAX_BAN_S, limits.BAN_S * 2.0 ** min(record.bans, 16))

@@ -242,7 +242,7 @@ class Overlay:
         self.offences.charge(link.peer_id, now)
         self._offended(link.peer_id, self.offences.banned_for_s(link.peer_id, now))
         if link.remote_addr is not None and is_public(link.remote_addr[0]):
-            self.offences.charge(link.group, now)
+            self.offences.charge(link.group, now, patience=limits.GROUP_VIOLATIONS_BEFORE_BAN)
 
     def link_ended(self, link: Link, reason_code: str) -> None:
         """The transport of a link is gone."""

@@ -117,6 +117,8 @@ MAX_CONNECTIONS_PER_IP: Final = 3  # spec. For public addresses; test peers use 
 NEW_CONNECTIONS_PER_MIN: Final = 30  # spec (10-30). Inbound, over all addresses, refilled evenly
 NEW_CONNECTIONS_PER_MIN_PER_GROUP: Final = 10  # spec (10-30). Inbound, per /24 or /56
 VIOLATIONS_BEFORE_BAN: Final = 3  # spec
+GROUP_VIOLATIONS_BEFORE_BAN: Final = 12
+"""of all peers in one /24 or /56: keys are free, but behind one address (CGNAT, a VPN) there are honest neighbours of a vandal"""
 BAN_S: Final = 300.0  # spec. First ban; doubles with each further one
 MAX_BAN_S: Final = 86_400.0  # ours. A day, so that a shared address is not lost for ever
 MAX_KNOWN_OFFENDERS: Final = 1000  # spec's "known peers"; the oldest record is dropped first

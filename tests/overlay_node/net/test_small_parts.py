@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ipaddress
 import stat
 from pathlib import Path
 
@@ -60,6 +61,20 @@ def test_a_key_that_others_can_read_stops_the_start(tmp_path: Path) -> None:
 def test_addresses_have_a_group_and_are_public_or_not(host: str, group: str, public: bool) -> None:
     assert (group_of(host), is_public(host)) == (group, public)
     assert may_dial(host, allow_private=False) is public
+
+
+def test_an_address_that_carries_a_private_one_is_as_private_as_that() -> None:
+    for inner, public in (("8.8.8.8", True), ("192.168.1.1", False), ("127.0.0.1", False)):
+        value = int(ipaddress.IPv4Address(inner))
+        assert is_public(str(ipaddress.IPv6Address((0x2002 << 112) | (value << 80) | 1))) is public  # 6to4
+        assert is_public(str(ipaddress.IPv6Address(int(ipaddress.IPv6Address("64:ff9b::")) | value))) is public  # NAT64
+
+
+def test_a_group_is_banned_only_when_many_of_it_break_rules() -> None:
+    offences = Offences()
+    for _ in range(limits.GROUP_VIOLATIONS_BEFORE_BAN - 1):
+        assert not offences.charge("198.51.100.0/24", 0.0, patience=limits.GROUP_VIOLATIONS_BEFORE_BAN)
+    assert offences.charge("198.51.100.0/24", 0.0, patience=limits.GROUP_VIOLATIONS_BEFORE_BAN)
 
 
 def test_not_even_a_lab_dials_multicast_or_nowhere() -> None:
