@@ -103,17 +103,17 @@ def _postgres_programs() -> Path:
     raise AssertionError
 
 
-def _as_other_user(programs: Path) -> tuple[list[str], int | None]:
-    """How to run Postgres, which refuses root: command prefix, and the user id its files must have (None: ours).
+def _as_other_user(programs: Path) -> tuple[list[str], int | None, Path]:
+    """How to run Postgres, which refuses root: command prefix, the user id its files must have (None: ours), and its programs.
 
     Root makes a user namespace in which it is nobody, so no file's mode and no user account changes. Where that is refused (many containers),
-    it becomes an existing user.
+    it becomes an existing user; that one may not read a folder of root's, so the programs are copied to where it can.
     """
     if os.getuid() != 0:
-        return [], None
+        return [], None, programs
     namespace = ["unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}"]
-    if _works([*namespace, str(programs / "postgres"), "--version"]):
-        return namespace, None
+    if _works([*namespace, str(programs / "initdb"), "--version"]):
+        return namespace, None, programs
     for name in ("postgres", "nobody"):
         try:
             user = pwd.getpwnam(name)
@@ -123,12 +123,28 @@ def _as_other_user(programs: Path) -> tuple[list[str], int | None]:
             ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--pdeathsig=KILL"],
             ["runuser", "-u", name, "--"],
         ):
-            if _works([*prefix, str(programs / "postgres"), "--version"]):
-                return prefix, user.pw_uid
+            if not _works([*prefix, "true"]):
+                continue
+            for place in (programs, _copied(programs)):
+                if _works([*prefix, str(place / "initdb"), "--version"]):
+                    return prefix, user.pw_uid, place
     _exit(
         "Root cannot start Postgres here: neither unshare --user nor setpriv nor runuser works. Run the tests as an ordinary user."
     )
     raise AssertionError
+
+
+def _copied(programs: Path) -> Path:
+    """The programs with what they load, where every user can read them. The wheel's find their libraries relative to themselves."""
+    package = programs.parent.parent
+    target = _folder / "programs" / package.name
+    if not target.exists():
+        shutil.copytree(package, target)
+        libraries = package.with_name(f"{package.name}.libs")
+        if libraries.exists():
+            shutil.copytree(libraries, target.with_name(libraries.name))
+        _folder.chmod(0o711)
+    return target / programs.relative_to(package)
 
 
 def _works(argv: list[str]) -> bool:
@@ -140,10 +156,9 @@ def _works(argv: list[str]) -> bool:
 
 def _postgres_start() -> str:
     """A throw-away Postgres on a unix socket; its URL."""
-    programs = _postgres_programs()
+    prefix, user, programs = _as_other_user(_postgres_programs())
     # The backup before a migration finds its pg_dump on PATH, and it must be of the server's version.
     os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    prefix, user = _as_other_user(programs)
     home = _folder / "postgres"
     home.mkdir(mode=0o700)
     if user is not None:

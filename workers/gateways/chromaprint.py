@@ -28,6 +28,7 @@ LENGTH_S = 120
 _TIMEOUT_S = 120.0
 _BLOCK_FRAMES = 65_536
 _DURATION = re.compile(r"Duration: (\d+):(\d\d):(\d\d)\.(\d\d)")
+_HEARD = re.compile(rb"time=(\d+):(\d+):(\d+)\.(\d+)")  # how much was decoded: the last of these in the log
 
 
 class FingerprintFailed(DomainError):
@@ -156,14 +157,22 @@ def _by_ffmpeg(path: Path) -> FilePrint | None:
     result = run_child(arguments, timeout_s=_TIMEOUT_S)
     if result.returncode != 0 or len(result.stdout) % 4:
         raise _WayFailed(f"ffmpeg: exit status {result.returncode}")
-    stated = _DURATION.search(result.stderr)
     items = np.frombuffer(result.stdout, dtype=np.uint32).copy()
-    if stated is not None:
-        hours, minutes, seconds, hundredths = (int(part) for part in stated.groups())
-        duration_ms = ((hours * 60 + minutes) * 60 + seconds) * 1000 + hundredths * 10
+    # What a header states is an estimate for MP3 without an information frame. What was heard is exact, unless it was cut at 120 s.
+    heard = _milliseconds(_HEARD.findall(result.stderr)[-1:])
+    stated = _milliseconds(_DURATION.findall(result.stderr)[:1])
+    if heard is not None and heard < LENGTH_S * 1000:
+        duration_ms = heard
     else:
-        duration_ms = round(len(items) * fingerprint.ITEM_SECONDS * 1000)
+        duration_ms = stated or round(len(items) * fingerprint.ITEM_SECONDS * 1000)
     return _print(items, duration_ms=duration_ms, tool="ffmpeg")
+
+
+def _milliseconds(found: list[tuple[bytes, bytes, bytes, bytes]]) -> int | None:
+    """Of a time in ffmpeg's log; None when there is none."""
+    for hours, minutes, seconds, hundredths in found:
+        return ((int(hours) * 60 + int(minutes)) * 60 + int(seconds)) * 1000 + int(hundredths) * 10
+    return None
 
 
 def _print(items: Items, *, duration_ms: int, tool: str) -> FilePrint:
