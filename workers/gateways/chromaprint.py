@@ -28,7 +28,7 @@ LENGTH_S = 120
 _TIMEOUT_S = 120.0
 _BLOCK_FRAMES = 65_536
 _DURATION = re.compile(r"Duration: (\d+):(\d\d):(\d\d)\.(\d\d)")
-_HEARD = re.compile(rb"time=(\d+):(\d+):(\d+)\.(\d+)")  # how much was decoded: the last of these in the log
+_HEARD = re.compile(r"time=(\d+):(\d+):(\d+)\.(\d+)")  # how much was decoded: the last of these in the log
 
 
 class FingerprintFailed(DomainError):
@@ -168,7 +168,7 @@ def _by_ffmpeg(path: Path) -> FilePrint | None:
     return _print(items, duration_ms=duration_ms, tool="ffmpeg")
 
 
-def _milliseconds(found: list[tuple[bytes, bytes, bytes, bytes]]) -> int | None:
+def _milliseconds(found: list[tuple[str, str, str, str]]) -> int | None:
     """Of a time in ffmpeg's log; None when there is none."""
     for hours, minutes, seconds, hundredths in found:
         return ((int(hours) * 60 + int(minutes)) * 60 + int(seconds)) * 1000 + int(hundredths) * 10
