@@ -40,22 +40,16 @@ def host_of(host: str) -> str:
 def is_public(host: str) -> bool:
     """True for addresses that the Internet routes: not loopback, private, link-local, multicast, shared or reserved.
 
-    An IPv6 address that carries an IPv4 one (6to4, Teredo, NAT64) is judged by both: a gateway would deliver it there.
+    Not 6to4 and Teredo either: both are given up (RFC 7526), Python's versions differ about them, and what they carry may be private. An address
+    of NAT64 is judged by the IPv4 one it carries, where a gateway would deliver it.
     """
     address = parse_address(host)
-    if address is None or not address.is_global or address.is_multicast:
-        return False
-    return all(inner.is_global and not inner.is_multicast for inner in _carried(address))
-
-
-def _carried(address: Address) -> tuple[ipaddress.IPv4Address, ...]:
-    if isinstance(address, ipaddress.IPv4Address):
-        return ()
-    if address.sixtofour is not None:
-        return (address.sixtofour,)
-    if address.teredo is not None:
-        return address.teredo
-    return (ipaddress.IPv4Address(int(address) & 0xFFFFFFFF),) if address in _NAT64 else ()
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.sixtofour is not None or address.teredo is not None:
+            return False
+        if address in _NAT64:
+            address = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address is not None and address.is_global and not address.is_multicast
 
 
 def may_dial(host: str, *, allow_private: bool) -> bool:

@@ -63,11 +63,13 @@ def test_addresses_have_a_group_and_are_public_or_not(host: str, group: str, pub
     assert may_dial(host, allow_private=False) is public
 
 
-def test_an_address_that_carries_a_private_one_is_as_private_as_that() -> None:
-    for inner, public in (("8.8.8.8", True), ("192.168.1.1", False), ("127.0.0.1", False)):
+def test_an_address_that_carries_another_is_never_more_public_than_that() -> None:
+    nat64 = int(ipaddress.IPv6Address("64:ff9b::"))
+    for inner, public in (("8.8.8.8", True), ("192.168.1.1", False), ("127.0.0.1", False), ("224.0.0.1", False)):
         value = int(ipaddress.IPv4Address(inner))
-        assert is_public(str(ipaddress.IPv6Address((0x2002 << 112) | (value << 80) | 1))) is public  # 6to4
-        assert is_public(str(ipaddress.IPv6Address(int(ipaddress.IPv6Address("64:ff9b::")) | value))) is public  # NAT64
+        assert is_public(str(ipaddress.IPv6Address(nat64 | value))) is public
+        assert not is_public(str(ipaddress.IPv6Address((0x2002 << 112) | (value << 80) | 1))), "6to4"
+        assert not is_public(str(ipaddress.IPv6Address((0x20010000 << 96) | (value << 64) | 1))), "Teredo"
 
 
 def test_a_group_is_banned_only_when_many_of_it_break_rules() -> None:
