@@ -24,11 +24,11 @@ from apps.jobs.services import mbid_of
 from apps.library.selectors import known_stats, present_paths, root_containing, unchanged
 from apps.library.services import FilePlace, FileStat, RecordingSource, file_record, files_missing, root_record
 from slskdn_site.config import load_config
-from workers.gateways.audio import decode_test
+from workers.gateways.audio import decode_test, variant_facts
 from workers.gateways.chromaprint import FingerprintFailed, fingerprint_file
 from workers.gateways.files import identify
 from workers.gateways.tags import AudioTags, TagsError, read_tags
-from workers.verification import stat_of, variant_facts
+from workers.verification import stat_of
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,6 @@ from pathlib import Path
 from apps.domain.audio import fingerprint
 from apps.domain.audio.payload import LeavesError, PayloadFacts, PayloadFormat, payload_root
 from apps.domain.audio.profile import ProfileError, parse_profile
-from apps.domain.audio.variant import VariantFacts
 from apps.domain.errors import DomainError, Param
 from apps.domain.jobs.backoff import retry_delay_s
 from apps.domain.jobs.judgement import Evidence, Judgement, LocalEvidence, NamedRecording, judge
@@ -40,7 +39,7 @@ from apps.library.selectors import verified_fingerprints
 from apps.library.services import FilePlace, FileStat, file_record, root_record
 from workers.filing import file_name, file_tags, filing_facts
 from workers.gateways.acoustid import AcoustidMatch, AcoustidPort
-from workers.gateways.audio import DecodedFacts, DecodeFailed, decode_test
+from workers.gateways.audio import DecodedFacts, DecodeFailed, decode_test, variant_facts
 from workers.gateways.chromaprint import FilePrint, FingerprintFailed, fingerprint_file
 from workers.gateways.errors import Permanent, Transient
 from workers.gateways.files import FilesError, Identity, Placed, assemble, identify, place, translated
@@ -260,27 +259,6 @@ class Verifier:
         log.info(
             "track completed: job=%s track=%s verification=%s", claim.job_id, claim.track_id, judgement.verification
         )
-
-
-def variant_facts(identity: Identity, decoded: DecodedFacts) -> VariantFacts:
-    """Identity and decode of one file as what its variant's row keeps."""
-    return VariantFacts(
-        profile=decoded.profile,
-        container=decoded.container,
-        total_samples=decoded.total_samples,
-        duration_ms=decoded.duration_ms,
-        bitrate_bps=decoded.bitrate_bps,
-        payload_root=identity.root,
-        payload_offset=identity.span.offset,
-        payload_bytes=identity.span.length,
-        payload_format=identity.span.format,
-        preamble=identity.span.preamble,
-        bits=decoded.bits,
-        min_block=decoded.min_block,
-        max_block=decoded.max_block,
-        vendor=decoded.vendor,
-        pcm_md5=decoded.pcm_md5,
-    )
 
 
 def stat_of(path: Path) -> FileStat:

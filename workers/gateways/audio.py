@@ -35,9 +35,9 @@ from workers.gateways.decoders import (
     hook_of,
     run_ffmpeg,
 )
-from workers.gateways.files import identify, reading
+from workers.gateways.files import Identity, reading
 
-__all__ = ["DecodeFailed", "DecodedFacts", "Listener", "decode_test", "measure", "open_sound"]
+__all__ = ["DecodeFailed", "DecodedFacts", "Listener", "decode_test", "open_sound", "variant_facts"]
 
 # mutagen ships half of its types; inside this module its classes are Any.
 _flac: Any = mutagen.flac
@@ -109,26 +109,24 @@ def _span_of(path: Path) -> PayloadSpan:
         return find_span(read_at, size)
 
 
-def measure(path: Path, *, listener: Listener | None = None) -> VariantFacts:
-    """Everything a variant's row keeps except its fingerprint: identity and decode test in one. Raises DecodeFailed, FilesError, LeavesError."""
-    identity = identify(path)
-    facts = decode_test(path, span=identity.span, listener=listener)
+def variant_facts(identity: Identity, decoded: DecodedFacts) -> VariantFacts:
+    """Identity and decode of one file as what its variant's row keeps."""
     return VariantFacts(
-        profile=facts.profile,
-        container=facts.container,
-        total_samples=facts.total_samples,
-        duration_ms=facts.duration_ms,
-        bitrate_bps=facts.bitrate_bps,
+        profile=decoded.profile,
+        container=decoded.container,
+        total_samples=decoded.total_samples,
+        duration_ms=decoded.duration_ms,
+        bitrate_bps=decoded.bitrate_bps,
         payload_root=identity.root,
         payload_offset=identity.span.offset,
         payload_bytes=identity.span.length,
         payload_format=identity.span.format,
         preamble=identity.span.preamble,
-        bits=facts.bits,
-        min_block=facts.min_block,
-        max_block=facts.max_block,
-        vendor=facts.vendor,
-        pcm_md5=facts.pcm_md5,
+        bits=decoded.bits,
+        min_block=decoded.min_block,
+        max_block=decoded.max_block,
+        vendor=decoded.vendor,
+        pcm_md5=decoded.pcm_md5,
     )
 
 

@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 
 import overlay_node.protocol
+from apps.domain.audio.payload import PayloadFormat
 from overlay_node.protocol import limits
 from overlay_node.protocol.messages import MESSAGE_CLASSES
 from overlay_node.protocol.registry import (
     REGISTRY,
     RESERVED_ALPN,
     RESERVED_DHT_DOMAINS,
+    RESERVED_FEATURES,
+    RESERVED_PAYLOAD_FORMATS,
     RESERVED_PREFIXES,
     RESERVED_TYPES,
     TYPE_GRAMMAR,
@@ -52,6 +55,17 @@ def test_the_page_holds_the_generated_table() -> None:
 @pytest.mark.parametrize("name", sorted(RESERVED_TYPES | set(RESERVED_PREFIXES) | RESERVED_ALPN | RESERVED_DHT_DOMAINS))
 def test_the_page_names_every_reserved_name(name: str) -> None:
     assert name in PAGE
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED_FEATURES | RESERVED_PAYLOAD_FORMATS))
+def test_the_page_names_reserved_features_and_formats_in_so_many_letters(name: str) -> None:
+    assert f"`{name}`" in PAGE
+
+
+def test_nothing_of_today_uses_a_reserved_feature_or_format() -> None:
+    assert not RESERVED_PAYLOAD_FORMATS & {one.value for one in PayloadFormat}
+    features = {row.feature for row in REGISTRY.values() if row.feature}
+    assert not {feature.partition("/")[0] for feature in features} & RESERVED_FEATURES
 
 
 def test_the_page_names_every_code_of_a_violation() -> None:

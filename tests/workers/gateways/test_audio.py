@@ -16,15 +16,22 @@ import soundfile
 from apps.domain.audio import mpeg
 from apps.domain.audio.payload import PayloadFormat, find_span_in_bytes, parse_streaminfo
 from apps.domain.audio.profile import Codec, QualityKind
+from apps.domain.audio.variant import VariantFacts
 from apps.domain.errors import DomainError
 from tests.domain.audio import bits
 from tests.workers.gateways.sound import RATE, convert, write
 from workers.gateways import decoders, ffmpeg, files
-from workers.gateways.audio import DecodeFailed, decode_test, measure
+from workers.gateways.audio import DecodeFailed, decode_test, variant_facts
 from workers.gateways.files import FilesError, identify
 
 FIXTURES = Path(__file__).parents[4] / "shared" / "fixtures" / "audio"
 needs_ffmpeg = pytest.mark.skipif(not ffmpeg.candidates(), reason="no ffmpeg here, not even imageio-ffmpeg's")
+
+
+def measure(path: Path) -> VariantFacts:
+    """What an import keeps of a file."""
+    identity = identify(path)
+    return variant_facts(identity, decode_test(path, span=identity.span))
 
 
 @pytest.mark.parametrize(("subtype", "depth"), [("PCM_16", 16), ("PCM_24", 24), ("PCM_S8", 8)])
