@@ -20,6 +20,7 @@ from apps.domain.mesh.policy import Mode
 from overlay_node.config import NodeConfig
 from overlay_node.dht.config import DhtConfig
 from overlay_node.net.dht_udp import Dht
+from overlay_node.net.link import Link
 from overlay_node.ports import BlobSource
 from overlay_node.services.root import Node, build_node
 from overlay_node.store.memory_store import LibraryEntry, MemoryStore, TransferRow
@@ -155,3 +156,8 @@ def only_transfer(store: MemoryStore) -> TransferRow:
 
 def assembled(store: MemoryStore) -> list[TransferRow]:
     return [row for row in store.transfers.values() if row.work.state is TransferState.ASSEMBLED]
+
+
+async def link_between(mesh: MeshWorld, asker: Node, asked: Node) -> Link:
+    """An open link from one node to another."""
+    return await asker.overlay.dial(asked.config.overlay_host, asked.overlay_port).asFuture(mesh.loop)
