@@ -148,6 +148,12 @@ class Blob(Protocol):
     def read(self, offset: int, length: int) -> bytes:
         """Bytes in payload space. Raises DomainError: `not_found` (the file is gone or changed, or the leaf is not held), `io_error`."""
 
+    def read_cached(self, offset: int, target: memoryview) -> bool:
+        """Fill `target` with the bytes from `offset` on, without ever waiting for a disk; in the loop's thread.
+
+        False: they don't lie in memory, or nobody can tell: use `read`. Raises DomainError as `read`.
+        """
+
 
 class BlobSource(Protocol):
     """Where payloads to serve come from. The demo's corrupting peer wraps one."""

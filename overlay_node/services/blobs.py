@@ -13,11 +13,14 @@ from apps.domain.audio.payload import PayloadFacts, PayloadFormat
 from apps.domain.contracts.node_work import HeldFile, HeldPayload
 from apps.domain.errors import DomainError
 from overlay_node.ports import Blob, BlobManifest, BlobSource, Store
+from overlay_node.store.open_files import OpenFile, OpenFiles, read_now
 from overlay_node.store.piece_store import PieceStore
 from overlay_node.swarm.choice import PayloadKey
 from overlay_node.swarm.piece_map import ranges_of
 
 log = logging.getLogger(__name__)
+
+FILE_KEPT_S: Final = 30.0  # a library file stays open that long after its last read
 
 
 class BlobError(DomainError):
@@ -32,38 +35,65 @@ class LibraryBlob:
 
     manifest: BlobManifest
     file: HeldFile
+    files: OpenFiles
+    clock: Callable[[], float]
 
     def have(self) -> tuple[tuple[int, int], ...]:
         """All of it."""
         return ((0, len(self.manifest.leaf_hashes) // 32),)
 
     def read(self, offset: int, length: int) -> bytes:
-        """Bytes in payload space. A file whose size or time changed is another file."""
+        """Bytes in payload space, in a thread: the table of open files is the loop's, so this one opens the file for itself."""
         try:
-            descriptor = os.open(self.file.path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError as error:
-            raise BlobError("The file is gone.") from error
+            opened = OpenFile(self.file.path)
+            self._check(opened)
+            data = os.pread(opened.descriptor, length, self.file.payload_offset + offset)
         except OSError as error:
-            raise BlobError("The file can't be opened.", code="io_error", retryable=True) from error
-        try:
-            if not _unchanged(os.fstat(descriptor), self.file):
-                raise BlobError("The file has changed since it was hashed.")
-            data = os.pread(descriptor, length, self.file.payload_offset + offset)
-        except OSError as error:
-            raise BlobError("The file can't be read.", code="io_error", retryable=True) from error
-        finally:
-            os.close(descriptor)
+            raise _translated(error) from error
         if len(data) != length:
             raise BlobError("The file is shorter than it was.")
         return data
 
+    def read_cached(self, offset: int, target: memoryview) -> bool:
+        """See Blob. A file whose size or time changed is another file."""
+        try:
+            opened = self.files.get(self.file.path, self.clock())
+            self._check(opened)
+            return read_now(opened.descriptor, target, self.file.payload_offset + offset, device=opened.device)
+        except OSError as error:
+            self.files.drop(self.file.path)
+            raise _translated(error) from error
+        except BlobError:
+            self.files.drop(self.file.path)
+            raise
+
+    def _check(self, opened: OpenFile) -> None:
+        if not opened.unchanged(self.file.size_bytes, self.file.mtime_ns):
+            raise BlobError("The file has changed since it was hashed.")
+
 
 class LibraryBlobs:
-    """Payloads of the releases that may be offered now. `offered` tells which those are."""
+    """Payloads of the releases that may be offered now. `offered` tells which those are; `clock` is monotonic seconds."""
 
-    def __init__(self, store: Store, *, offered: Callable[[], Awaitable[Collection[UUID]]]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        offered: Callable[[], Awaitable[Collection[UUID]]],
+        clock: Callable[[], float],
+    ) -> None:
         self._store: Final = store
         self._offered: Final = offered
+        self._clock: Final = clock
+        self._files: Final = OpenFiles()
+
+    def close_idle(self) -> None:
+        """Close files that nobody read for a while; to be called every few seconds."""
+        self._files.close_idle(self._clock() - FILE_KEPT_S)
+
+    def close(self) -> None:
+        """Close all files. What is read later opens them again."""
+        self._files.close()
 
     async def open(self, *, payload_format: str, payload_root: bytes) -> Blob | None:
         """The first file that is still as it was."""
@@ -75,7 +105,7 @@ class LibraryBlobs:
         for file in held.files:
             try:
                 if _unchanged(os.stat(file.path), file):  # noqa: PTH116  (paths are raw bytes)
-                    return LibraryBlob(_manifest(held), file)
+                    return LibraryBlob(_manifest(held), file, self._files, self._clock)
             except OSError:
                 continue
         log.info("library_file_changed format=%s root=%s", payload_format, payload_root.hex()[:12])
@@ -106,6 +136,10 @@ class PartialBlob:
     def read(self, offset: int, length: int) -> bytes:
         """Bytes in payload space, of written leaves."""
         return self.store.read(offset, length)
+
+    def read_cached(self, offset: int, target: memoryview) -> bool:
+        """See Blob."""
+        return self.store.read_cached(offset, target)
 
 
 class PartialBlobs:
@@ -142,6 +176,12 @@ class ChainedBlobs:
             if blob is not None:
                 return blob
         return None
+
+
+def _translated(error: OSError) -> BlobError:
+    if isinstance(error, FileNotFoundError):
+        return BlobError("The file is gone.")
+    return BlobError("The file can't be read.", code="io_error", retryable=True)
 
 
 def _unchanged(status: os.stat_result, file: HeldFile) -> bool:

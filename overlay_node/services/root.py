@@ -133,10 +133,10 @@ class Node:
             ended=self.reconciler.runner_ended,
         )
         self.reconciler.attach(self.swarms)
-        library = LibraryBlobs(store, offered=self.offers.releases)
+        self._library: Final = LibraryBlobs(store, offered=self.offers.releases, clock=clock)
         self.seeder: Final = Seeder(
             policy=policy,
-            blobs=blobs(ChainedBlobs(library, self._partials)),
+            blobs=blobs(ChainedBlobs(self._library, self._partials)),
             budget=UploadBudget(now=clock(), total_kbps=config.upload_kbps or None),
             background=background,
             clock=clock,
@@ -181,6 +181,7 @@ class Node:
             spawn(_every(TICK_S, self.swarms.tick), "tick")
             spawn(_every(FLUSH_S, self.seeder.tell_haves), "haves")
             spawn(_every(EXPIRE_S, self.seeder.expire), "expire")
+            spawn(_every(EXPIRE_S, self._library.close_idle), "idle_files")
             spawn(_await_every(FLUSH_S, self.swarms.flush), "progress")
             spawn(_await_every(TRAFFIC_S, self.swarms.flush_traffic), "traffic")
             if config.redis_url:
@@ -219,6 +220,7 @@ class Node:
         except TimeoutError:
             log.warning("node_stop_cut_short")
         finally:
+            self._library.close()
             await self.control.close()
             self._release_lock()
         log.info("node_stopped")

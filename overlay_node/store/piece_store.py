@@ -26,6 +26,7 @@ from blake3 import blake3
 
 from apps.domain.audio.payload import Leaves, PayloadFacts, PayloadFormat, verify_leaf, verify_manifest
 from apps.domain.errors import DomainError
+from overlay_node.store.open_files import read_now
 from overlay_node.swarm.actions import Manifest
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class PieceStore:
         self.manifest: Final = manifest
         self.path: Final = path
         self._descriptor = descriptor
+        self._device: Final = os.fstat(descriptor).st_dev
         self._closing: Final = threading.Lock()
         self._written = hinted
         self._stale_hint = False
@@ -150,9 +152,7 @@ class PieceStore:
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes in payload space, for peers that fetch from us meanwhile. Only ever of written leaves. Raises PieceStoreError."""
-        leaf_bytes = self.manifest.leaves.leaf_bytes
-        leaves = range(offset // leaf_bytes, -(-(offset + length) // leaf_bytes))
-        if not all(leaf in self._written for leaf in leaves):
+        if not self._holds(offset, length):
             raise PieceStoreError("This part of the payload is not here.", code="not_found")
         try:
             # A number of our own: the store may be closed meanwhile, and its number would then be some other file's.
@@ -169,6 +169,23 @@ class PieceStore:
         if len(data) != length:
             raise PieceStoreError("The partial file is shorter than it was.", retryable=True)
         return data
+
+    def read_cached(self, offset: int, target: memoryview) -> bool:
+        """As `read`, but never waits for a disk: False when it would have to, or can't tell. Called by the one thread that also closes.
+
+        Raises PieceStoreError.
+        """
+        if self._descriptor < 0 or not self._holds(offset, len(target)):
+            raise PieceStoreError("This part of the payload is not here.", code="not_found")
+        try:
+            return read_now(self._descriptor, target, len(self.manifest.preamble) + offset, device=self._device)
+        except OSError as error:
+            raise _translated(error) from error
+
+    def _holds(self, offset: int, length: int) -> bool:
+        leaf_bytes = self.manifest.leaves.leaf_bytes
+        leaves = range(offset // leaf_bytes, -(-(offset + length) // leaf_bytes))
+        return all(leaf in self._written for leaf in leaves)
 
     def written(self) -> frozenset[int]:
         """Leaves that are in the file."""

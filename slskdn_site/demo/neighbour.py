@@ -42,11 +42,20 @@ class CorruptBlob:
     def read(self, offset: int, length: int) -> bytes:
         """Bytes in payload space, some of them wrong."""
         data = bytearray(self.inner.read(offset, length))
-        leaf_bytes = self.manifest.leaf_bytes
-        step = leaf_bytes * self.every
-        for start in range(-(-offset // step) * step, offset + length, step):
-            data[start - offset] ^= 0xFF
+        self._corrupt(offset, memoryview(data))
         return bytes(data)
+
+    def read_cached(self, offset: int, target: memoryview) -> bool:
+        """As `read`."""
+        found = self.inner.read_cached(offset, target)
+        if found:
+            self._corrupt(offset, target)
+        return found
+
+    def _corrupt(self, offset: int, data: memoryview) -> None:
+        step = self.manifest.leaf_bytes * self.every
+        for start in range(-(-offset // step) * step, offset + len(data), step):
+            data[start - offset] ^= 0xFF
 
 
 @dataclass(frozen=True, slots=True)

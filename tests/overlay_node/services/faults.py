@@ -27,6 +27,12 @@ class TwistedBlob:
     def read(self, offset: int, length: int) -> bytes:
         return self.read_twist(offset, self.inner.read(offset, length))
 
+    def read_cached(self, offset: int, target: memoryview) -> bool:
+        if not self.inner.read_cached(offset, target):
+            return False
+        target[:] = self.read_twist(offset, bytes(target))
+        return True
+
 
 @dataclasses.dataclass
 class TwistedBlobs:

@@ -145,3 +145,19 @@ def test_names_come_from_format_and_codec_never_from_a_peer() -> None:
     assert extension_of("flac", "flac-16-44100-2") == "flac"
     assert extension_of("file", "vorbis-q6-44100-2") == "ogg"
     assert extension_of("file", "../../etc") == "bin"
+
+
+def test_written_leaves_are_read_without_a_thread_and_others_refused(tmp_path: Path) -> None:
+    store = PieceStore.create(tmp_path / "one", PAYLOAD.manifest, extension="flac")
+    target = bytearray(10)
+    with pytest.raises(PieceStoreError):
+        store.read_cached(0, memoryview(target))
+    store.write_leaf(0, 0, PAYLOAD.data[:LEAF_BYTES])
+    if store.read_cached(3, memoryview(target)):
+        assert target == PAYLOAD.data[3:13]
+    with pytest.raises(PieceStoreError):
+        store.read_cached(LEAF_BYTES - 1, memoryview(target))
+    store.close()
+    with pytest.raises(PieceStoreError) as caught:
+        store.read_cached(3, memoryview(target))
+    assert caught.value.code == "not_found"
