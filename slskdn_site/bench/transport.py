@@ -1,190 +1,79 @@
-"""The transport bench: contenders in turn, round by round, and the report of it.
-
-Figures of one round on a busy machine mean little: contenders are interleaved, the order rotates, medians and extremes are told. CPU seconds per
-GiB are less disturbed by other work than speed is.
-"""
+"""`./slskdn bench transport`: what a swarm on loopback costs and how fast it is, beside other programs."""
 
 from __future__ import annotations
 
-import os
-import platform
-import shutil
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import argparse
+import json
+import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any
 
-from slskdn_site.bench.contender import Contender, Round, Workload
-from slskdn_site.bench.nginx_curl import NginxCurl
-from slskdn_site.bench.ours import Ours
-from slskdn_site.bench.payload import MIB, check_same, room_needed, workload_make
-from slskdn_site.bench.statistics import Spread, spread_of
-
-GIB: Final = 1 << 30
-MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108  (a folder in memory, so that the disk is not what is measured; mkdtemp inside it)
-OURS: Final = "ours"
+SUMMARY = "A download from three nodes at once, beside nginx and curl."
+MAX_MIB = 4096  # a payload has at most 16,384 leaves of 256 KiB
+MAX_ROUNDS = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransportOptions:
-    """What to measure, and where."""
-
-    mib: int = 512
-    rounds: int = 3
-    folder: Path | None = None
-    """a folder of its own is made in it; None: in memory where there is room, else the temporary folder"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    """What else bears on the figures."""
-
-    cpus: int
-    load_before: float
-    load_after: float
-    """load averages of one minute; the bench's own work is in the second"""
-    python: str
-    folder: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """One contender's rounds, summed up. `sum` is the spread of the rounds' sums, not the sum of medians."""
-
-    download: Spread
-    seed: Spread
-    sum: Spread
-    mb_per_s: Spread
-
-
-def contenders() -> tuple[Contender, ...]:
-    """All there are, ours first."""
-    return (Ours(), NginxCurl())
-
-
-def transport_bench(options: TransportOptions, *, say: Callable[[str], None]) -> dict[str, object]:
-    """Run it; the report. Raises BenchFailed. `say` is told what happens, a sentence at a time."""
-    everyone = contenders()
-    load_before = os.getloadavg()[0]
-    rounds: dict[str, list[Round] | None] = {}
-    for one in everyone:
-        lacks = one.missing()
-        rounds[one.name] = None if lacks else []
-        if lacks:
-            say(f"{one.name} is left out: {lacks} is not installed.")
-    runners = [one for one in everyone if rounds[one.name] is not None]
-    with tempfile.TemporaryDirectory(prefix="slskdn-bench-", dir=_where(options)) as name:
-        folder = Path(name)
-        work = workload_make(folder, mib=options.mib)
-        for number in range(options.rounds):
-            turn = number % len(runners)
-            for one in runners[turn:] + runners[:turn]:
-                found = _bring(one, work, folder / "round")
-                taken = rounds[one.name]
-                assert taken is not None
-                taken.append(found)
-                say(f"round {number + 1} of {options.rounds}, {one.name}: {_in_words(found, work.payload_bytes)}")
-    machine = Machine(
-        cpus=os.cpu_count() or 1,
-        load_before=round(load_before, 2),
-        load_after=round(os.getloadavg()[0], 2),
-        python=platform.python_version(),
-        folder=name,
+def register(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
+    parser.description = (
+        "Three seeding nodes, one downloading node, mutual TLS on loopback, every leaf verified; in turn with nginx and curl over HTTPS where both "
+        "are installed. CPU seconds (user + system, of the processes of a side) per GiB, and MB/s: medians and extremes of the rounds. Other work on the "
+        "machine disturbs the figures, speed more than CPU."
     )
-    return report_of(options, machine=machine, rounds=rounds)
-
-
-def report_of(
-    options: TransportOptions, *, machine: Machine, rounds: Mapping[str, Sequence[Round] | None]
-) -> dict[str, object]:
-    """The report as JSON will tell it. `rounds` has `ours` and every other contender's, None for what is not installed. Pure.
-
-    `ratios` = the other's CPU seconds / ours, both sides summed: above 1, ours is cheaper. Raises ValueError without a round of ours.
-    """
-    payload_bytes = options.mib * MIB
-    taken = rounds[OURS]
-    if not taken:
-        raise ValueError("there is no round of ours")
-    ours = figures_of(taken, payload_bytes=payload_bytes)
-    others = {
-        name: figures_of(some, payload_bytes=payload_bytes) if some else None
-        for name, some in rounds.items()
-        if name != OURS
-    }
-    delays = [one.delay for one in taken if one.delay is not None]
-    p50, p99 = spread_of([one.p50_ms for one in delays]), spread_of([one.p99_ms for one in delays])
-    return {
-        "bench": "transport",
-        "mib": options.mib,
-        "rounds": options.rounds,
-        "machine": asdict(machine),
-        "ours": _as_json(ours),
-        "peers": {name: _as_json(figures) if figures else None for name, figures in others.items()},
-        "ratios": {
-            name: round(figures.sum.median / ours.sum.median, 3) if figures else None
-            for name, figures in others.items()
-        },
-        "reactor_delay_ms": {
-            "p50": round(p50.median, 2),
-            "p99": round(p99.median, 2),
-            "p99_least": round(p99.least, 2),
-            "p99_most": round(p99.most, 2),
-        },
-    }
-
-
-def figures_of(rounds: Sequence[Round], *, payload_bytes: int) -> Figures:
-    """CPU seconds per GiB and 10**6 bytes per second."""
-    gib = payload_bytes / GIB
-    return Figures(
-        download=spread_of([one.download_cpu_s / gib for one in rounds]),
-        seed=spread_of([one.seed_cpu_s / gib for one in rounds]),
-        sum=spread_of([(one.download_cpu_s + one.seed_cpu_s) / gib for one in rounds]),
-        mb_per_s=spread_of([payload_bytes / 1e6 / one.seconds for one in rounds]),
+    parser.add_argument("--mib", type=int, default=512, metavar="N", help="size of the payload (default: 512)")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="rounds of each contender (default: 5)")
+    parser.add_argument(
+        "--dir", type=Path, metavar="DIR", help="work in a new folder below DIR (default: in memory, /dev/shm)"
     )
-
-
-def _as_json(figures: Figures) -> dict[str, object]:
-    """Medians where the report's readers look for a number; the extremes beside them."""
-    cpu = {"download": figures.download, "seed": figures.seed, "sum": figures.sum}
-    return {
-        "cpu_s_per_gib": {side: round(spread.median, 3) for side, spread in cpu.items()},
-        "mb_per_s": round(figures.mb_per_s.median, 1),
-        "least": {
-            "cpu_s_per_gib": {side: round(spread.least, 3) for side, spread in cpu.items()},
-            "mb_per_s": round(figures.mb_per_s.least, 1),
-        },
-        "most": {
-            "cpu_s_per_gib": {side: round(spread.most, 3) for side, spread in cpu.items()},
-            "mb_per_s": round(figures.mb_per_s.most, 1),
-        },
-    }
-
-
-def _bring(one: Contender, work: Workload, place: Path) -> Round:
-    """One round in a folder of its own; what arrived is compared with what was sent."""
-    place.mkdir(mode=0o700)
-    try:
-        figures, arrived = one.bring(work, place)
-        check_same(work, arrived)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
-    return figures
-
-
-def _in_words(one: Round, payload_bytes: int) -> str:
-    gib = payload_bytes / GIB
-    return (
-        f"{one.download_cpu_s / gib:.2f} + {one.seed_cpu_s / gib:.2f} CPU s/GiB, {payload_bytes / 1e6 / one.seconds:.0f} MB/s"
-        + (f", loop delay p50 {one.delay.p50_ms:.1f} p99 {one.delay.p99_ms:.1f} ms" if one.delay else "")
+    parser.add_argument(
+        "--json", action="store_true", help="print one report as JSON at the end, progress to standard error"
     )
+    parser.set_defaults(run=run_transport)
 
 
-def _where(options: TransportOptions) -> Path:
-    if options.folder is not None:
-        return options.folder
-    usable = MEMORY_FOLDER.is_dir() and os.access(MEMORY_FOLDER, os.W_OK)
-    if usable and shutil.disk_usage(MEMORY_FOLDER).free >= room_needed(options.mib):
-        return MEMORY_FOLDER
-    return Path(tempfile.gettempdir())
+def run_transport(args: argparse.Namespace) -> int:
+    """Measure and print."""
+    from slskdn_site.bench.transport_run import TransportOptions, transport_bench
+
+    if not 1 <= args.mib <= MAX_MIB or not 1 <= args.rounds <= MAX_ROUNDS:
+        print(f"slskdn: --mib is 1 to {MAX_MIB}, --rounds 1 to {MAX_ROUNDS}.", file=sys.stderr)
+        return 2
+    if args.dir is not None and not args.dir.is_dir():
+        print(f"slskdn: {args.dir} is not a folder.", file=sys.stderr)
+        return 2
+    options = TransportOptions(
+        mib=args.mib, rounds=args.rounds, folder=args.dir.absolute() if args.dir is not None else None
+    )
+    report = transport_bench(options, say=lambda line: print(line, file=sys.stderr, flush=True))
+    print(json.dumps(report, indent=2) if args.json else transport_table(report))
+    return 0
+
+
+def transport_table(report: Mapping[str, Any]) -> str:
+    """The report for a person."""
+    lines = [
+        f"{report['mib']} MiB, {report['rounds']} rounds; median (least–most)",
+        f"{'':<12} {'download CPU s/GiB':>22} {'seed CPU s/GiB':>22} {'sum CPU s/GiB':>22} {'MB/s':>20}",
+    ]
+    for name, one in {"ours": report["ours"], **report["peers"]}.items():
+        if one is None:
+            lines.append(f"{name:<12} not installed")
+            continue
+        cells = [
+            f"{one['cpu_s_per_gib'][side]:.2f} ({one['least']['cpu_s_per_gib'][side]:.2f}–{one['most']['cpu_s_per_gib'][side]:.2f})"
+            for side in ("download", "seed", "sum")
+        ]
+        speed = f"{one['mb_per_s']:.0f} ({one['least']['mb_per_s']:.0f}–{one['most']['mb_per_s']:.0f})"
+        lines.append(f"{name:<12} {cells[0]:>22} {cells[1]:>22} {cells[2]:>22} {speed:>20}")
+    for name, ratio in report["ratios"].items():
+        if ratio is not None:
+            lines.append(f"CPU of {name} / ours: {ratio:.2f} (above 1, ours is cheaper)")
+    delay, machine = report["reactor_delay_ms"], report["machine"]
+    lines.append(
+        f"event loop delay in the downloader: p50 {delay['p50']:.1f} ms, p99 {delay['p99']:.1f} ms ({delay['p99_least']:.1f}–{delay['p99_most']:.1f})"
+    )
+    lines.append(
+        f"{machine['cpus']} CPUs, load {machine['load_before']:.1f} before and {machine['load_after']:.1f} after, Python {machine['python']}"
+    )
+    return "\n".join(lines)

@@ -1,81 +1,26 @@
-"""`./slskdn bench …`: measurements that are too heavy for the tests."""
+"""`./slskdn bench …`: measurements that are too heavy for the tests.
+
+Each bench is a module of `slskdn_site.bench` with `SUMMARY` and `register(parser)`, like a command; what it needs is imported when it runs. Modules
+without these two are parts of one.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+import importlib
+from importlib.util import find_spec
+from typing import Final
 
-SUMMARY = "Measure: `bench transport` = CPU and speed of a swarm on loopback, beside nginx and curl."
-MAX_MIB = 4096  # a payload has at most 16,384 leaves of 256 KiB
-MAX_ROUNDS = 50
+SUMMARY = "Measure: the transport beside other programs, the scheduler, session traces."
+BENCHES: Final = ("transport", "scheduler", "trace")
+"""modules of slskdn_site.bench, in the order of the help; one that is not there is left out"""
 
 
 def register(parser: argparse.ArgumentParser) -> None:
     """What can be measured."""
     commands = parser.add_subparsers(dest="command", required=True, metavar="WHAT")
-    what = (
-        "Three seeding nodes, one downloading node, mutual TLS on loopback, every leaf verified; in turn with nginx and curl over HTTPS where both "
-        "are installed. CPU seconds (user + system, of the processes of a side) per GiB, and MB/s: medians and extremes of the rounds. Other work on the "
-        "machine disturbs the figures, speed more than CPU."
-    )
-    transport = commands.add_parser("transport", help="A download from three nodes at once.", description=what)
-    transport.add_argument("--mib", type=int, default=512, metavar="N", help="size of the payload (default: 512)")
-    transport.add_argument("--rounds", type=int, default=3, metavar="N", help="rounds of each contender (default: 3)")
-    transport.add_argument(
-        "--dir", type=Path, metavar="DIR", help="work in a new folder below DIR (default: in memory, /dev/shm)"
-    )
-    transport.add_argument(
-        "--json", action="store_true", help="print one report as JSON at the end, progress to standard error"
-    )
-    transport.set_defaults(run=run_transport)
-
-
-def run_transport(args: argparse.Namespace) -> int:
-    """Measure and print."""
-    from slskdn_site.bench.transport import TransportOptions, transport_bench
-
-    if not 1 <= args.mib <= MAX_MIB or not 1 <= args.rounds <= MAX_ROUNDS:
-        print(f"slskdn: --mib is 1 to {MAX_MIB}, --rounds 1 to {MAX_ROUNDS}.", file=sys.stderr)
-        return 2
-    if args.dir is not None and not args.dir.is_dir():
-        print(f"slskdn: {args.dir} is not a folder.", file=sys.stderr)
-        return 2
-    options = TransportOptions(
-        mib=args.mib, rounds=args.rounds, folder=args.dir.absolute() if args.dir is not None else None
-    )
-    report = transport_bench(options, say=lambda line: print(line, file=sys.stderr, flush=True))
-    print(json.dumps(report, indent=2) if args.json else transport_table(report))
-    return 0
-
-
-def transport_table(report: Mapping[str, Any]) -> str:
-    """The report for a person."""
-    lines = [
-        f"{report['mib']} MiB, {report['rounds']} rounds; median (least–most)",
-        f"{'':<12} {'download CPU s/GiB':>22} {'seed CPU s/GiB':>22} {'sum CPU s/GiB':>22} {'MB/s':>20}",
-    ]
-    for name, one in {"ours": report["ours"], **report["peers"]}.items():
-        if one is None:
-            lines.append(f"{name:<12} not installed")
+    for name in BENCHES:
+        if find_spec(f"slskdn_site.bench.{name}") is None:
             continue
-        cells = [
-            f"{one['cpu_s_per_gib'][side]:.2f} ({one['least']['cpu_s_per_gib'][side]:.2f}–{one['most']['cpu_s_per_gib'][side]:.2f})"
-            for side in ("download", "seed", "sum")
-        ]
-        speed = f"{one['mb_per_s']:.0f} ({one['least']['mb_per_s']:.0f}–{one['most']['mb_per_s']:.0f})"
-        lines.append(f"{name:<12} {cells[0]:>22} {cells[1]:>22} {cells[2]:>22} {speed:>20}")
-    for name, ratio in report["ratios"].items():
-        if ratio is not None:
-            lines.append(f"CPU of {name} / ours: {ratio:.2f} (above 1, ours is cheaper)")
-    delay, machine = report["reactor_delay_ms"], report["machine"]
-    lines.append(
-        f"event loop delay in the downloader: p50 {delay['p50']:.1f} ms, p99 {delay['p99']:.1f} ms ({delay['p99_least']:.1f}–{delay['p99_most']:.1f})"
-    )
-    lines.append(
-        f"{machine['cpus']} CPUs, load {machine['load_before']:.1f} before and {machine['load_after']:.1f} after, Python {machine['python']}"
-    )
-    return "\n".join(lines)
+        bench = importlib.import_module(f"slskdn_site.bench.{name}")
+        bench.register(commands.add_parser(name, help=bench.SUMMARY))

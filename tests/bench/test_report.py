@@ -7,8 +7,8 @@ import json
 import pytest
 
 from slskdn_site.bench.contender import Delay, Round
-from slskdn_site.bench.transport import Machine, TransportOptions, contenders, report_of
-from slskdn_site.cli.bench import transport_table
+from slskdn_site.bench.transport import transport_table
+from slskdn_site.bench.transport_run import Machine, TransportOptions, contenders, report_of
 
 OPTIONS = TransportOptions(mib=512, rounds=3)
 MACHINE = Machine(cpus=2, load_before=0.5, load_after=2.5, python="3.11.7", folder="/somewhere")
