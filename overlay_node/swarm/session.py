@@ -46,8 +46,9 @@ from overlay_node.swarm.actions import (
 )
 from overlay_node.swarm.belief import believed_leaves
 from overlay_node.swarm.choice import PayloadKey
+from overlay_node.swarm.flight import Request
 from overlay_node.swarm.piece_map import PieceMap, leaves_of
-from overlay_node.swarm.source import MAX_BAD_TRIES, MAX_STRIKES, Data, Request, Source
+from overlay_node.swarm.source import MAX_BAD_TRIES, MAX_STRIKES, Data, Source
 
 TICK_S: Final = 0.25
 """How often the runner should call `tick` while a session runs: bounds how late a timeout or an end-game take-over is."""

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from overlay_node.protocol.limits import CHUNK_DEADLINE_MS, CHUNKS_IN_FLIGHT_DEFAULT, MAX_DEADLINE_MS, TRANSFER_IDLE_S
 from overlay_node.protocol.states import DOWNLOADER, DownloaderEvent, DownloaderState, advance, is_final
+from overlay_node.swarm.flight import Request
 
 SAMPLE_S = 0.05
 """Shortest time a sample of the speed covers: chunks that a socket hands over together say nothing about the peer one by one."""
@@ -28,18 +29,6 @@ HOPELESS_BAD_LEAVES = 16  # with fewer good leaves than bad ones by then, its by
 MAX_STRIKES = 3  # timeouts and read errors in a row before the peer is let go
 
 Data: TypeAlias = bytes | bytearray | memoryview
-
-
-@dataclass(slots=True)
-class Request:
-    """A range that a peer was asked for. Times are monotonic seconds."""
-
-    leaf: int
-    offset: int
-    length: int
-    asked_at: float
-    timeout_s: float
-    """twice the deadline that was sent along"""
 
 
 @dataclass(slots=True)
@@ -74,6 +63,9 @@ class Source:
     verified_leaves: int = 0
     verified_bytes: int = 0
     wasted_bytes: int = 0
+    epoch: int = -1
+    looked: int = 0
+    """how far it has looked through the board's order of that epoch"""
 
     # ---- state
 
@@ -113,6 +105,15 @@ class Source:
             and self.bad_tries.get(leaf, 0) < MAX_BAD_TRIES
             and now >= self.bad_retry_at.get(leaf, 0.0)
         )
+
+    def has(self, leaf: int) -> bool:
+        """True when it holds `leaf`."""
+        return leaf in self.have
+
+    @property
+    def room(self) -> int:
+        """How many more requests it may have in flight."""
+        return max(0, self.cap - len(self.flight))
 
     # ---- pace
 
