@@ -59,12 +59,28 @@ class TransferWork:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimitWork:
+    """A rate limit that a person set; it wins over the configuration's."""
+
+    scope: str
+    """global, peer or job"""
+    key: str
+    """"" for global, the peer's id, the job's id"""
+    direction: str
+    """up or down"""
+    kbps: int
+    """KiB/s; 0 = unlimited"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeWork:
     """Desired state and what is under way: all that the reconciler compares."""
 
     wants: tuple[WantWork, ...] = ()
     """active and paused ones, and those with a live transfer, most urgent first"""
     transfers: tuple[TransferWork, ...] = ()
+    limits: tuple[RateLimitWork, ...] = ()
+    """all that are set"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
