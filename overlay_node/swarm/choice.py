@@ -1,29 +1,42 @@
-"""Which payload to fetch, among those that peers claim to be a recording.
+"""Which payload to fetch, among those that peers claim to be a recording, and why.
 
-A recording may exist as several payloads (encodes, rips, and somebody's mistake). One is chosen and fetched from everybody who holds it; the
-others are the fallback. The order is lexicographic, so that a person can be told in one line why a payload won:
+A recording may exist as several payloads (encodes, rips, and somebody's mistake). Payloads of one codec profile form its *semantic group*: the
+same music in the same quality, but not the same bytes, so they are alternatives and never mixed. One payload is chosen and fetched from everybody
+who holds it; the others are what a stalled one falls back to. The order is lexicographic, so that a person can be told in one line why a payload
+won (`explain`); `TERMS` is that order, one name and reason per line.
 
-1. lossless before lossy
-2. the codec's place in `preferred_codecs` (those not named come last)
-3. trust: of the peers that claim it, the one with the fewest refuted claims counts (one honest claimer is enough)
-4. the stated length is within 3 s of the recording's (unknown counts as fitting)
-5. somebody holds all of it
-6. more groups (/24, /56) of peers that claim it: numbers of peers behind one address prove little; then more peers
-7. the better codec profile, then the smaller root, so that ties are settled alike everywhere
+What we measured ourselves of a payload beats what we were told of it. What we were told counts once per group of peers (/24, /56), because names
+cost nothing and addresses little. Expected time is compared in bands of a factor of two: below that, it is noise.
 
-Payloads that were analysed and denied, and lossy ones where the job takes none, are out before. Pure.
+Payloads that were analysed and denied, those whose claimers all failed to deliver lately, and lossy ones where the job takes none, are out before.
+Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from statistics import median
+from typing import Final
 
 from apps.domain.audio.profile import ProfileError, parse_profile, preference_key
 from apps.domain.jobs.constraints import Constraints
 
 DURATION_TOLERANCE_MS = 3000  # PROTOCOL-FACTS: library duration tolerance
+NEUTRAL_REPUTATION: Final = 0.5  # DESIGN: where every reputation starts and decays to
+TRUSTED_REPUTATION: Final = 0.3  # PROTOCOL-FACTS: below is quarantine
+UNKNOWN_BPS: Final = (
+    1_048_576.0  # bytes a second of a peer when nobody's speed is known: only the ratio of sizes matters then
+)
+LEAST_REPUTATION: Final = 0.05  # a discount, never a division by nothing
+SHORT_S: Final = (
+    16.0  # expected times below are all alike: nobody minds, and links differ more from one minute to the next
+)
+LONGEST_BAND: Final = 20  # 16 s × 2^20 is half a year
+UNKNOWN_QUALITY: Final = 5  # tenths: neither praised nor blamed
+MAX_RUNNERS_UP: Final = 4  # told of; the rest is a number
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,7 +49,7 @@ class PayloadKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayloadClaim:
-    """A peer's word that a payload is the recording."""
+    """A peer's word that a payload is the recording, and what is known of the peer."""
 
     peer: str
     group: str
@@ -48,7 +61,30 @@ class PayloadClaim:
     """claims of this peer that turned out to be another recording"""
     refuted: bool = False
     """this very claim was refuted"""
+    delivered: bool = False
+    """it gave verified bytes of this payload, or the payload was confirmed"""
+    cooling: bool = False
+    """it failed to deliver this payload a short while ago: not asked for now"""
+    reputation: float = NEUTRAL_REPUTATION
+    """0..1"""
+    speed_bps: float | None = None
+    """bytes a second that it gave us lately; None: unknown"""
     facts: Mapping[str, int] = field(default_factory=dict)
+    """what it states: dur_ms, suspect (0 or 1), quality_milli (0..1000)"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownPayload:
+    """What we found out ourselves of a payload: it was analysed here once."""
+
+    key: PayloadKey
+    is_recording: bool = False
+    """a fingerprint confirmed the recording"""
+    suspect: bool | None = None
+    """evidence of a transcode; None: not analysed for it"""
+    quality: float | None = None
+    """0..1"""
+    duration_ms: int = 0
 
 
 class NoChoice(StrEnum):
@@ -60,34 +96,101 @@ class NoChoice(StrEnum):
     """every payload that is claimed was analysed and is something else"""
     ONLY_LOSSY = "only_lossy_sources"
     """the job takes lossless only"""
+    NOT_DELIVERED = "sources_not_delivering"
+    """everybody who claims it failed to deliver, and is asked again after a pause"""
+
+
+class Proof(StrEnum):
+    """What stands behind a claim."""
+
+    WORD = "word"
+    DELIVERED = "delivered"
+    """a claimer gave bytes of it that hashed right"""
+    RECORDING = "recording"
+    """it was analysed here, and is the recording"""
+
+
+_PROOF_RANK: Final = {Proof.WORD: 0, Proof.DELIVERED: 1, Proof.RECORDING: 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """The parts of a payload's rank, best first; compared in this order."""
+    """The parts of a payload's rank. Their order of weight is `TERMS`."""
 
     lossless: bool
     codec_rank: int
-    """place in preferred_codecs, 0 = first"""
+    """place in preferred_codecs, 0 = first; those not named come last"""
+    suspect: bool
+    """evidence of a transcode: measured here, else told by most groups that say anything"""
     wrong_claims: int
+    """of the claimer with the fewest refuted claims: one honest claimer is enough"""
+    trusted: bool
+    """a claimer is above quarantine"""
     duration_fits: bool
+    """within 3 s of the recording's length; unknown counts as fitting"""
+    proof: Proof
     complete: bool
+    """somebody holds all of it"""
+    quality: int
+    """tenths, 0..10: measured here, else the median of the groups' words"""
+    expected_s: float
+    """payload bytes / what its holders give together"""
     groups: int
+    """/24 or /56 of claimers: many peers behind one address prove little"""
     peers: int
     profile_key: tuple[int, float, int, int, str]
 
-    def order(self) -> tuple[bool, int, int, bool, bool, int, int, tuple[int, float, int, int, str]]:
-        """Greater = better."""
+    @property
+    def time_band(self) -> int:
+        """Expected time as a power of two of SHORT_S."""
+        if self.expected_s <= SHORT_S:
+            return 0
         return (
-            self.lossless,
-            -self.codec_rank,
-            -self.wrong_claims,
-            self.duration_fits,
-            self.complete,
-            self.groups,
-            self.peers,
-            self.profile_key,
+            min(LONGEST_BAND, math.ceil(math.log2(self.expected_s / SHORT_S)))
+            if math.isfinite(self.expected_s)
+            else LONGEST_BAND
         )
+
+    def rank(self, term: str) -> float | tuple[int, float, int, int, str]:
+        """One term as a number; greater = better."""
+        match term:
+            case "codec":
+                return -self.codec_rank
+            case "genuine":
+                return not self.suspect
+            case "honest":
+                return -self.wrong_claims
+            case "proof":
+                return _PROOF_RANK[self.proof]
+            case "time":
+                return -self.time_band
+            case "profile":
+                return self.profile_key
+        value = getattr(self, term)
+        assert isinstance(value, int)
+        return value
+
+    def order(self) -> tuple[float | tuple[int, float, int, int, str], ...]:
+        """All terms, the weightiest first; greater = better."""
+        return tuple(self.rank(term) for term in TERMS)
+
+
+TERMS: Final[Mapping[str, str]] = {
+    "lossless": "lossless before lossy",
+    "codec": "the codec's place in preferred_codecs",
+    "genuine": "no evidence of a transcode",
+    "honest": "its most honest claimer made fewer claims that turned out wrong",
+    "trusted": "a claimer is above quarantine",
+    "duration_fits": "the length fits the recording's",
+    "proof": "analysed here and right, before delivered in part, before a mere claim",
+    "complete": "somebody holds all of it",
+    "quality": "quality measured here, else stated",
+    "time": "it is expected to arrive sooner",
+    "groups": "claimed from more networks",
+    "peers": "claimed by more peers",
+    "profile": "the finer codec profile",
+}
+"""The terms of the order, the weightiest first, each with its reason. Ties go to the smaller root, alike everywhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +199,59 @@ class Candidate:
 
     key: PayloadKey
     profile: str
+    """with the recording, its semantic group"""
     payload_bytes: int
     peers: tuple[str, ...]
     terms: Terms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerUp:
+    """A payload that was not chosen, and the term that decided."""
+
+    key: PayloadKey
+    profile: str
+    peers: int
+    term: str
+    """of TERMS; "root": equal in all of them"""
+    ours: str
+    """the chosen payload's value of that term, as text"""
+    theirs: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Why a payload was chosen."""
+
+    chosen: PayloadKey
+    term: str
+    """what set it apart from the next best; "only": there was no other"""
+    ours: str
+    theirs: str
+    others: int
+    runners_up: tuple[RunnerUp, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """The row's form, with its version."""
+        return {
+            "version": 1,
+            "term": self.term,
+            "ours": self.ours,
+            "theirs": self.theirs,
+            "others": self.others,
+            "runners_up": [
+                {
+                    "format": one.key.payload_format,
+                    "root": one.key.payload_root.hex(),
+                    "profile": one.profile,
+                    "peers": one.peers,
+                    "term": one.term,
+                    "ours": one.ours,
+                    "theirs": one.theirs,
+                }
+                for one in self.runners_up
+            ],
+        }
 
 
 def candidates_of(
@@ -107,20 +260,41 @@ def candidates_of(
     constraints: Constraints,
     denied: frozenset[PayloadKey],
     duration_ms: int | None = None,
+    known: Mapping[PayloadKey, KnownPayload] | None = None,
 ) -> tuple[tuple[Candidate, ...], NoChoice | None]:
     """The payloads that may be fetched, best first, and why there is none (None when there is one)."""
     by_key: dict[PayloadKey, list[PayloadClaim]] = {}
-    heard = False
+    speeds: dict[str, float] = {}
+    heard = cooling = False
     for claim in claims:
         heard = True
-        if claim.key not in denied and not claim.refuted:
-            by_key.setdefault(claim.key, []).append(claim)
+        if claim.speed_bps is not None:
+            speeds[claim.peer] = claim.speed_bps
+        if claim.key in denied or claim.refuted:
+            continue
+        if claim.cooling:
+            cooling = True
+            continue
+        by_key.setdefault(claim.key, []).append(claim)
     if not by_key:
+        if cooling:
+            return (), NoChoice.NOT_DELIVERED
         return (), NoChoice.ALL_DENIED if heard else NoChoice.NO_SOURCE
+    typical_bps = median(sorted(speeds.values())) if speeds else UNKNOWN_BPS
     found = [
         candidate
         for key, group in by_key.items()
-        if (candidate := _candidate(key, group, constraints=constraints, duration_ms=duration_ms)) is not None
+        if (
+            candidate := _candidate(
+                key,
+                sorted(group, key=lambda one: one.peer),
+                constraints=constraints,
+                duration_ms=duration_ms,
+                known=(known or {}).get(key),
+                typical_bps=typical_bps,
+            )
+        )
+        is not None
     ]
     allowed = [candidate for candidate in found if candidate.terms.lossless or constraints.allow_lossy]
     if not allowed:
@@ -131,8 +305,54 @@ def candidates_of(
     return tuple(allowed), None
 
 
+def explain(found: Sequence[Candidate], chosen: Candidate) -> Explanation:
+    """Why `chosen` was taken of `found` (best first, `chosen` among them). A fallback is explained against those after it."""
+    after = False
+    beaten: list[RunnerUp] = []
+    above: list[RunnerUp] = []
+    for one in found:
+        if one.key == chosen.key:
+            after = True
+        else:
+            (beaten if after else above).append(_against(chosen, one))
+    runners = (*beaten, *above)
+    first = runners[0] if runners else None
+    return Explanation(
+        chosen=chosen.key,
+        term=first.term if first is not None else "only",
+        ours=first.ours if first is not None else "",
+        theirs=first.theirs if first is not None else "",
+        others=len(runners),
+        runners_up=runners[:MAX_RUNNERS_UP],
+    )
+
+
+def expected_s(payload_bytes: int, claims: Iterable[PayloadClaim], *, typical_bps: float = UNKNOWN_BPS) -> float:
+    """Seconds until a payload is here if everybody who claims it gives what they gave before, each discounted by reputation.
+
+    Whose speed is unknown counts as typical, once per group: unmeasured peers behind one address share it.
+    """
+    rate = 0.0
+    unmeasured: dict[str, float] = {}
+    for claim in claims:
+        worth = max(claim.reputation, LEAST_REPUTATION)
+        if claim.speed_bps is not None:
+            rate += claim.speed_bps * worth
+        else:
+            group = claim.group or claim.peer
+            unmeasured[group] = max(unmeasured.get(group, 0.0), worth)
+    rate += typical_bps * math.fsum(sorted(unmeasured.values()))
+    return payload_bytes / rate if rate > 0 else math.inf
+
+
 def _candidate(
-    key: PayloadKey, claims: list[PayloadClaim], *, constraints: Constraints, duration_ms: int | None
+    key: PayloadKey,
+    claims: Sequence[PayloadClaim],
+    *,
+    constraints: Constraints,
+    duration_ms: int | None,
+    known: KnownPayload | None,
+    typical_bps: float,
 ) -> Candidate | None:
     """None when no claimer states a profile that the grammar has."""
     # The most stated (size, profile) speaks for the payload: a lie of one claimer must not change what many say.
@@ -148,8 +368,6 @@ def _candidate(
     payload_bytes, text = max(stated, key=lambda pair: (stated[pair], pair))
     profile = parse_profile(text)
     codecs = constraints.preferred_codecs
-    lengths = [claim.facts["dur_ms"] for claim in claims if "dur_ms" in claim.facts]
-    fits = duration_ms is None or not lengths or any(abs(one - duration_ms) <= DURATION_TOLERANCE_MS for one in lengths)
     return Candidate(
         key=key,
         profile=text,
@@ -158,11 +376,95 @@ def _candidate(
         terms=Terms(
             lossless=profile.lossless,
             codec_rank=codecs.index(profile.codec.value) if profile.codec.value in codecs else len(codecs),
+            suspect=_suspect(claims, known),
             wrong_claims=min(claim.wrong_claims for claim in claims),
-            duration_fits=fits,
+            trusted=any(claim.reputation >= TRUSTED_REPUTATION for claim in claims),
+            duration_fits=_fits(claims, known, duration_ms),
+            proof=_proof(claims, known),
             complete=any(claim.complete for claim in claims),
+            quality=_quality(claims, known),
+            expected_s=expected_s(payload_bytes, claims, typical_bps=typical_bps),
             groups=len({claim.group or claim.peer for claim in claims}),
             peers=len({claim.peer for claim in claims}),
             profile_key=preference_key(profile),
         ),
     )
+
+
+def _words(claims: Sequence[PayloadClaim], fact: str) -> list[int]:
+    """What is stated of a fact, one word a group: that of its claimer with the fewest wrong claims, then the best reputation."""
+    spoken: dict[str, tuple[tuple[int, float, str], int]] = {}
+    for claim in claims:
+        if fact in claim.facts:
+            group = claim.group or claim.peer
+            weight = (claim.wrong_claims, -claim.reputation, claim.peer)
+            if group not in spoken or weight < spoken[group][0]:
+                spoken[group] = (weight, claim.facts[fact])
+    return sorted(value for _, value in spoken.values())
+
+
+def _suspect(claims: Sequence[PayloadClaim], known: KnownPayload | None) -> bool:
+    if known is not None and known.suspect is not None:
+        return known.suspect
+    words = _words(claims, "suspect")
+    return bool(words) and 2 * sum(word > 0 for word in words) > len(words)
+
+
+def _fits(claims: Sequence[PayloadClaim], known: KnownPayload | None, duration_ms: int | None) -> bool:
+    if duration_ms is None:
+        return True
+    if known is not None and known.duration_ms:
+        return abs(known.duration_ms - duration_ms) <= DURATION_TOLERANCE_MS
+    lengths = _words(claims, "dur_ms")
+    return not lengths or any(abs(one - duration_ms) <= DURATION_TOLERANCE_MS for one in lengths)
+
+
+def _quality(claims: Sequence[PayloadClaim], known: KnownPayload | None) -> int:
+    if known is not None and known.quality is not None:
+        return round(10 * min(max(known.quality, 0.0), 1.0))
+    words = _words(claims, "quality_milli")
+    if not words:
+        return UNKNOWN_QUALITY
+    return round(min(max(median(words), 0), 1000) / 100)
+
+
+def _proof(claims: Sequence[PayloadClaim], known: KnownPayload | None) -> Proof:
+    if known is not None and known.is_recording:
+        return Proof.RECORDING
+    return Proof.DELIVERED if any(claim.delivered for claim in claims) else Proof.WORD
+
+
+def _against(chosen: Candidate, other: Candidate) -> RunnerUp:
+    term = next((name for name in TERMS if chosen.terms.rank(name) != other.terms.rank(name)), "root")
+    return RunnerUp(
+        key=other.key,
+        profile=other.profile,
+        peers=len(other.peers),
+        term=term,
+        ours=_shown(chosen, term),
+        theirs=_shown(other, term),
+    )
+
+
+def _shown(one: Candidate, term: str) -> str:
+    """A term's value as text, for people and rows."""
+    terms = one.terms
+    match term:
+        case "codec":
+            return one.profile.partition("-")[0]
+        case "genuine":
+            return "transcode suspected" if terms.suspect else "no evidence of a transcode"
+        case "honest":
+            return str(terms.wrong_claims)
+        case "proof":
+            return terms.proof.value
+        case "quality":
+            return f"{terms.quality / 10:.1f}"
+        case "time":
+            return f"{terms.expected_s:.0f} s" if math.isfinite(terms.expected_s) else "unknown"
+        case "profile" | "lossless":
+            return one.profile
+        case "root":
+            return one.key.payload_root.hex()[:12]
+    value = getattr(terms, term)
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
