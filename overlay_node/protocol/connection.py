@@ -27,6 +27,7 @@ from overlay_node.protocol.envelope import (
     FrameDecoder,
     UnknownFrame,
     encode_frame,
+    parse_envelope,
 )
 from overlay_node.protocol.errors import LocalProtocolError, RemoteProtocolError
 from overlay_node.protocol.events import ConnectionClosed, Event, HandshakeCompleted, MessageReceived
@@ -51,9 +52,12 @@ from overlay_node.protocol.messages import (
 )
 from overlay_node.protocol.rates import TokenBucket
 from overlay_node.protocol.registry import REGISTRY, Direction, MessageClass, MessageSpec, Rate
+from overlay_node.protocol.sharing import FingerprintBundleAdvert, read_bundle
 from overlay_node.protocol.states import ConnectionState
 
-_ASKING: Final = frozenset(row.answers for row in REGISTRY.values() if row.answers is not None)
+_ASKING: Final = frozenset(
+    name for row in REGISTRY.values() for name in (row.answers, row.may_answer) if name is not None
+)
 HeldT = TypeVar("HeldT", bound=Message)
 _MAX_ASKED: Final = 256  # ours. Queries whose answer we still accept; the oldest is forgotten
 _HELLO_ENVELOPE_BYTES: Final = max(
@@ -109,7 +113,7 @@ class Connection:
         self.purpose = purpose
         """of the client's choosing; the server takes it over from the client's hello"""
         self.counts: Final[Counter[str]] = Counter()
-        """what was ignored: unknown_messages, unasked_answers, dropped_haves, refused_chunks, refused_tokens"""
+        """what was ignored: unknown_messages, unnegotiated, unasked_answers, dropped_haves, refused_chunks, refused_tokens"""
         self.limits: Final = connection_limits or Limits()
         self._local: Final = local
         self._admission: Final = admission
@@ -125,6 +129,7 @@ class Connection:
         self._handshake_deadline = now + self.limits.handshake_timeout_s
         self._peer_hello: Hello | None = None
         self._acknowledged = False
+        self._features: frozenset[str] = frozenset()
         self._protocol = limits.PROTOCOL_MAX
         self._peer_token: bytes | None = None
         self._next_rotation = admission.next_rotation(now)
@@ -138,6 +143,7 @@ class Connection:
             rate=self.limits.control_messages_per_s, burst=self.limits.control_burst, now=now
         )
         self._have_in: Final = TokenBucket(rate=limits.HAVE_PER_S, burst=limits.HAVE_BURST, now=now)
+        self._advert_in: Final = TokenBucket(rate=limits.ADVERT_PER_S, burst=limits.ADVERT_BURST, now=now)
         self._cancel_in: Final = TokenBucket(rate=limits.CANCEL_PER_S, burst=limits.CANCEL_BURST, now=now)
         self._control_out: Final = TokenBucket(
             rate=self.limits.control_send_per_s, burst=self.limits.control_send_burst, now=now
@@ -215,7 +221,8 @@ class Connection:
 
         Control messages that are no answers are held back when they would exceed the rate a peer accepts; they leave by
         ``handle_timer``. An answer to a chunk request that the peer took back is dropped. LocalProtocolError: not open, a session
-        message, too many chunks in flight, an answer to nothing, attachment and length differ, queue full.
+        message, a type whose feature the peer did not name, too many chunks in flight, an answer to nothing, attachment and length
+        differ, queue full.
         """
         self._now = now
         spec = REGISTRY.get(message.TYPE)
@@ -223,6 +230,8 @@ class Connection:
             raise LocalProtocolError("bad_send", f"{message.TYPE} cannot be sent by hand.")
         if self.state is not ConnectionState.OPEN:
             raise LocalProtocolError("not_open", f"{message.TYPE} cannot be sent while the connection is {self.state}.")
+        if spec.feature is not None and spec.feature not in self._features:
+            raise LocalProtocolError("feature_missing", f"The peer does not speak {spec.feature}.")
         if not message.message_id:
             message = with_id(message, self._new_id())
         if isinstance(message, PayloadRequest | ChunkRequest) and message.admission_token is None:
@@ -382,7 +391,7 @@ class Connection:
                     _remember(
                         self._cancelled_wants, key, self._wanted_chunks.pop(key), self.limits.max_outstanding_chunks
                     )
-            case _ if message.TYPE in _ASKING:
+            case _ if message.TYPE in _ASKING and message.in_reply_to is None:
                 _remember(self._asked, message.message_id, message, _MAX_ASKED)
             case _:
                 pass
@@ -397,12 +406,19 @@ class Connection:
             raise RemoteProtocolError("wrong_state", f"{spec.type} must not come while the connection is {self.state}.")
         if spec.direction is not Direction.BOTH and spec.direction.value == self.role.value:
             raise RemoteProtocolError("wrong_direction", f"{spec.type} came from the wrong side.")
+        if spec.feature is not None and spec.feature not in self._features:
+            self._count_control()
+            self.counts["unnegotiated"] += 1
+            return False
         if isinstance(message, ChunkResponse):
             return self._admit_chunk(message, attachment_bytes)
         if isinstance(message, PayloadManifest) and attachment_bytes != message.leaf_count * limits.LEAF_HASH_BYTES:
             raise RemoteProtocolError("bad_attachment", "payload_manifest: it must come with one hash per leaf.")
-        if spec.answers is not None or isinstance(message, ErrorReply):
-            return self._admit_answer(message, spec)
+        if isinstance(message, FingerprintBundleAdvert) and attachment_bytes > spec.max_attachment_bytes:
+            raise RemoteProtocolError("attachment_too_large", f"{spec.type}: the attachment inflates beyond its limit.")
+        answers = spec.answers or (spec.may_answer if message.in_reply_to is not None else None)
+        if answers is not None or isinstance(message, ErrorReply):
+            return self._admit_answer(message, answers)
         match spec.rate:
             case Rate.CONTROL:
                 self._count_control()
@@ -413,6 +429,9 @@ class Connection:
                 if not self._have_in.take(self._now):
                     self.counts["dropped_haves"] += 1
                     return False
+            case Rate.ADVERT:
+                if not self._advert_in.take(self._now):
+                    raise RemoteProtocolError("rate_exceeded", "Too many adverts in too little time.")
             case Rate.IN_FLIGHT:
                 pass
         return True
@@ -444,7 +463,7 @@ class Connection:
             raise RemoteProtocolError("wrong_chunk", "chunk_response: it is not as long as what was asked for.")
         return True
 
-    def _admit_answer(self, message: Message, spec: MessageSpec) -> bool:
+    def _admit_answer(self, message: Message, answers: str | None) -> bool:
         asked = message.in_reply_to
         assert asked is not None
         question = self._asked.get(asked)
@@ -453,7 +472,7 @@ class Connection:
             if known is None and self._cancelled_wants.pop(asked, None) is None:
                 self._count_control()
             return True
-        if question is None or spec.answers != question.TYPE:
+        if question is None or answers != question.TYPE:
             self.counts["unasked_answers"] += 1
             self._count_control()
             return False
@@ -502,6 +521,11 @@ class Connection:
             case PayloadRequest() | ChunkRequest():
                 if not self._accept_request(message):
                     return
+            case FingerprintBundleAdvert():
+                message = read_bundle(message, frame.attachment, parse=parse_envelope)
+                self._business_at = self._now
+                self._events.append(MessageReceived(message, b""))
+                return
             case ChunkCancel():
                 for key in [key for key, want in self._serving.items() if _overlaps(message, want)]:
                     del self._serving[key]
@@ -592,8 +616,8 @@ class Connection:
         self._business_at = self._now
         self._decoder.max_envelope_bytes = self.limits.max_envelope_bytes
         mine = {name.rstrip("!") for name in self._local.features}
-        common = frozenset(name.rstrip("!") for name in hello.features) & mine
-        self._events.append(HandshakeCompleted(hello, self._protocol, common))
+        self._features = frozenset(name.rstrip("!") for name in hello.features) & mine
+        self._events.append(HandshakeCompleted(hello, self._protocol, self._features))
 
 
 def _overlaps(cancel: ChunkCancel, want: ChunkRequest) -> bool:

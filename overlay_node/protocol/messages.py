@@ -49,11 +49,11 @@ _PROFILE: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 _FORMAT: Final = re.compile(r"[a-z][a-z0-9_]{0,15}\Z")
 
 _CODE_TEXT: Final = Text(40, _CODE, 1)
-_PROFILE_TEXT: Final = Text(limits.MAX_PROFILE_CHARS, _PROFILE, 1)
-_FORMAT_TEXT: Final = Text(16, _FORMAT, 1)
+PROFILE_TEXT: Final = Text(limits.MAX_PROFILE_CHARS, _PROFILE, 1)
+FORMAT_TEXT: Final = Text(16, _FORMAT, 1)
 _TITLE: Final = Text(limits.MAX_TITLE_CHARS)
-_COUNT: Final = Integer(0, limits.MAX_WIRE_INTEGER)
-_ROOT: Final = Hex(limits.ROOT_BYTES)
+COUNT: Final = Integer(0, limits.MAX_WIRE_INTEGER)
+ROOT: Final = Hex(limits.ROOT_BYTES)
 _FACTS: Final = IntegerMap(limits.MAX_FACTS, limits.MAX_FACT_NAME_CHARS)
 _RETRY: Final = Integer(0, limits.MAX_RETRY_AFTER_S)
 
@@ -104,7 +104,7 @@ class CancelReason(StrEnum):
     COMPLETE = "complete"
 
 
-class _Record:
+class Record:
     """A nested record: checked at construction."""
 
     __slots__ = ()
@@ -151,7 +151,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ObservedAddress(_Record):
+class ObservedAddress(Record):
     """Where a peer sees us come from; a hint about NAT, never trusted."""
 
     host: str = field(metadata=wire(Text(64, None, 1)))
@@ -215,13 +215,13 @@ class HelloAck(Message):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ping(Message):
     TYPE: ClassVar[str] = "ping"
-    nonce: int = field(metadata=wire(_COUNT))
+    nonce: int = field(metadata=wire(COUNT))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pong(Message):
     TYPE: ClassVar[str] = "pong"
-    nonce: int = field(metadata=wire(_COUNT))
+    nonce: int = field(metadata=wire(COUNT))
     """of the ping it answers"""
 
 
@@ -262,7 +262,7 @@ class MbidQuery(Message):
     recordings: tuple[str, ...] = field(
         default=(), metadata=wire(Many(UUID_TEXT, limits.MAX_RECORDINGS_PER_QUERY, unique=True))
     )
-    preferred_profile: str | None = field(default=None, metadata=wire(_PROFILE_TEXT, optional=True))
+    preferred_profile: str | None = field(default=None, metadata=wire(PROFILE_TEXT, optional=True))
 
     @override
     def _check_whole(self) -> None:
@@ -271,17 +271,17 @@ class MbidQuery(Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VariantOffer(_Record):
+class VariantOffer(Record):
     """One payload that a peer holds of one recording. A claim of that peer, to be proven by leaves, root and fingerprint."""
 
     recording: str = field(metadata=wire(UUID_TEXT))
-    profile: str = field(metadata=wire(_PROFILE_TEXT))
+    profile: str = field(metadata=wire(PROFILE_TEXT))
     """codec profile: `flac-16-44100-2`"""
     size: int = field(metadata=wire(Integer(1, limits.MAX_WIRE_INTEGER)))
     """payload bytes"""
-    payload_format: str = field(metadata=wire(_FORMAT_TEXT))
+    payload_format: str = field(metadata=wire(FORMAT_TEXT))
     """`flac`, `mp3`, `file`, …"""
-    payload_root: bytes = field(metadata=wire(_ROOT))
+    payload_root: bytes = field(metadata=wire(ROOT))
     fingerprint_hash: bytes | None = field(default=None, metadata=wire(Hex(32), optional=True))
     """a hint, never a key for grouping"""
     verified: bool = field(default=False, metadata=wire(Flag()))
@@ -310,7 +310,7 @@ class MbidResponse(Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseIds(_Record):
+class ReleaseIds(Record):
     """Ids of one release in the catalogues that know it."""
 
     mb_release: str = field(metadata=wire(UUID_TEXT))
@@ -319,7 +319,7 @@ class ReleaseIds(_Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EditionProfile(_Record):
+class EditionProfile(Record):
     """What tells one edition from another. Display and matching hints."""
 
     catalogue_number: str | None = field(default=None, metadata=wire(Text(64), optional=True))
@@ -329,19 +329,19 @@ class EditionProfile(_Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SwarmTrack(_Record):
+class SwarmTrack(Record):
     """One track of a release and what the sender holds of it; without a payload when it is missing."""
 
     number: int = field(metadata=wire(Integer(1, 9999)))
     """counted over all media"""
     recording: str = field(metadata=wire(UUID_TEXT))
     state: TrackState = field(metadata=wire(Choice(TrackState)))
-    duration_ms: int | None = field(default=None, metadata=wire(_COUNT, optional=True))
-    size: int | None = field(default=None, metadata=wire(_COUNT, optional=True))
+    duration_ms: int | None = field(default=None, metadata=wire(COUNT, optional=True))
+    size: int | None = field(default=None, metadata=wire(COUNT, optional=True))
     """payload bytes"""
-    profile: str | None = field(default=None, metadata=wire(_PROFILE_TEXT, optional=True))
-    payload_format: str | None = field(default=None, metadata=wire(_FORMAT_TEXT, optional=True))
-    payload_root: bytes | None = field(default=None, metadata=wire(_ROOT, optional=True))
+    profile: str | None = field(default=None, metadata=wire(PROFILE_TEXT, optional=True))
+    payload_format: str | None = field(default=None, metadata=wire(FORMAT_TEXT, optional=True))
+    payload_root: bytes | None = field(default=None, metadata=wire(ROOT, optional=True))
     quality_score: float | None = field(default=None, metadata=wire(Real(0.0, 1.0), optional=True))
     facts: Mapping[str, int] | None = field(default=None, metadata=wire(_FACTS, optional=True))
 
@@ -354,11 +354,11 @@ class SwarmTrack(_Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SwarmPolicies(_Record):
+class SwarmPolicies(Record):
     """What the sender is willing to do. Advice: each chunk is decided when it is asked for."""
 
     upload_slots: int = field(default=2, metadata=wire(Integer(0, 1000)))
-    upload_kbps: int = field(default=2000, metadata=wire(_COUNT))
+    upload_kbps: int = field(default=2000, metadata=wire(COUNT))
     """KiB/s; 0 = unlimited"""
     max_peers: int = field(default=4, metadata=wire(Integer(0, 1000)))
     relay: bool = field(default=False, metadata=wire(Flag()))
@@ -391,8 +391,8 @@ class PayloadRequest(Message):
     TYPE: ClassVar[str] = "payload_request"
     transfer_id: str = field(metadata=wire(UUID_TEXT))
     """chosen by the downloader; names this transfer between these two peers"""
-    payload_format: str = field(metadata=wire(_FORMAT_TEXT))
-    payload_root: bytes = field(metadata=wire(_ROOT))
+    payload_format: str = field(metadata=wire(FORMAT_TEXT))
+    payload_root: bytes = field(metadata=wire(ROOT))
     admission_token: bytes | None = field(default=None, metadata=wire(Hex(limits.ADMISSION_TOKEN_BYTES), optional=True))
     """filled in by ``Connection.send``"""
 
@@ -407,8 +407,8 @@ class PayloadManifest(Message):
 
     TYPE: ClassVar[str] = "payload_manifest"
     transfer_id: str = field(metadata=wire(UUID_TEXT))
-    payload_format: str = field(metadata=wire(_FORMAT_TEXT))
-    payload_root: bytes = field(metadata=wire(_ROOT))
+    payload_format: str = field(metadata=wire(FORMAT_TEXT))
+    payload_root: bytes = field(metadata=wire(ROOT))
     payload_bytes: int = field(metadata=wire(Integer(1, limits.MAX_WIRE_INTEGER)))
     leaf_bytes: int = field(metadata=wire(Integer(limits.MIN_LEAF_BYTES, limits.MAX_LEAF_BYTES)))
     sample_rate_hz: int = field(default=0, metadata=wire(Integer(0, limits.MAX_SAMPLE_RATE_HZ)))
@@ -442,7 +442,7 @@ class PayloadHave(Message):
     """A partial seeder tells what it can serve in addition. At most one a second per payload."""
 
     TYPE: ClassVar[str] = "payload_have"
-    payload_root: bytes = field(metadata=wire(_ROOT))
+    payload_root: bytes = field(metadata=wire(ROOT))
     ranges: tuple[tuple[int, int], ...] = field(metadata=wire(Ranges(limits.MAX_LEAVES, limits.MAX_HAVE_RANGES)))
     """new leaves: half-open ranges [first, end)"""
 
@@ -453,8 +453,8 @@ class ChunkRequest(Message):
 
     TYPE: ClassVar[str] = "chunk_request"
     transfer_id: str = field(metadata=wire(UUID_TEXT))
-    payload_root: bytes = field(metadata=wire(_ROOT))
-    offset: int = field(metadata=wire(_COUNT))
+    payload_root: bytes = field(metadata=wire(ROOT))
+    offset: int = field(metadata=wire(COUNT))
     length: int = field(metadata=wire(Integer(1, limits.MAX_CHUNK_BYTES)))
     priority: int = field(default=5, metadata=wire(Integer(0, limits.MAX_PRIORITY)))
     """advice, 10 = most urgent"""
@@ -470,7 +470,7 @@ class ChunkResponse(Message):
 
     TYPE: ClassVar[str] = "chunk_response"
     transfer_id: str = field(metadata=wire(UUID_TEXT))
-    offset: int = field(metadata=wire(_COUNT))
+    offset: int = field(metadata=wire(COUNT))
     length: int = field(default=0, metadata=wire(Integer(0, limits.MAX_CHUNK_BYTES)))
     eof: bool = field(default=False, metadata=wire(Flag()))
     """the range ends where the payload ends"""

@@ -9,7 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from overlay_node.protocol import limits, messages
+from overlay_node.protocol import limits, messages, sharing
 from overlay_node.protocol.limits import KIB
 from overlay_node.protocol.states import ConnectionState
 
@@ -42,6 +42,8 @@ class Rate(StrEnum):
     HAVE = "have"
     """a hint: dropped when there are too many, never punished"""
     CANCEL = "cancel"
+    ADVERT = "advert"
+    """comes in bursts, seldom, and costs rows"""
     IN_FLIGHT = "in_flight"
     """bounded by what is in flight, not by time"""
 
@@ -65,6 +67,8 @@ class MessageSpec:
     rate: Rate = Rate.CONTROL
     answers: str | None = None
     """the type it replies to; unasked ones are ignored"""
+    may_answer: str | None = None
+    """the type it replies to when it carries in_reply_to; without one it is no answer"""
 
     @property
     def type(self) -> str:
@@ -76,6 +80,9 @@ class MessageSpec:
         """Version on the wire; other versions are treated as unknown types."""
         return self.message.VERSION
 
+
+FEATURE_ADVERTS: Final = "adverts/1"
+FEATURE_CACHE_JOBS: Final = "cache_jobs/1"
 
 _ANY: Final = frozenset({ConnectionState.HANDSHAKE, ConnectionState.OPEN})
 _FIRST: Final = frozenset({ConnectionState.HANDSHAKE})
@@ -116,7 +123,24 @@ _ROWS: Final[tuple[MessageSpec, ...]] = (
         answers="chunk_request",
     ),
     MessageSpec(messages.ChunkCancel, _B, _OPEN, 8 * KIB, limited_link=False, rate=Rate.CANCEL),
+    MessageSpec(sharing.FingerprintBundleRequest, _Q, _OPEN, 1 * KIB, feature=FEATURE_ADVERTS),
+    MessageSpec(
+        sharing.FingerprintBundleAdvert,
+        _G,
+        _OPEN,
+        2 * KIB,
+        limits.MAX_ADVERT_PART_BYTES,
+        feature=FEATURE_ADVERTS,
+        limited_link=False,
+        rate=Rate.ADVERT,
+    ),
+    MessageSpec(
+        sharing.MeshCacheJob, _Q, _OPEN, _FULL, feature=FEATURE_CACHE_JOBS, may_answer=sharing.MeshCacheJob.TYPE
+    ),
 )
+
+MESSAGE_CLASSES: Final = (*messages.MESSAGE_CLASSES, *sharing.SHARING_CLASSES)
+"""every class of messages, in the table's order"""
 
 REGISTRY: Final[Mapping[str, MessageSpec]] = MappingProxyType({row.type: row for row in _ROWS})
 """type name -> its row"""
@@ -136,9 +160,7 @@ RESERVED_TYPES: Final = frozenset(
         "records",
         "pcm_request",
         "pcm_manifest",
-        "fingerprint_bundle_advert",
         "fingerprint_batch",
-        "mesh_cache_job",
         "album_job",
         "cache_announce",
     }
@@ -179,7 +201,7 @@ def registry_markdown() -> str:
             f"{row.max_attachment_bytes // KIB} KiB" if row.max_attachment_bytes else "–",
             "yes" if row.limited_link else "no",
             row.rate.value,
-            f"`{row.answers}`" if row.answers else "–",
+            f"`{row.answers}`" if row.answers else f"`{row.may_answer}`, or nothing" if row.may_answer else "–",
         )
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

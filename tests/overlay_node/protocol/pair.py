@@ -33,6 +33,17 @@ from overlay_node.protocol.messages import (
     TrackState,
     VariantOffer,
 )
+from overlay_node.protocol.sharing import (
+    BundleRecording,
+    BundleVariant,
+    CacheConstraints,
+    CacheJobRole,
+    FingerprintBundleAdvert,
+    FingerprintBundleRequest,
+    MeshCacheJob,
+    RequestedTrack,
+    write_bundle,
+)
 
 
 def uuid(number: int) -> str:
@@ -108,9 +119,47 @@ SAMPLES: tuple[Message, ...] = (
     ChunkRequest(message_id=uuid(13), transfer_id=uuid(100), payload_root=ROOT, offset=0, length=5, priority=8),
     ChunkResponse(message_id=uuid(14), in_reply_to=uuid(13), transfer_id=uuid(100), offset=0, length=5),
     ChunkCancel(message_id=uuid(15), transfer_id=uuid(100), ranges=((0, 5),), reason_code=CancelReason.COMPLETE),
+    FingerprintBundleRequest(message_id=uuid(16), bundle_id=uuid(80), sequence=3),
+    FingerprintBundleAdvert(message_id=uuid(17), bundle_id=uuid(80), sequence=4, full_snapshot=True, more=True),
+    MeshCacheJob(
+        message_id=uuid(18),
+        job_id=uuid(90),
+        role=CacheJobRole.REQUEST,
+        release=uuid(70),
+        requested_tracks=(RequestedTrack(recording=uuid(71), priority=7, desired_profile="flac-16-44100-2"),),
+        constraints=CacheConstraints(max_bytes=10**9, max_peers=8),
+    ),
 )
 
-ATTACHMENTS = {"payload_manifest": bytes(range(96)), "chunk_response": b"hello"}
+BUNDLE = (
+    BundleRecording(
+        recording=uuid(71),
+        acoustid=uuid(81),
+        variants=(
+            BundleVariant(
+                variant_id="a1",
+                profile="flac-16-44100-2",
+                payload_format="flac",
+                payload_root=ROOT,
+                size=1000,
+                container="flac",
+                duration_ms=5000,
+                bitrate_kbps=900,
+                pcm_md5=bytes(16),
+                fingerprint=b"print",
+                transcode_suspect=False,
+                quality_score=0.5,
+                verified=True,
+            ),
+        ),
+    ),
+)
+
+ATTACHMENTS = {
+    "payload_manifest": bytes(range(96)),
+    "chunk_response": b"hello",
+    "fingerprint_bundle_advert": write_bundle(recordings=BUNDLE, withdrawn=("b2",))[0],
+}
 """type -> attachment of its sample"""
 
 

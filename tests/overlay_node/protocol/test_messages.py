@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from overlay_node.protocol import fields, limits
 from overlay_node.protocol.errors import LocalProtocolError, RemoteProtocolError
 from overlay_node.protocol.messages import (
-    MESSAGE_CLASSES,
     ChunkError,
     ChunkResponse,
     Hello,
@@ -22,6 +21,7 @@ from overlay_node.protocol.messages import (
     decode_message,
     split_leaf_hashes,
 )
+from overlay_node.protocol.registry import MESSAGE_CLASSES
 from tests.overlay_node.protocol.pair import NONCE, ROOT, SAMPLES, uuid
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)))

@@ -8,8 +8,8 @@ import pytest
 import overlay_node.protocol
 from apps.domain.audio.payload import PayloadFormat
 from overlay_node.protocol import limits
-from overlay_node.protocol.messages import MESSAGE_CLASSES
 from overlay_node.protocol.registry import (
+    MESSAGE_CLASSES,
     REGISTRY,
     RESERVED_ALPN,
     RESERVED_DHT_DOMAINS,

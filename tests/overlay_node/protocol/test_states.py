@@ -8,8 +8,20 @@ import pytest
 
 from overlay_node.protocol.errors import LocalProtocolError
 from overlay_node.protocol.states import (
+    ADVERT_READER,
+    ADVERT_SENDER,
+    CACHE_ASKER,
+    CACHE_OFFERER,
     DOWNLOADER,
     SEEDER,
+    AdvertReaderEvent,
+    AdvertReaderState,
+    AdvertSenderEvent,
+    AdvertSenderState,
+    CacheAskerEvent,
+    CacheAskerState,
+    CacheOffererEvent,
+    CacheOffererState,
     DownloaderEvent,
     DownloaderState,
     SeederEvent,
@@ -18,7 +30,14 @@ from overlay_node.protocol.states import (
     is_final,
 )
 
-TABLES: list[Any] = [(DOWNLOADER, DownloaderState, DownloaderEvent), (SEEDER, SeederState, SeederEvent)]
+TABLES: list[Any] = [
+    (DOWNLOADER, DownloaderState, DownloaderEvent),
+    (SEEDER, SeederState, SeederEvent),
+    (ADVERT_READER, AdvertReaderState, AdvertReaderEvent),
+    (ADVERT_SENDER, AdvertSenderState, AdvertSenderEvent),
+    (CACHE_ASKER, CacheAskerState, CacheAskerEvent),
+    (CACHE_OFFERER, CacheOffererState, CacheOffererEvent),
+]
 
 
 def reachable(table: Mapping[Any, Mapping[Any, Any]], start: StrEnum) -> set[StrEnum]:
