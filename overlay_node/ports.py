@@ -6,28 +6,32 @@ Each has a real implementation and a fake that passes the same contract tests. V
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from apps.domain.audio.payload import PayloadFacts
 from apps.domain.contracts.node_work import (
+    AddressTried,
     AnnouncedRelease,
     ClaimReport,
+    DeliveryReport,
     Heartbeat,
     HeldPayload,
     HeldRelease,
     HeldVariant,
     KnownAddress,
     KnownClaim,
+    MeasuredPayload,
     NodeWork,
     PeerReport,
     ProgressReport,
     TrafficReport,
     TransferWork,
+    VerdictApplied,
     WantReport,
 )
-from apps.domain.jobs.lifecycle import TransferState
+from apps.domain.jobs.lifecycle import TransferRole, TransferState
 
 
 class Store(Protocol):
@@ -50,8 +54,11 @@ class Store(Protocol):
         profile: str,
         payload_bytes: int,
         leaf_bytes: int,
+        role: TransferRole = TransferRole.PRIMARY,
+        choice: Mapping[str, object] | None = None,
     ) -> TransferWork | None:
-        """None when the want is not active any more or has a live transfer."""
+        """`choice`: why this payload. None when the want is not active any more, or has a live transfer (a fallback: none that is fetching
+        another payload)."""
 
     async def transfer_manifest(
         self,
@@ -67,7 +74,8 @@ class Store(Protocol):
 
     async def transfers_progress(self, reports: Sequence[ProgressReport]) -> None: ...
 
-    async def transfer_assembled(self, report: ProgressReport, *, path: str) -> bool: ...
+    async def transfer_assembled(self, report: ProgressReport, *, path: str) -> bool:
+        """False while another file of the want waits for its verdict: the transfer stays as it is."""
 
     async def transfer_ended(
         self, transfer_id: uuid.UUID, *, state: TransferState, code: str, report: ProgressReport | None = None
@@ -77,13 +85,29 @@ class Store(Protocol):
 
     async def transfer_refetch(self, transfer_id: uuid.UUID) -> bool: ...
 
-    async def verdict_apply(self, transfer_id: uuid.UUID) -> bool: ...
+    async def verdict_apply(self, transfer_id: uuid.UUID) -> VerdictApplied | None:
+        """None: too late, or there is no verdict. A fallback that is left becomes the primary."""
+
+    async def denials_apply(self) -> tuple[str, ...]:
+        """Charge whoever claimed payloads that were denied by a later look; returns who."""
 
     async def transfers_keeping_files(self) -> frozenset[uuid.UUID]: ...
 
     async def claims_record(self, claims: Sequence[ClaimReport]) -> None: ...
 
     async def claims_of(self, recording_mbid: uuid.UUID) -> list[KnownClaim]: ...
+
+    async def claims_delivery(self, reports: Sequence[DeliveryReport]) -> None:
+        """Whether peers had what they claim to have."""
+
+    async def payloads_measured(self, keys: Collection[tuple[str, bytes]]) -> list[MeasuredPayload]:
+        """What this node found out itself of these (format, root)."""
+
+    async def addresses_of(self, peers: Collection[str], *, limit: int) -> list[KnownAddress]:
+        """Where these peers answered, or are said to be; those that answered last first."""
+
+    async def addresses_tried(self, tries: Sequence[AddressTried]) -> None:
+        """What came of dialling."""
 
     async def peer_met(self, report: PeerReport) -> None: ...
 

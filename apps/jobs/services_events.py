@@ -25,11 +25,12 @@ from apps.domain.contracts.events import (
     TransferStarted,
     read_event,
 )
-from apps.domain.jobs.lifecycle import TRACK_MOVES, TrackState
+from apps.domain.jobs.lifecycle import TRACK_MOVES, TRANSFER_LIVE, TrackState, TransferState
 from apps.jobs.models import JobTrack
 from apps.jobs.services import lossy_limit_apply
 from apps.nodelink.selectors import OpenEvent, events_open
 from apps.nodelink.services import event_failed, event_processed, events_sweep
+from apps.transfers.models import Transfer
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,11 @@ def _apply(event: NodeEventPayload) -> None:
             lossy_limit_apply(track["job_id"])
         case TransferAssembled(transfer_id=transfer_id):
             _verify(rows, transfer_id)
-        case TransferEnded(code=code):
+        case TransferEnded(transfer_id=transfer_id, code=code):
+            live = Transfer.objects.filter(want_id=event.want_id, state__in=sorted(TRANSFER_LIVE))
+            others = set(live.exclude(id=transfer_id).values_list("state", flat=True))
+            if TransferState.ASSEMBLED in others:
+                return  # the other payload's file is under verification: for the track nothing changed
             shown = "" if code in _QUIET_CODES else code
             advance(
                 rows,
@@ -94,6 +99,8 @@ def _apply(event: NodeEventPayload) -> None:
                 next_step_at=None,
                 lease_until=None,
             )
+            if others:  # the other payload goes on
+                advance(rows, moves=TRACK_MOVES, to=TrackState.DOWNLOADING, code="", params={})
     ring(WEB_CHANNEL, f"job {track['job_id']}")
 
 

@@ -50,9 +50,12 @@ class ClaimAdmin(ReadOnlyAdmin):
         "payload_bytes",
         "complete",
         "verdict",
+        "delivered_at",
+        "undelivered",
+        "facts_wrong",
         "heard_at",
     ]
-    list_filter = ["verdict", "complete", "payload_format", "first_hand"]
+    list_filter = ["verdict", "complete", "payload_format", "first_hand", "facts_wrong"]
     list_select_related = ["peer"]
     search_fields = ["recording_mbid", "peer__key"]
 

@@ -42,7 +42,11 @@ class ClaimVerdict(models.TextChoices):
 
 
 class Claim(models.Model):
-    """A peer's word that a payload is a recording. Never proof: the verdict comes when that payload was analysed here."""
+    """A peer's word that a payload is a recording. Never proof: the verdict comes when that payload was analysed here.
+
+    Whether it also *holds* what it claims is told by `delivered_at` (bytes of it hashed right) and `undelivered` (times in a row that it was asked and
+    had nothing to give, the last time at `undelivered_at`). `facts_wrong`: what it stated of the payload is not what we measured. Written by the node.
+    """
 
     peer = models.ForeignKey("peers.Peer", on_delete=models.CASCADE, related_name="claims")
     group = models.CharField(max_length=60, blank=True, default="")
@@ -56,6 +60,10 @@ class Claim(models.Model):
     first_hand = models.BooleanField(default=True)
     verdict = models.CharField(max_length=10, choices=ClaimVerdict.choices, default=ClaimVerdict.OPEN)
     heard_at = models.DateTimeField()
+    delivered_at = models.DateTimeField(null=True, blank=True)
+    undelivered = models.PositiveIntegerField(default=0)
+    undelivered_at = models.DateTimeField(null=True, blank=True)
+    facts_wrong = models.BooleanField(default=False)
 
     class Meta:
         constraints = [

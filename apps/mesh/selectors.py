@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
+
+from django.utils import timezone
 
 from apps.domain.contracts.node_work import ClaimReport, KnownClaim
+from apps.domain.mesh.claims import cooling_s
 from apps.mesh.models import Claim, ClaimVerdict, SeededRelease
 
 MAX_CLAIMS_PER_RECORDING = 500
@@ -18,6 +22,7 @@ def seeded_releases() -> list[uuid.UUID]:
 
 def claims_of(recording_mbid: uuid.UUID) -> list[KnownClaim]:
     """What peers claim to be a recording, with each claimer's record; newest first."""
+    now = timezone.now()
     rows = (
         Claim.objects.filter(recording_mbid=recording_mbid)
         .select_related("peer")
@@ -38,6 +43,14 @@ def claims_of(recording_mbid: uuid.UUID) -> list[KnownClaim]:
             ),
             refuted=row.verdict == ClaimVerdict.REFUTED,
             wrong_claims=row.peer.wrong_claims,
+            delivered=row.delivered_at is not None or row.verdict == ClaimVerdict.CONFIRMED,
+            cooling_s=_cooling_left_s(row, now),
         )
         for row in rows
     ]
+
+
+def _cooling_left_s(row: Claim, now: datetime) -> float:
+    if row.undelivered_at is None:
+        return 0.0
+    return max(0.0, cooling_s(row.undelivered) - max(0.0, (now - row.undelivered_at).total_seconds()))

@@ -8,12 +8,14 @@ from collections.abc import Collection, Mapping, Sequence
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.common.doorbell import NODE_CHANNEL, ring
-from apps.domain.contracts.node_work import AnnouncedRelease, ClaimReport
+from apps.domain.contracts.node_work import AnnouncedRelease, ClaimReport, DeliveryReport
 from apps.domain.errors import DomainError
+from apps.domain.mesh.claims import contradicts
 from apps.domain.mesh.policy import MAX_ANNOUNCED
 from apps.mesh.models import Announcement, Claim, ClaimVerdict, SeededRelease
 
@@ -89,20 +91,52 @@ def _drop_surplus(peer_ids: Collection[int], recordings: Collection[uuid.UUID]) 
         Claim.objects.filter(id__in=surplus).delete()
 
 
-def claims_judge(recording_mbid: uuid.UUID, *, payload_format: str, payload_root: bytes, confirmed: bool) -> list[str]:
+def claims_judge(
+    recording_mbid: uuid.UUID, *, payload_format: str, payload_root: bytes, confirmed: bool, again: bool = False
+) -> list[str]:
     """A payload was analysed: its open claims are confirmed or refuted. Returns the keys of the peers that answer for them.
 
-    Who only held a part of it could not have analysed it either, and answers for nothing.
+    Who only held a part of it could not have analysed it either, and answers for nothing. `again`: an earlier confirmation was wrong, its claims
+    are refuted too.
     """
     rows = Claim.objects.filter(
         recording_mbid=recording_mbid,
         payload_format=payload_format,
         payload_root=payload_root,
-        verdict=ClaimVerdict.OPEN,
+        verdict__in=[ClaimVerdict.OPEN, ClaimVerdict.CONFIRMED] if again else [ClaimVerdict.OPEN],
     )
     keys = sorted(rows.filter(complete=True).values_list("peer__key", flat=True))
     rows.update(verdict=ClaimVerdict.CONFIRMED if confirmed else ClaimVerdict.REFUTED)
     return keys
+
+
+def claims_compare(*, payload_format: str, payload_root: bytes, measured: Mapping[str, int]) -> list[str]:
+    """A payload was measured: who stated facts of it that it does not have? Returns the keys of those peers, each once, ever."""
+    rows = Claim.objects.filter(
+        payload_format=payload_format, payload_root=payload_root, complete=True, facts_wrong=False
+    ).select_related("peer")
+    wrong = [row for row in rows if contradicts(_numbers(row.facts), measured)]
+    Claim.objects.filter(id__in=[row.id for row in wrong]).update(facts_wrong=True)
+    return sorted({row.peer.key for row in wrong})
+
+
+def claims_delivery(reports: Sequence[DeliveryReport]) -> None:
+    """Peers had, or had not, what they claim to have. A delivery takes back what was counted before: the claim was true."""
+    for report in reports:
+        rows = Claim.objects.filter(
+            peer__plane="overlay",
+            peer__key=report.peer,
+            payload_format=report.payload_format,
+            payload_root=report.payload_root,
+        )
+        if report.delivered:
+            rows.update(delivered_at=Now(), undelivered=0, undelivered_at=None)
+        else:
+            rows.update(undelivered=F("undelivered") + 1, undelivered_at=Now())
+
+
+def _numbers(facts: Mapping[str, object]) -> dict[str, int]:
+    return {name: value for name, value in facts.items() if isinstance(value, int)}
 
 
 def announcements_sync(releases: Sequence[uuid.UUID]) -> list[AnnouncedRelease]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from apps.common.ids import new_id
-from apps.domain.jobs.lifecycle import TRANSFER_LIVE, TransferState, WantDesired, WantPhase
+from apps.domain.jobs.lifecycle import TRANSFER_LIVE, TransferRole, TransferState, WantDesired, WantPhase
 
 
 def choices(enum: type) -> list[tuple[str, str]]:
@@ -53,7 +53,10 @@ class WantProgress(models.Model):
 
 
 class Transfer(models.Model):
-    """One payload on its way into this node. The target is (format, root); leaves are checked against it as they land."""
+    """One payload on its way into this node. The target is (format, root); leaves are checked against it as they land.
+
+    A want has at most one live primary and one live fallback. `choice`: why this payload was taken (overlay_node.swarm.choice.Explanation, versioned).
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     want = models.ForeignKey(Want, on_delete=models.CASCADE, related_name="transfers")
@@ -63,6 +66,8 @@ class Transfer(models.Model):
     payload_bytes = models.BigIntegerField()
     leaf_bytes = models.PositiveIntegerField()
     preamble_bytes = models.PositiveIntegerField(default=0)  # audio.<ext> in the partial folder = preamble + payload
+    role = models.CharField(max_length=10, choices=choices(TransferRole), default=TransferRole.PRIMARY)
+    choice = models.JSONField(default=dict)
     state = models.CharField(max_length=10, choices=choices(TransferState), default=TransferState.FETCHING)
     code = models.CharField(max_length=60, blank=True, default="")
     params = models.JSONField(default=dict)
@@ -79,7 +84,9 @@ class Transfer(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["want"], name="transfer_one_live_per_want", condition=models.Q(state__in=sorted(TRANSFER_LIVE))
+                fields=["want", "role"],
+                name="transfer_one_live_per_role",
+                condition=models.Q(state__in=sorted(TRANSFER_LIVE)),
             ),
             models.CheckConstraint(
                 condition=models.Q(verified_bytes__gte=0) & models.Q(verified_bytes__lte=models.F("payload_bytes")),
@@ -129,7 +136,10 @@ class TransferVerdict(models.Model):
 
 
 class PayloadDenial(models.Model):
-    """A payload that was analysed and is not this recording (or does not decode): never fetched for it again."""
+    """A payload that was analysed and is not this recording (or does not decode): never fetched for it again.
+
+    Written by the control plane; `applied_at` by the node, once whoever claimed it was charged.
+    """
 
     recording_mbid = models.UUIDField()
     payload_format = models.CharField(max_length=12)
@@ -137,10 +147,14 @@ class PayloadDenial(models.Model):
     code = models.CharField(max_length=60)
     params = models.JSONField(default=dict)
     created_at = models.DateTimeField(auto_now_add=True)
+    applied_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["recording_mbid", "payload_format", "payload_root"], name="denial_once"),
+        ]
+        indexes = [
+            models.Index(fields=["created_at"], name="denial_unapplied", condition=models.Q(applied_at__isnull=True))
         ]
 
     def __str__(self) -> str:

@@ -21,19 +21,22 @@ from apps.domain.contracts.node_work import (
     ProgressReport,
     SourceReport,
     TransferWork,
+    VerdictApplied,
     VerdictWork,
     WantReport,
     WantWork,
 )
 from apps.domain.errors import Param
 from apps.domain.jobs.constraints import Constraints, ConstraintsInvalid
-from apps.domain.jobs.lifecycle import TRANSFER_LIVE, TRANSFER_MOVES, TransferState, WantDesired
+from apps.domain.jobs.lifecycle import TRANSFER_LIVE, TRANSFER_MOVES, TransferRole, TransferState, WantDesired
 from apps.domain.jobs.verdicts import CHARGING, PREAMBLE_CODES
-from apps.mesh.services import claims_judge
+from apps.mesh.services import claims_compare, claims_judge
 from apps.nodelink.services import event_record
 from apps.peers.services import peer_charge, peer_ids
 from apps.transfers.models import PayloadDenial, Transfer, TransferSource, Want, WantProgress
 
+MAX_DENIALS = 200
+"""Denials acted on in one transaction; the rest waits for the next pass."""
 MAX_WANTS = 5000
 """Wants the node looks at in one pass; more wait their turn (most urgent first)."""
 
@@ -91,13 +94,28 @@ def transfer_start(
     profile: str,
     payload_bytes: int,
     leaf_bytes: int,
+    role: TransferRole = TransferRole.PRIMARY,
+    choice: Mapping[str, object] | None = None,
 ) -> TransferWork | None:
-    """A payload was chosen for a want. None if the want is no longer active or has a live transfer already."""
+    """A payload was chosen for a want; `choice`: why. None if the want is no longer active, or what is live of it leaves no room for this:
+    a primary needs that nothing is live, a fallback a primary that is still fetching another payload."""
     want = Want.objects.select_for_update().filter(id=want_id, desired=WantDesired.ACTIVE).first()
-    if want is None or Transfer.objects.filter(want=want, state__in=sorted(TRANSFER_LIVE)).exists():
+    if want is None:
+        return None
+    live = list(Transfer.objects.filter(want=want, state__in=sorted(TRANSFER_LIVE)))
+    if role is TransferRole.PRIMARY:
+        fits = not live
+    else:
+        same = (payload_format, payload_root)
+        fits = [one.state for one in live] == [TransferState.FETCHING] and all(
+            (one.payload_format, bytes(one.payload_root)) != same for one in live
+        )
+    if not fits:
         return None
     row = Transfer.objects.create(
         want=want,
+        role=role,
+        choice=dict(choice or {}),
         payload_format=payload_format,
         payload_root=payload_root,
         profile=profile,
@@ -140,8 +158,12 @@ def transfers_progress(reports: Iterable[ProgressReport]) -> None:
 
 
 def transfer_assembled(report: ProgressReport, *, path: str) -> bool:
-    """All leaves verified, the file stands complete at `path` and waits for its verdict."""
+    """All leaves verified, the file stands complete at `path` and waits for its verdict. False also while another file of the want does: one at a
+    time is judged."""
     rows = Transfer.objects.filter(id=report.transfer_id)
+    judging = Transfer.objects.filter(want__in=rows.values("want"), state=TransferState.ASSEMBLED)
+    if judging.exclude(id=report.transfer_id).exists():
+        return False
     if not advance(rows, moves=TRANSFER_MOVES, to=TransferState.ASSEMBLED, path=path, code=""):
         return False
     _write_progress(report, rows, speed_bps=0)
@@ -157,7 +179,7 @@ def transfer_ended(
     code: str,
     report: ProgressReport | None = None,
 ) -> bool:
-    """A transfer was stopped or failed."""
+    """A transfer was stopped or failed. A fallback that is left alone becomes the primary."""
     if state not in {TransferState.STOPPED, TransferState.FAILED}:
         raise ValueError(state)
     rows = Transfer.objects.filter(id=transfer_id)
@@ -166,6 +188,7 @@ def transfer_ended(
     if report is not None:
         _write_sources(report)
     want_id = rows.values_list("want_id", flat=True).get()
+    _promote(want_id)
     event_record(TransferEnded(transfer_id=transfer_id, want_id=want_id, code=code))
     return True
 
@@ -181,11 +204,21 @@ def transfer_refetch(transfer_id: uuid.UUID) -> bool:
     return advance(rows, moves=TRANSFER_MOVES, to=TransferState.FETCHING, path="") == 1
 
 
-def verdict_apply(transfer_id: uuid.UUID) -> bool:
-    """Act on a worker's verdict, once: the transfer ends, its claims are confirmed or refuted, whoever is to blame is charged."""
+def transfer_payload(transfer_id: uuid.UUID) -> tuple[str, bytes] | None:
+    """(format, root) of a transfer; None if the row is gone."""
+    row = Transfer.objects.filter(id=transfer_id).values_list("payload_format", "payload_root").first()
+    return (row[0], bytes(row[1])) if row is not None else None
+
+
+def verdict_apply(transfer_id: uuid.UUID, *, measured: Mapping[str, int] | None = None) -> VerdictApplied | None:
+    """Act on a worker's verdict, once: the transfer ends, its claims are confirmed or refuted, whoever is to blame is charged. None: too late.
+
+    `measured`: facts of the payload that its analysis here found (dur_ms, suspect, quality_milli); who stated others is charged too. A fallback that
+    is left of a rejected primary is the primary from now on, and its start is told again.
+    """
     row = Transfer.objects.select_related("want", "verdict").filter(id=transfer_id, verdict__applied_at=None).first()
     if row is None or not hasattr(row, "verdict"):
-        return False
+        return None
     verdict = row.verdict
     target = TransferState.ACCEPTED if verdict.accepted else TransferState.REJECTED
     moved = advance(
@@ -198,23 +231,64 @@ def verdict_apply(transfer_id: uuid.UUID) -> bool:
     )
     type(verdict).objects.filter(transfer_id=transfer_id, applied_at=None).update(applied_at=Now())
     if not moved:
-        return False
+        return None
+    if not verdict.accepted and (left := _promote(row.want_id)) is not None:
+        event_record(TransferStarted(transfer_id=left, want_id=row.want_id))
     if not verdict.accepted and verdict.code in PREAMBLE_CODES:
         if giver := str(row.params.get("preamble_from", "")):
             peer_charge(giver, bad_leaves=1)
-        return True
-    if verdict.code and verdict.code not in CHARGING:
-        return True  # a file accepted with a code is unconfirmed: nothing is proven of the claims either
+        return VerdictApplied()
+    liars = set()
+    if measured:  # true of the payload, whatever recording it is
+        liars = set(
+            claims_compare(payload_format=row.payload_format, payload_root=bytes(row.payload_root), measured=measured)
+        )
+    if not verdict.code or verdict.code in CHARGING:  # one accepted with a code is unconfirmed: nothing is proven
+        liars |= _judge(row, confirmed=verdict.accepted)
+    for key in sorted(liars):
+        peer_charge(key, wrong_claims=1)
+    return VerdictApplied(charged=tuple(sorted(liars)))
+
+
+def denials_apply() -> tuple[str, ...]:
+    """Act on denials that were written after their transfer had been judged (a re-check found that the file is another recording): whoever claimed
+    the payload is charged, once. Returns the keys of those peers."""
+    charged: list[str] = []
+    for denial in PayloadDenial.objects.filter(applied_at=None).order_by("created_at")[:MAX_DENIALS]:
+        if denial.code in CHARGING:
+            keys = claims_judge(
+                denial.recording_mbid,
+                payload_format=denial.payload_format,
+                payload_root=bytes(denial.payload_root),
+                confirmed=False,
+                again=True,
+            )
+            for key in keys:
+                peer_charge(key, wrong_claims=1)
+            charged += keys
+        PayloadDenial.objects.filter(id=denial.id).update(applied_at=Now())
+    return tuple(charged)
+
+
+def _judge(row: Transfer, *, confirmed: bool) -> set[str]:
+    """Claims of a payload that was analysed; returns who claimed something false."""
     claimers = claims_judge(
         row.want.recording_mbid,
         payload_format=row.payload_format,
         payload_root=bytes(row.payload_root),
-        confirmed=verdict.accepted,
+        confirmed=confirmed,
     )
-    if not verdict.accepted:
-        for key in claimers:
-            peer_charge(key, wrong_claims=1)
-    return True
+    return set() if confirmed else set(claimers)
+
+
+def _promote(want_id: uuid.UUID) -> uuid.UUID | None:
+    """A want whose primary has ended: its fallback takes that place. Returns the id of the transfer that is left, None when there is none."""
+    live = list(Transfer.objects.filter(want_id=want_id, state__in=sorted(TRANSFER_LIVE)))
+    if len(live) != 1:
+        return None
+    if live[0].role != TransferRole.PRIMARY:
+        Transfer.objects.filter(id=live[0].id).update(role=TransferRole.PRIMARY, updated_at=Now())
+    return live[0].id
 
 
 def transfers_keeping_files() -> frozenset[uuid.UUID]:
@@ -305,4 +379,5 @@ def _transfer(row: Transfer) -> TransferWork:
         leaf_bytes=row.leaf_bytes,
         state=TransferState(row.state),
         verdict=VerdictWork(accepted=verdict.accepted, code=verdict.code) if verdict is not None else None,
+        role=TransferRole(row.role),
     )

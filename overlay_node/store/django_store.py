@@ -11,34 +11,40 @@ import functools
 import logging
 import time
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from django.db import InterfaceError, OperationalError, close_old_connections, connections, transaction
 
 from apps.domain.contracts.node_work import (
+    AddressTried,
     AnnouncedRelease,
     ClaimReport,
+    DeliveryReport,
     Heartbeat,
     HeldPayload,
     HeldRelease,
     HeldVariant,
     KnownAddress,
     KnownClaim,
+    MeasuredPayload,
     NodeWork,
     PeerReport,
     ProgressReport,
     TrafficReport,
     TransferWork,
+    VerdictApplied,
     WantReport,
 )
 from apps.domain.errors import DomainError
-from apps.domain.jobs.lifecycle import TransferState
+from apps.domain.jobs.lifecycle import TransferRole, TransferState
+from apps.library import measured
 from apps.library import node_selectors as library
 from apps.mesh import selectors as mesh_selectors
 from apps.mesh import services as mesh
 from apps.nodelink import services as nodelink
+from apps.peers import node_addresses as addresses
 from apps.peers import selectors as peers_selectors
 from apps.peers import services as peers
 from apps.transfers import node_services as transfers
@@ -88,6 +94,8 @@ class DjangoStore:
         profile: str,
         payload_bytes: int,
         leaf_bytes: int,
+        role: TransferRole = TransferRole.PRIMARY,
+        choice: Mapping[str, object] | None = None,
     ) -> TransferWork | None:
         """A payload was chosen, with its event."""
         return await self._run(
@@ -99,6 +107,8 @@ class DjangoStore:
                 profile=profile,
                 payload_bytes=payload_bytes,
                 leaf_bytes=leaf_bytes,
+                role=role,
+                choice=choice,
             )
         )
 
@@ -149,9 +159,19 @@ class DjangoStore:
         """Back to fetching: the assembled file is gone or damaged."""
         return await self._run(functools.partial(transfers.transfer_refetch, transfer_id))
 
-    async def verdict_apply(self, transfer_id: uuid.UUID) -> bool:
+    async def verdict_apply(self, transfer_id: uuid.UUID) -> VerdictApplied | None:
         """Act on a verdict, once."""
-        return await self._run(functools.partial(transfers.verdict_apply, transfer_id))
+
+        def apply() -> VerdictApplied | None:
+            key = transfers.transfer_payload(transfer_id)
+            found = measured.payloads_measured([key]) if key is not None else []
+            return transfers.verdict_apply(transfer_id, measured=_facts(found[0]) if found else None)
+
+        return await self._run(apply)
+
+    async def denials_apply(self) -> tuple[str, ...]:
+        """Charge whoever claimed what a later look denied."""
+        return await self._run(transfers.denials_apply)
 
     async def transfers_keeping_files(self) -> frozenset[uuid.UUID]:
         """Whose partial folder is still needed."""
@@ -171,6 +191,24 @@ class DjangoStore:
     async def claims_of(self, recording_mbid: uuid.UUID) -> list[KnownClaim]:
         """What peers claim to be a recording."""
         return await self._read(functools.partial(mesh_selectors.claims_of, recording_mbid))
+
+    async def claims_delivery(self, reports: Sequence[DeliveryReport]) -> None:
+        """Whether peers had what they claim to have."""
+        if reports:
+            await self._run(functools.partial(mesh.claims_delivery, reports))
+
+    async def payloads_measured(self, keys: Collection[tuple[str, bytes]]) -> list[MeasuredPayload]:
+        """What this node found out itself."""
+        return await self._read(functools.partial(measured.payloads_measured, keys)) if keys else []
+
+    async def addresses_of(self, peers: Collection[str], *, limit: int) -> list[KnownAddress]:
+        """Where these peers are."""
+        return await self._read(functools.partial(addresses.addresses_of, peers, limit=limit)) if peers else []
+
+    async def addresses_tried(self, tries: Sequence[AddressTried]) -> None:
+        """What came of dialling."""
+        if tries:
+            await self._run(functools.partial(addresses.addresses_tried, tries))
 
     async def peer_met(self, report: PeerReport) -> None:
         """A peer proved its key."""
@@ -270,6 +308,16 @@ class DjangoStore:
     async def _read(self, step: Callable[[], T]) -> T:
         """Reads stay outside of transactions: SQLite's are IMMEDIATE here, and would queue behind every writer."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, _attempt, step)
+
+
+def _facts(one: MeasuredPayload) -> dict[str, int]:
+    """As claims state them."""
+    facts = {"dur_ms": one.duration_ms}
+    if one.suspect is not None:
+        facts["suspect"] = int(one.suspect)
+    if one.quality is not None:
+        facts["quality_milli"] = round(1000 * one.quality)
+    return facts
 
 
 def _atomic(step: Callable[[], T]) -> T:

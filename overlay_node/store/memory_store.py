@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 
 from apps.domain.contracts.events import NodeEventPayload, TransferAssembled, TransferEnded, TransferStarted
 from apps.domain.contracts.node_work import (
+    AddressTried,
     AnnouncedRelease,
     ClaimReport,
+    DeliveryReport,
     Heartbeat,
     HeldPayload,
     HeldRelease,
@@ -21,19 +23,22 @@ from apps.domain.contracts.node_work import (
     HeldVariant,
     KnownAddress,
     KnownClaim,
+    MeasuredPayload,
     NodeWork,
     PeerReport,
     ProgressReport,
     SourceReport,
     TrafficReport,
     TransferWork,
+    VerdictApplied,
     VerdictWork,
     WantReport,
     WantWork,
 )
 from apps.domain.ids import uuid7
-from apps.domain.jobs.lifecycle import TRANSFER_LIVE, TRANSFER_MOVES, TransferState, WantDesired
+from apps.domain.jobs.lifecycle import TRANSFER_LIVE, TRANSFER_MOVES, TransferRole, TransferState, WantDesired
 from apps.domain.jobs.verdicts import CHARGING, PREAMBLE_CODES
+from apps.domain.mesh.claims import contradicts, cooling_s
 from apps.domain.mesh.policy import MAX_ANNOUNCED
 
 
@@ -51,6 +56,7 @@ class TransferRow:
     refetched_bytes: int = 0
     sources: dict[str, SourceReport] = field(default_factory=dict)
     verdict_applied: bool = False
+    choice: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -89,6 +95,15 @@ class MemoryStore:
         self.beats: list[Heartbeat] = []
         self.seeded: list[uuid.UUID] = []
         self.announced: dict[uuid.UUID, AnnouncedRelease] = {}
+        self.delivered: set[tuple[str, str, bytes]] = set()
+        """(peer, format, root) of claims that were delivered on"""
+        self.undelivered: dict[tuple[str, str, bytes], int] = {}
+        """how often in a row they were not; no time passes here, so their pauses never end by themselves"""
+        self.facts_wrong: set[tuple[str, str, bytes]] = set()
+        self.measured: dict[tuple[str, bytes], MeasuredPayload] = {}
+        self.denials: list[tuple[uuid.UUID, str, bytes]] = []
+        """denials by a later look, (recording, format, root), that were not acted on yet"""
+        self.tried: list[AddressTried] = []
         self._ids = 0
 
     # ---- the control plane's side
@@ -133,11 +148,19 @@ class MemoryStore:
         profile: str,
         payload_bytes: int,
         leaf_bytes: int,
+        role: TransferRole = TransferRole.PRIMARY,
+        choice: Mapping[str, object] | None = None,
     ) -> TransferWork | None:
         """A payload was chosen, with its event."""
         want = self.wants.get(want_id)
-        live = any(row.work.want_id == want_id and row.work.state in TRANSFER_LIVE for row in self.transfers.values())
-        if want is None or want.desired is not WantDesired.ACTIVE or live:
+        live = self._live(want_id)
+        if role is TransferRole.PRIMARY:
+            fits = not live
+        else:
+            fits = [row.work.state for row in live] == [TransferState.FETCHING] and all(
+                (row.work.payload_format, row.work.payload_root) != (payload_format, payload_root) for row in live
+            )
+        if want is None or want.desired is not WantDesired.ACTIVE or not fits:
             return None
         self._ids += 1
         work = TransferWork(
@@ -150,8 +173,9 @@ class MemoryStore:
             payload_bytes=payload_bytes,
             leaf_bytes=leaf_bytes,
             state=TransferState.FETCHING,
+            role=role,
         )
-        self.transfers[work.id] = TransferRow(work)
+        self.transfers[work.id] = TransferRow(work, choice=dict(choice or {}))
         self.events.append(TransferStarted(transfer_id=work.id, want_id=want_id))
         return work
 
@@ -182,7 +206,11 @@ class MemoryStore:
                 self._note(row, report)
 
     async def transfer_assembled(self, report: ProgressReport, *, path: str) -> bool:
-        """The file stands complete, with its event."""
+        """The file stands complete, with its event; not while another one of the want waits for its verdict."""
+        given = self.transfers.get(report.transfer_id)
+        others = self._live(given.work.want_id) if given is not None else []
+        if any(one is not given and one.work.state is TransferState.ASSEMBLED for one in others):
+            return False
         row = self._move(report.transfer_id, TransferState.ASSEMBLED)
         if row is None:
             return False
@@ -203,6 +231,7 @@ class MemoryStore:
         row.code = code
         if report is not None:
             row.sources.update({source.peer: source for source in report.sources})
+        self._promote(row.work.want_id)
         self.events.append(TransferEnded(transfer_id=transfer_id, want_id=row.work.want_id, code=code))
         return True
 
@@ -220,33 +249,41 @@ class MemoryStore:
         row.path = ""
         return True
 
-    async def verdict_apply(self, transfer_id: uuid.UUID) -> bool:
+    async def verdict_apply(self, transfer_id: uuid.UUID) -> VerdictApplied | None:
         """Act on a verdict, once."""
         row = self.transfers.get(transfer_id)
         if row is None or row.work.verdict is None or row.verdict_applied:
-            return False
+            return None
         verdict = row.work.verdict
         row.verdict_applied = True
         if self._move(transfer_id, TransferState.ACCEPTED if verdict.accepted else TransferState.REJECTED) is None:
-            return False
+            return None
         row.code = verdict.code
+        if not verdict.accepted and (left := self._promote(row.work.want_id)) is not None:
+            self.events.append(TransferStarted(transfer_id=left, want_id=row.work.want_id))
         if not verdict.accepted and verdict.code in PREAMBLE_CODES:
             if row.preamble_from:
                 self._peer(row.preamble_from).bad_leaves += 1
-            return True
-        if verdict.code and verdict.code not in CHARGING:
-            return True
-        for key, (claim, state) in list(self.claims.items()):
-            same = (claim.recording_mbid, claim.payload_format, claim.payload_root) == (
-                row.work.recording_mbid,
-                row.work.payload_format,
-                row.work.payload_root,
+            return VerdictApplied()
+        liars = self._compare(row.work)
+        if not verdict.code or verdict.code in CHARGING:
+            work = row.work
+            liars |= self._judge(
+                work.recording_mbid, work.payload_format, work.payload_root, confirmed=verdict.accepted
             )
-            if same and state == "open":
-                self.claims[key] = (claim, "confirmed" if verdict.accepted else "refuted")
-                if not verdict.accepted and claim.complete:
-                    self._peer(claim.peer).wrong_claims += 1
-        return True
+        for peer in liars:
+            self._peer(peer).wrong_claims += 1
+        return VerdictApplied(charged=tuple(sorted(liars)))
+
+    async def denials_apply(self) -> tuple[str, ...]:
+        """Charge whoever claimed what a later look denied."""
+        liars = [
+            peer for one in self.denials for peer in sorted(self._judge(*one, confirmed=False, judged=("confirmed",)))
+        ]
+        self.denials = []
+        for peer in liars:
+            self._peer(peer).wrong_claims += 1
+        return tuple(liars)
 
     async def transfers_keeping_files(self) -> frozenset[uuid.UUID]:
         """Whose partial folder is still needed."""
@@ -270,10 +307,40 @@ class MemoryStore:
     async def claims_of(self, recording_mbid: uuid.UUID) -> list[KnownClaim]:
         """What peers claim to be a recording."""
         return [
-            KnownClaim(claim=claim, refuted=state == "refuted", wrong_claims=self._peer(claim.peer).wrong_claims)
+            KnownClaim(
+                claim=claim,
+                refuted=state == "refuted",
+                wrong_claims=self._peer(claim.peer).wrong_claims,
+                delivered=state == "confirmed" or _held(claim) in self.delivered,
+                cooling_s=cooling_s(self.undelivered.get(_held(claim), 0)),
+            )
             for claim, state in self.claims.values()
             if claim.recording_mbid == recording_mbid
         ]
+
+    async def claims_delivery(self, reports: Sequence[DeliveryReport]) -> None:
+        """Whether peers had what they claim to have."""
+        known = {_held(claim) for claim, _ in self.claims.values()}
+        for report in reports:
+            key = (report.peer, report.payload_format, report.payload_root)
+            if key in known and report.delivered:
+                self.delivered.add(key)
+                self.undelivered.pop(key, None)
+            elif key in known:
+                self.undelivered[key] = self.undelivered.get(key, 0) + 1
+
+    async def payloads_measured(self, keys: Collection[tuple[str, bytes]]) -> list[MeasuredPayload]:
+        """What this node found out itself."""
+        return [self.measured[key] for key in keys if key in self.measured]
+
+    async def addresses_of(self, peers: Collection[str], *, limit: int) -> list[KnownAddress]:
+        """Where these peers are."""
+        found = [(key, self.peers[key].address) for key in sorted(peers) if key in self.peers]
+        return [KnownAddress(peer=key, host=one[0], port=one[1]) for key, one in found if one is not None][:limit]
+
+    async def addresses_tried(self, tries: Sequence[AddressTried]) -> None:
+        """What came of dialling."""
+        self.tried += tries
 
     async def peer_met(self, report: PeerReport) -> None:
         """A peer proved its key."""
@@ -390,6 +457,52 @@ class MemoryStore:
 
     # ---- private
 
+    def _live(self, want_id: uuid.UUID) -> list[TransferRow]:
+        return [
+            row for row in self.transfers.values() if row.work.want_id == want_id and row.work.state in TRANSFER_LIVE
+        ]
+
+    def _promote(self, want_id: uuid.UUID) -> uuid.UUID | None:
+        live = self._live(want_id)
+        if len(live) != 1:
+            return None
+        live[0].work = dataclasses.replace(live[0].work, role=TransferRole.PRIMARY)
+        return live[0].work.id
+
+    def _judge(
+        self,
+        recording_mbid: uuid.UUID,
+        payload_format: str,
+        payload_root: bytes,
+        *,
+        confirmed: bool,
+        judged: tuple[str, ...] = (),
+    ) -> set[str]:
+        """Who claimed something false."""
+        liars = set()
+        for key, (claim, state) in list(self.claims.items()):
+            if key[1:] == (recording_mbid, payload_format, payload_root) and state in {"open", *judged}:
+                self.claims[key] = (claim, "confirmed" if confirmed else "refuted")
+                if not confirmed and claim.complete:
+                    liars.add(claim.peer)
+        return liars
+
+    def _compare(self, work: TransferWork) -> set[str]:
+        """Who stated facts that the payload does not have."""
+        known = self.measured.get((work.payload_format, work.payload_root))
+        if known is None:
+            return set()
+        facts = {"dur_ms": known.duration_ms, "suspect": int(known.suspect or False)}
+        wrong = {
+            _held(claim)
+            for claim, _ in self.claims.values()
+            if (claim.payload_format, claim.payload_root) == (work.payload_format, work.payload_root)
+            and claim.complete
+            and contradicts(claim.facts, facts)
+        } - self.facts_wrong
+        self.facts_wrong |= wrong
+        return {peer for peer, _, _ in wrong}
+
     def _peer(self, key: str) -> PeerRow:
         return self.peers.setdefault(key, PeerRow())
 
@@ -413,3 +526,7 @@ class MemoryStore:
             if row.work.want_id == want.id and row.work.state is TransferState.REJECTED and row.code in PREAMBLE_CODES
         }
         return dataclasses.replace(want, refused_preambles=frozenset(refused - {""}))
+
+
+def _held(claim: ClaimReport) -> tuple[str, str, bytes]:
+    return (claim.peer, claim.payload_format, claim.payload_root)

@@ -12,7 +12,8 @@ from datetime import datetime
 
 from apps.domain.errors import Param
 from apps.domain.jobs.constraints import Constraints
-from apps.domain.jobs.lifecycle import TransferState, WantDesired, WantPhase
+from apps.domain.jobs.lifecycle import TransferRole, TransferState, WantDesired, WantPhase
+from apps.domain.peers.metrics import PeerMetricsSnapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,7 @@ class TransferWork:
     leaf_bytes: int
     state: TransferState
     verdict: VerdictWork | None = None
+    role: TransferRole = TransferRole.PRIMARY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +143,44 @@ class KnownClaim:
     claim: ClaimReport
     refuted: bool
     wrong_claims: int
+    delivered: bool = False
+    """the peer gave bytes of it that hashed right, or the claim was confirmed"""
+    cooling_s: float = 0.0
+    """seconds for which the peer is not asked for it: it failed to deliver"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryReport:
+    """Whether a peer had what it claimed to have, told when it was asked."""
+
+    peer: str
+    payload_format: str
+    payload_root: bytes
+    delivered: bool
+    """True: bytes of it hashed right; False: it had nothing to give"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredPayload:
+    """What this node found out itself of a payload that it held once."""
+
+    payload_format: str
+    payload_root: bytes
+    recording_mbid: uuid.UUID | None
+    verified: bool
+    """a fingerprint confirmed `recording_mbid`"""
+    duration_ms: int = 0
+    suspect: bool | None = None
+    quality: float | None = None
+    """0..1"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictApplied:
+    """A verdict was acted on."""
+
+    charged: tuple[str, ...] = ()
+    """peers whose claim turned out to be another recording, or whose stated facts were wrong"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,12 +200,42 @@ class PeerReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PeerMetricsReport:
+    """What the node knows of an overlay peer now, in absolute numbers: the row becomes this."""
+
+    peer: str
+    metrics: PeerMetricsSnapshot
+    claims_counted: int = 0
+    """of the peer's wrong claims ever, how many `metrics.wrong_claims` took in"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerHistory:
+    """What rows hold of an overlay peer."""
+
+    peer: str
+    metrics: PeerMetricsSnapshot | None
+    wrong_claims: int = 0
+    """ever"""
+    claims_counted: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KnownAddress:
     """Where a peer answered before."""
 
     peer: str
     host: str
     port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressTried:
+    """An address was dialled."""
+
+    host: str
+    port: int
+    answered: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,9 @@ A **job track** waits for its want (`wanted`), follows the node's work (`downloa
 
 A **transfer** is one payload on its way into this node; the node alone moves it. `fetching` → `assembled` (all leaves verified, file on
 disk) → `accepted` or `rejected` by the worker's verdict; `stopped` when the want was cancelled or another payload took its place (of a paused want it
-stays live, and goes on where it was); `failed` when it can't go on (with a code).
+stays live, and goes on where it was); `failed` when it can't go on (with a code). A want has at most two live ones: the primary, and beside it a
+fallback to another payload while the primary stalls. They share no bytes. When one is accepted the other is stopped and its partial file removed;
+when one is rejected or stopped the other goes on, and is the primary from then on.
 
 Tables are data: tests walk them, docs are drawn from them, and rows move only by `apps.common.transitions`.
 """
@@ -74,6 +76,14 @@ class TransferState(StrEnum):
     REJECTED = "rejected"
     STOPPED = "stopped"
     FAILED = "failed"
+
+
+class TransferRole(StrEnum):
+    """What a live transfer is to its want: there is at most one of each, and a primary wherever there is any."""
+
+    PRIMARY = "primary"
+    FALLBACK = "fallback"
+    """another payload, fetched beside a primary that stalls; whichever stands complete first is verified first"""
 
 
 JOB_MOVES: Mapping[JobState, frozenset[JobState]] = {
