@@ -21,6 +21,7 @@ from twisted.internet.error import CannotListenError
 
 from apps.domain.errors import DomainError
 from apps.domain.mesh.policy import Mode
+from apps.domain.swarm.trace_retention import TraceLimits
 from overlay_node.config import NodeConfig
 from overlay_node.ports import BlobSource, Store
 from overlay_node.services.root import Node, build_node
@@ -48,6 +49,13 @@ def node_config(config: Config, folder: Path, *, wake_url: str = "") -> NodeConf
         dht_port=config.mesh.dht.port,
         dht_bootstrap=tuple(_host_port(text) for text in config.mesh.dht.bootstrap),
         seed_releases=tuple(_mbid(text) for text in config.mesh.seed.releases),
+        tracing=config.swarm.tracing.enabled,
+        trace_size_mb=config.swarm.tracing.max_size_mb,
+        trace_limits=TraceLimits(
+            jobs=config.swarm.tracing.retention_jobs,
+            days=config.swarm.tracing.retention_days,
+            total_mb=config.swarm.tracing.retention_mb,
+        ),
         redis_url=wake_url,
         version=VERSION,
     )

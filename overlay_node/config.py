@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from apps.domain.mesh.policy import MeshPolicy, Mode
+from apps.domain.swarm.trace_retention import TraceLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +15,7 @@ class NodeConfig:
     """One node. Ports of 0 mean any free one."""
 
     data_dir: Path
-    """holds keys/, partial/ and run/"""
+    """holds keys/, partial/, run/ and traces/"""
     mode: Mode = Mode.HYBRID
     mesh_enabled: bool = True
     passive: bool = False
@@ -40,6 +41,12 @@ class NodeConfig:
     poll_s: float = 2.0
     """how often the desired state is looked at without a wake-up"""
     heartbeat_s: float = 5.0
+    tracing: bool = False
+    """what happens in swarms is written to `traces` in the data folder"""
+    trace_size_mb: int = 10
+    """MiB of one job's trace"""
+    trace_limits: TraceLimits = field(default_factory=TraceLimits)
+    """old traces go by them at the start, also when tracing is off"""
     announce_every_s: float = 900.0
     """PROTOCOL-FACTS: each MBID every 15 min"""
 

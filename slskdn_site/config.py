@@ -163,6 +163,25 @@ class Flower(Section):
     port: Port = Field(5555, description="TCP port of Flower on loopback.")
 
 
+class Tracing(Section):
+    enabled: bool = Field(
+        False,  # noqa: FBT003
+        description="True: what happens in a job's swarm is noted, event by event, in `traces` in the data folder.",
+    )
+    max_size_mb: int = Field(
+        10, ge=1, le=1024, description="Size of one job's trace in MiB; beyond it the oldest events go."
+    )
+    retention_jobs: int = Field(100, ge=1, description="How many jobs' traces are kept.")
+    retention_days: int = Field(30, ge=1, description="Days after its last event that a trace is kept.")
+    retention_mb: int = Field(
+        500, ge=1, description="Size of all traces together in MiB; beyond it the oldest ones go."
+    )
+
+
+class Swarm(Section):
+    tracing: Tracing = Tracing()
+
+
 class Config(Section):
     """Everything a person can set."""
 
@@ -177,6 +196,7 @@ class Config(Section):
     mesh: Mesh = Mesh()
     integration: Integration = Integration()
     verify: Verify = Verify()
+    swarm: Swarm = Swarm()
     worker: Worker = Worker()
     flower: Flower = Flower()
 

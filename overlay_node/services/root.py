@@ -37,6 +37,8 @@ from overlay_node.services.reconciler import Reconciler, utc_now
 from overlay_node.services.rendezvous import DhtRendezvous
 from overlay_node.services.seeder import Seeder
 from overlay_node.services.swarms import Swarms
+from overlay_node.services.tracing import FLUSH_S as TRACE_S
+from overlay_node.services.tracing import TraceFiles, traces_sweep
 from overlay_node.swarm.choice import PayloadKey
 from overlay_node.swarm.session import TICK_S
 
@@ -121,6 +123,11 @@ class Node:
             wall=wall,
             rng=rng,
         )
+        self.traces: Final = (
+            TraceFiles(config.data_dir / "traces", max_size_mb=config.trace_size_mb, clock=clock, wall=wall)
+            if config.tracing
+            else None
+        )
         self.swarms: Final = Swarms(
             store=store,
             partial_dir=partial_dir,
@@ -131,6 +138,7 @@ class Node:
             download_kbps=config.download_kbps,
             clock=clock,
             ended=self.reconciler.runner_ended,
+            trace_for=self.traces.trace_for if self.traces is not None else None,
         )
         self.reconciler.attach(self.swarms)
         self._library: Final = LibraryBlobs(store, offered=self.offers.releases, clock=clock)
@@ -184,8 +192,11 @@ class Node:
             spawn(_every(EXPIRE_S, self._library.close_idle), "idle_files")
             spawn(_await_every(FLUSH_S, self.swarms.flush), "progress")
             spawn(_await_every(TRAFFIC_S, self.swarms.flush_traffic), "traffic")
+            if self.traces is not None:
+                spawn(_await_every(TRACE_S, self.traces.flush), "traces")
             if config.redis_url:
                 spawn(listen(config.redis_url, config.wake_channel, wake=self.reconciler.wake), "doorbell")
+        spawn(traces_sweep(config.data_dir / "traces", config.trace_limits, now=self.started_at), "traces_sweep")
         spawn(
             beat(
                 config,
@@ -215,6 +226,8 @@ class Node:
                 self.swarms.stop_all()
                 await self._background.close()
                 await self.swarms.flush_traffic()
+                if self.traces is not None:
+                    await self.traces.flush()
                 await self.overlay.stop().asFuture(loop)
                 await self.dht.close()
         except TimeoutError:
@@ -284,6 +297,7 @@ class Node:
             "slskdn_node_payload_bytes_up_total": self.swarms.up_bytes.total(),
             "slskdn_node_bad_leaves_total": self.swarms.bad_leaves,
             "slskdn_node_releases_announced": self.publisher.announced,
+            "slskdn_node_trace_events_dropped_total": self.traces.dropped if self.traces is not None else 0,
             **{f"slskdn_node_ignored_{name}": float(count) for name, count in sorted(counts.items())},
         }
 

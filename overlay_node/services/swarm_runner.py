@@ -20,6 +20,7 @@ from blake3 import blake3
 from apps.domain.audio.payload import PayloadFacts, PayloadFormat
 from apps.domain.contracts.node_work import ProgressReport, SourceReport, TransferWork
 from apps.domain.errors import DomainError
+from apps.domain.swarm.trace import TraceAction, TraceSink
 from overlay_node.net.errors import RequestFailed
 from overlay_node.net.link import Link
 from overlay_node.ports import Store
@@ -111,6 +112,7 @@ class SwarmRunner:
         clock: Callable[[], float],
         ended: Callable[[SwarmRunner], None],
         charged: Callable[[str, Charge], None],
+        trace: TraceSink | None = None,
     ) -> None:
         self.work: Final = work
         self.key: Final = PayloadKey(work.payload_format, work.payload_root)
@@ -130,6 +132,7 @@ class SwarmRunner:
         self._clock: Final = clock
         self._ended: Final = ended
         self._charged: Final = charged
+        self._trace: Final = trace
         self._session: SwarmSession | None = None
         self._pieces: PieceStore | None = None
         self._peers: set[str] = set()
@@ -168,6 +171,14 @@ class SwarmRunner:
                 refused_preambles=self._refused_preambles,
             )
             log.info("transfer_resumed transfer=%s leaves=%d", self.work.id, len(opened.held))
+        if self._trace is not None:
+            self._trace.note(
+                self._clock(),
+                TraceAction.TRANSFER_STARTED,
+                offset=self._session.verified_bytes,
+                length=self.work.payload_bytes,
+            )
+        if opened is not None:
             # Again: the process may have ended between the leaf list and its row, which then still holds what a peer claimed.
             if not await self._tell_manifest(opened.store.manifest):
                 return
@@ -317,6 +328,9 @@ class SwarmRunner:
                 case Waiting(code):
                     self.waiting_since = self._clock() if code else None
                 case Completed():
+                    if self._trace is not None:
+                        length = self._session.verified_bytes if self._session is not None else 0
+                        self._trace.note(self._clock(), TraceAction.TRANSFER_COMPLETED, length=length)
                     self._background.spawn(self._finish(), "assemble")
 
     async def _ask_manifest(self, peer: str) -> None:
@@ -468,6 +482,8 @@ class SwarmRunner:
                 if isinstance(action, CancelChunks):
                     self._cancel(action.peer, action.ranges, action.reason)
         self.state = state
+        if self._trace is not None and state is not RunnerState.ASSEMBLED:
+            self._trace.note(self._clock(), TraceAction.TRANSFER_ABORTED, code=self.code or reason.value)
         if state is not RunnerState.ASSEMBLED:
             self.close_files()
         self._ended(self)

@@ -15,6 +15,7 @@ from typing import Final
 
 from apps.domain.contracts.node_work import TrafficReport, TransferWork
 from apps.domain.errors import DomainError
+from apps.domain.swarm.trace import TraceSink
 from overlay_node.net.link import Link
 from overlay_node.ports import Store
 from overlay_node.protocol.envelope import Attachment
@@ -42,7 +43,8 @@ MAX_RUNNING: Final = 8
 
 
 class Swarms:
-    """`link_of` finds the open link to a peer; `holders` the linked peers that claim a payload."""
+    """`link_of` finds the open link to a peer; `holders` the linked peers that claim a payload; `trace_for` a sink for a transfer
+    and its group (the job) while tracing is on."""
 
     def __init__(
         self,
@@ -56,6 +58,7 @@ class Swarms:
         download_kbps: int,
         clock: Callable[[], float],
         ended: Callable[[SwarmRunner], None],
+        trace_for: Callable[[TransferWork, uuid.UUID], TraceSink | None] | None = None,
     ) -> None:
         self.runners: Final[dict[uuid.UUID, SwarmRunner]] = {}
         """by transfer id; assembled ones stay, to be served, until their verdict"""
@@ -70,6 +73,7 @@ class Swarms:
         self._background: Final = background
         self._clock: Final = clock
         self._ended: Final = ended
+        self._trace_for: Final = trace_for
         self._budget: Final = _bucket(download_kbps, clock())
         self._limits: Final[dict[uuid.UUID, TokenBucket]] = {}
         """by group, while one of its transfers runs"""
@@ -111,6 +115,7 @@ class Swarms:
             clock=self._clock,
             ended=self._runner_ended,
             charged=self._charge,
+            trace=self._trace_for(work, group_id) if self._trace_for is not None else None,
         )
         self.runners[work.id] = runner
         for peer in self._holders(runner.key):

@@ -1,0 +1,304 @@
+"""What events add up to: bytes, leaves, requests and faults per transfer and peer. Exact, and itself a value that can be carried.
+
+A tally is fed event by event, in order. `to_json` and `from_json` let it outlive the events: rotation removes an old part, its tally stays in
+the header of the newest one. Pure.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from apps.domain.swarm.trace import TraceAction, TraceContext, TraceEvent, TraceSource
+
+MAX_PEERS: Final = 2000
+"""Per transfer, in a carried tally: more are summed under no name."""
+
+
+@dataclass(slots=True)
+class PeerTally:
+    """One peer in one transfer. Bytes unless said otherwise; mutable by purpose."""
+
+    source: TraceSource = TraceSource.OVERLAY
+    requested: int = 0
+    requests: int = 0
+    received: int = 0
+    """all that arrived whole"""
+    received_chunks: int = 0
+    vain: int = 0
+    """of `received`: it counted for nothing (a duplicate, too late, unasked)"""
+    verified: int = 0
+    """of this peer's leaves that count, those lost again taken off"""
+    lost: int = 0
+    bad_leaves: int = 0
+    bad: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    """chunk errors by code"""
+    cancelled: int = 0
+    """requests we took back"""
+    left: Counter[str] = field(default_factory=Counter)
+    """times it left, by code"""
+    charges: int = 0
+    duration_ms: float = 0.0
+    """sum over received chunks"""
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class TransferTally:
+    """One transfer. Mutable by purpose."""
+
+    context: TraceContext
+    payload: int = 0
+    """bytes"""
+    held_before: int = 0
+    """bytes that were there when its first session in the trace began"""
+    sessions: int = 0
+    started_at: datetime | None = None
+    first_byte_at: datetime | None = None
+    """when the first leaf was verified"""
+    last_at: datetime | None = None
+    ended_at: datetime | None = None
+    outcome: str = ""
+    """completed, aborted, or "" = neither was noted"""
+    code: str = ""
+    """why it was aborted, or waits"""
+    rescues: int = 0
+    decisions: Counter[str] = field(default_factory=Counter)
+    peers: dict[str, PeerTally] = field(default_factory=dict)
+
+    @property
+    def verified(self) -> int:
+        """Bytes verified while traced, those lost again taken off."""
+        return sum(peer.verified for peer in self.peers.values())
+
+    @property
+    def received(self) -> int:
+        """Bytes that arrived."""
+        return sum(peer.received for peer in self.peers.values())
+
+    @property
+    def wasted(self) -> int:
+        """Bytes that arrived and are not in the file: in vain, bad, or fetched again because of their sender."""
+        return sum(peer.vain + peer.bad + peer.lost for peer in self.peers.values())
+
+
+class Tally:
+    """All transfers of a trace."""
+
+    def __init__(self) -> None:
+        self.transfers: Final[dict[uuid.UUID, TransferTally]] = {}
+        self.events = 0
+        self.dropped = 0
+        """events that the sink had to drop"""
+
+    def add(self, event: TraceEvent) -> None:
+        """Count one event."""
+        self.events += 1
+        transfer = self.transfers.get(event.context.transfer)
+        if transfer is None:
+            transfer = self.transfers[event.context.transfer] = TransferTally(event.context)
+        transfer.last_at = event.at
+        if event.action == TraceAction.TRACE_GAP:
+            self.dropped += event.length
+            return
+        if not event.peer or not _add_to_peer(transfer, event):
+            _add_to_transfer(transfer, event)
+
+    def to_json(self) -> dict[str, object]:
+        """As a value for a part's header."""
+        return {
+            "events": self.events,
+            "dropped": self.dropped,
+            "transfers": [_transfer_json(one) for one in self.transfers.values()],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, object], *, job: uuid.UUID) -> Tally:
+        """What `to_json` made. What can't be read is left out: a carried tally is a help, not a proof."""
+        tally = cls()
+        tally.events, tally.dropped = _int(value.get("events")), _int(value.get("dropped"))
+        transfers = value.get("transfers")
+        for one in transfers if isinstance(transfers, list) else []:
+            read = _transfer_of(one, job) if isinstance(one, dict) else None
+            if read is not None:
+                tally.transfers[read.context.transfer] = read
+        return tally
+
+
+def _add_to_peer(transfer: TransferTally, event: TraceEvent) -> bool:
+    """Count what is about a peer; False when it is about the transfer after all."""
+    peer = transfer.peers.get(event.peer)
+    if peer is None:
+        peer = transfer.peers[event.peer] = PeerTally(event.source)
+    peer.first_at, peer.last_at = peer.first_at or event.at, event.at
+    match event.action:
+        case TraceAction.CHUNK_RECEIVED:
+            peer.received += event.length
+            peer.received_chunks += 1
+            peer.vain += event.length if event.code else 0
+            peer.duration_ms += max(event.duration_ms, 0.0)
+        case TraceAction.CHUNK_REQUESTED:
+            peer.requests += 1
+            peer.requested += event.length
+        case TraceAction.LEAF_VERIFIED:
+            peer.verified += event.length
+            transfer.first_byte_at = transfer.first_byte_at or event.at
+        case TraceAction.LEAF_LOST:
+            peer.verified -= event.length
+            peer.lost += event.length
+        case TraceAction.LEAF_BAD:
+            peer.bad_leaves += 1
+            peer.bad += event.length
+        case TraceAction.CHUNK_ERROR:
+            peer.errors[event.code] += 1
+        case TraceAction.CHUNK_CANCELLED:
+            peer.cancelled += 1
+        case TraceAction.PEER_GONE:
+            peer.left[event.code] += 1
+        case TraceAction.PEER_CHARGED:
+            peer.charges += 1
+        case _:
+            return False
+    return True
+
+
+def _add_to_transfer(transfer: TransferTally, event: TraceEvent) -> None:
+    match event.action:
+        case TraceAction.TRANSFER_STARTED:
+            if not transfer.sessions:
+                transfer.started_at, transfer.held_before = event.at, max(event.offset, 0)
+            transfer.sessions += 1
+            transfer.payload = event.length or transfer.payload
+            transfer.outcome, transfer.code, transfer.ended_at = "", "", None
+        case TraceAction.MANIFEST_ACCEPTED:
+            transfer.payload = event.length or transfer.payload
+        case TraceAction.TRANSFER_COMPLETED | TraceAction.TRANSFER_ABORTED:
+            transfer.outcome = "completed" if event.action == TraceAction.TRANSFER_COMPLETED else "aborted"
+            transfer.code, transfer.ended_at = event.code, event.at
+        case TraceAction.WAITING:
+            transfer.code = event.code
+        case TraceAction.RESCUE_INVOKED:
+            transfer.rescues += 1
+        case TraceAction.DECISION:
+            transfer.decisions[event.code] += 1
+        case _:
+            pass
+
+
+def _transfer_json(one: TransferTally) -> dict[str, object]:
+    context = one.context
+    kept = dict(sorted(one.peers.items(), key=lambda item: -item[1].received)[:MAX_PEERS])
+    return {
+        "transfer": str(context.transfer),
+        "track": str(context.track),
+        "variant": context.variant,
+        "profile": context.profile,
+        "payload": one.payload,
+        "held_before": one.held_before,
+        "sessions": one.sessions,
+        "started_at": _at(one.started_at),
+        "first_byte_at": _at(one.first_byte_at),
+        "last_at": _at(one.last_at),
+        "ended_at": _at(one.ended_at),
+        "outcome": one.outcome,
+        "code": one.code,
+        "rescues": one.rescues,
+        "decisions": dict(one.decisions),
+        "peers": {key: _peer_json(peer) for key, peer in kept.items()},
+    }
+
+
+def _peer_json(peer: PeerTally) -> dict[str, object]:
+    return {
+        "source": peer.source.value,
+        **{name: getattr(peer, name) for name in _COUNTS},
+        "duration_ms": round(peer.duration_ms, 3),
+        "errors": dict(peer.errors),
+        "left": dict(peer.left),
+        "first_at": _at(peer.first_at),
+        "last_at": _at(peer.last_at),
+    }
+
+
+_COUNTS: Final = (
+    "requested",
+    "requests",
+    "received",
+    "received_chunks",
+    "vain",
+    "verified",
+    "lost",
+    "bad_leaves",
+    "bad",
+    "cancelled",
+    "charges",
+)
+
+
+def _transfer_of(value: Mapping[str, object], job: uuid.UUID) -> TransferTally | None:
+    try:
+        context = TraceContext(
+            job=job,
+            track=uuid.UUID(str(value.get("track"))),
+            variant=str(value.get("variant", "")),
+            transfer=uuid.UUID(str(value.get("transfer"))),
+            profile=str(value.get("profile", "")),
+        )
+    except ValueError:
+        return None
+    peers = value.get("peers")
+    return TransferTally(
+        context,
+        payload=_int(value.get("payload")),
+        held_before=_int(value.get("held_before")),
+        sessions=_int(value.get("sessions")),
+        started_at=_datetime(value.get("started_at")),
+        first_byte_at=_datetime(value.get("first_byte_at")),
+        last_at=_datetime(value.get("last_at")),
+        ended_at=_datetime(value.get("ended_at")),
+        outcome=str(value.get("outcome", "")),
+        code=str(value.get("code", "")),
+        rescues=_int(value.get("rescues")),
+        decisions=_counter(value.get("decisions")),
+        peers={
+            str(key): _peer_of(one)
+            for key, one in (peers.items() if isinstance(peers, dict) else ())
+            if isinstance(one, dict)
+        },
+    )
+
+
+def _peer_of(value: Mapping[str, object]) -> PeerTally:
+    peer = PeerTally(TraceSource.SOULSEEK if value.get("source") == "soulseek" else TraceSource.OVERLAY)
+    for name in _COUNTS:
+        setattr(peer, name, _int(value.get(name)))
+    duration = value.get("duration_ms")
+    peer.duration_ms = float(duration) if isinstance(duration, int | float) else 0.0
+    peer.errors, peer.left = _counter(value.get("errors")), _counter(value.get("left"))
+    peer.first_at, peer.last_at = _datetime(value.get("first_at")), _datetime(value.get("last_at"))
+    return peer
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _counter(value: object) -> Counter[str]:
+    return Counter({str(key): _int(count) for key, count in (value.items() if isinstance(value, dict) else ())})
+
+
+def _datetime(value: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(value).astimezone(UTC) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _at(at: datetime | None) -> str | None:
+    return at.isoformat() if at is not None else None
