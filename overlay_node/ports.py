@@ -8,6 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from apps.domain.audio.payload import PayloadFacts
@@ -31,6 +32,7 @@ from apps.domain.contracts.node_work import (
     VerdictApplied,
     WantReport,
 )
+from apps.domain.contracts.peer_work import PeerHistory, PeerMetricsReport
 from apps.domain.jobs.lifecycle import TransferRole, TransferState
 
 
@@ -116,6 +118,17 @@ class Store(Protocol):
     ) -> None: ...
 
     async def bans(self) -> dict[str, float]: ...
+
+    async def peer_histories(self, keys: Collection[str]) -> list[PeerHistory]:
+        """What rows hold of these peers; those never met are left out."""
+
+    async def peer_metrics_record(self, reports: Sequence[PeerMetricsReport]) -> None: ...
+
+    async def wrong_claims_of(self, keys: Collection[str]) -> dict[str, int]:
+        """Wrong claims ever, of those that made any."""
+
+    async def reputations_fade(self, *, now: datetime, older_than: timedelta) -> int:
+        """Score anew what was scored so long ago; how many rows (a bounded number at once)."""
 
     async def traffic_add(self, lines: Sequence[TrafficReport]) -> None: ...
 

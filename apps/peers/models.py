@@ -32,6 +32,57 @@ class Peer(models.Model):
         return f"{self.plane}:{self.key}"
 
 
+class PeerMetrics(models.Model):
+    """How an overlay peer performed (`apps.domain.peers.metrics.PeerMetricsSnapshot`) and how far it is trusted. Written by the node alone.
+
+    Counters have a half-life of seven days and are decayed to `at`; rates are 0..1. `reputation` is the score at `scored_at`: the node brings
+    it up to date when it learns something, and hourly, as it fades towards 0.5. None of this is ever sent to anyone.
+    """
+
+    peer = models.OneToOneField(Peer, on_delete=models.CASCADE, primary_key=True, related_name="metrics")
+    at = models.DateTimeField()
+    outcome_at = models.DateTimeField()  # of the last outcome
+    rtt_s = models.FloatField(null=True, blank=True)
+    throughput_bps = models.FloatField(default=0)  # bytes a second; 0 = not known
+    throughput_var = models.FloatField(default=0)
+    samples = models.FloatField(default=0)
+    error_rate = models.FloatField(default=0)
+    timeout_rate = models.FloatField(default=0)
+    cancellation_rate = models.FloatField(default=0)
+    successful = models.FloatField(default=0)
+    corrupt = models.FloatField(default=0)
+    timeouts = models.FloatField(default=0)
+    cancelled_by_peer = models.FloatField(default=0)
+    not_delivered = models.FloatField(default=0)
+    wrong_claims = models.FloatField(default=0)
+    busy = models.FloatField(default=0)
+    verified_bytes = models.FloatField(default=0)
+    failed_io_error = models.FloatField(default=0)
+    failed_invalid_range = models.FloatField(default=0)
+    failed_policy_violation = models.FloatField(default=0)
+    failed_bad_manifest = models.FloatField(default=0)
+    failed_other = models.FloatField(default=0)
+    claims_counted = models.PositiveIntegerField(default=0)  # of Peer.wrong_claims, those that `wrong_claims` took in
+    reputation = models.FloatField(default=0.5)
+    scored_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "peer metrics"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(reputation__gte=0) & models.Q(reputation__lte=1), name="reputation_between_0_and_1"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["reputation", "peer"], name="metrics_by_reputation"),
+            models.Index(fields=["throughput_bps", "peer"], name="metrics_by_throughput"),
+            models.Index(fields=["scored_at"], name="metrics_by_scoring"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.peer_id} {self.reputation:.2f}"
+
+
 class PeerAddress(models.Model):
     """Where a peer was said to be (`seq`, `source`) and when it was tried and answered: heard and tried are different things."""
 

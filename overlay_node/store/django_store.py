@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from django.db import InterfaceError, OperationalError, close_old_connections, connections, transaction
@@ -37,6 +38,7 @@ from apps.domain.contracts.node_work import (
     VerdictApplied,
     WantReport,
 )
+from apps.domain.contracts.peer_work import PeerHistory, PeerMetricsReport
 from apps.domain.errors import DomainError
 from apps.domain.jobs.lifecycle import TransferRole, TransferState
 from apps.library import measured
@@ -46,7 +48,9 @@ from apps.mesh import services as mesh
 from apps.nodelink import services as nodelink
 from apps.peers import node_addresses as addresses
 from apps.peers import selectors as peers_selectors
+from apps.peers import selectors_metrics as metrics_selectors
 from apps.peers import services as peers
+from apps.peers import services_metrics as peer_metrics
 from apps.transfers import node_services as transfers
 
 log = logging.getLogger(__name__)
@@ -231,6 +235,23 @@ class DjangoStore:
     async def bans(self) -> dict[str, float]:
         """Peers that are shut out, and for how many seconds more."""
         return await self._read(peers_selectors.bans)
+
+    async def peer_histories(self, keys: Collection[str]) -> list[PeerHistory]:
+        """What rows hold of these peers."""
+        return await self._read(functools.partial(metrics_selectors.peer_histories, keys)) if keys else []
+
+    async def peer_metrics_record(self, reports: Sequence[PeerMetricsReport]) -> None:
+        """Absolute numbers, in place of what was there."""
+        if reports:
+            await self._run(functools.partial(peer_metrics.peer_metrics_record, reports))
+
+    async def wrong_claims_of(self, keys: Collection[str]) -> dict[str, int]:
+        """Wrong claims ever, of those that made any."""
+        return await self._read(functools.partial(metrics_selectors.wrong_claims_of, keys)) if keys else {}
+
+    async def reputations_fade(self, *, now: datetime, older_than: timedelta) -> int:
+        """Score anew what was scored so long ago."""
+        return await self._run(functools.partial(peer_metrics.reputations_fade, now=now, older_than=older_than))
 
     async def traffic_add(self, lines: Sequence[TrafficReport]) -> None:
         """Add bytes to the ledger."""

@@ -9,6 +9,7 @@ import dataclasses
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from apps.domain.contracts.events import NodeEventPayload, TransferAssembled, TransferEnded, TransferStarted
 from apps.domain.contracts.node_work import (
@@ -35,11 +36,13 @@ from apps.domain.contracts.node_work import (
     WantReport,
     WantWork,
 )
+from apps.domain.contracts.peer_work import PeerHistory, PeerMetricsReport
 from apps.domain.ids import uuid7
 from apps.domain.jobs.lifecycle import TRANSFER_LIVE, TRANSFER_MOVES, TransferRole, TransferState, WantDesired
 from apps.domain.jobs.verdicts import CHARGING, PREAMBLE_CODES
 from apps.domain.mesh.claims import contradicts, cooling_s
 from apps.domain.mesh.policy import MAX_ANNOUNCED
+from apps.domain.peers.reputation import reputation_of
 
 
 @dataclass(slots=True)
@@ -69,6 +72,9 @@ class PeerRow:
     banned_for_s: float = 0.0
     agent: str = ""
     address: tuple[str, int] | None = None
+    metrics: PeerMetricsReport | None = None
+    reputation: float = 0.5
+    scored_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -362,6 +368,37 @@ class MemoryStore:
         """Peers that are shut out, and for how many seconds more. No time passes here."""
         return {key: row.banned_for_s for key, row in self.peers.items() if row.banned_for_s}
 
+    async def peer_histories(self, keys: Collection[str]) -> list[PeerHistory]:
+        """What rows hold of these peers."""
+        return [
+            PeerHistory(
+                peer=key,
+                metrics=row.metrics.metrics if row.metrics is not None else None,
+                wrong_claims=row.wrong_claims,
+                claims_counted=row.metrics.claims_counted if row.metrics is not None else 0,
+            )
+            for key, row in self.peers.items()
+            if key in set(keys)
+        ]
+
+    async def peer_metrics_record(self, reports: Sequence[PeerMetricsReport]) -> None:
+        """Absolute numbers, in place of what was there."""
+        for report in reports:
+            row = self._peer(report.peer)
+            row.metrics = report
+            self._score(row, report.metrics.at)
+
+    async def wrong_claims_of(self, keys: Collection[str]) -> dict[str, int]:
+        """Wrong claims ever, of those that made any."""
+        return {key: row.wrong_claims for key, row in self.peers.items() if key in set(keys) and row.wrong_claims}
+
+    async def reputations_fade(self, *, now: datetime, older_than: timedelta) -> int:
+        """Score anew what was scored so long ago."""
+        stale = [row for row in self.peers.values() if row.scored_at is not None and row.scored_at < now - older_than]
+        for row in stale:
+            self._score(row, now)
+        return len(stale)
+
     async def traffic_add(self, lines: Sequence[TrafficReport]) -> None:
         """Add bytes to the ledger."""
         for line in lines:
@@ -502,6 +539,11 @@ class MemoryStore:
         } - self.facts_wrong
         self.facts_wrong |= wrong
         return {peer for peer, _, _ in wrong}
+
+    def _score(self, row: PeerRow, now: datetime) -> None:
+        if row.metrics is not None:
+            faded = row.metrics.metrics.decayed_to(now)
+            row.reputation, row.scored_at = reputation_of(faded, idle_s=faded.idle_s).score, now
 
     def _peer(self, key: str) -> PeerRow:
         return self.peers.setdefault(key, PeerRow())

@@ -13,7 +13,6 @@ from datetime import datetime
 from apps.domain.errors import Param
 from apps.domain.jobs.constraints import Constraints
 from apps.domain.jobs.lifecycle import TransferRole, TransferState, WantDesired, WantPhase
-from apps.domain.peers.metrics import PeerMetricsSnapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,27 +196,6 @@ class PeerReport:
     source: str = "link"
     answered: bool = True
     """we dialled that address and the peer was there; False: it only says so"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeerMetricsReport:
-    """What the node knows of an overlay peer now, in absolute numbers: the row becomes this."""
-
-    peer: str
-    metrics: PeerMetricsSnapshot
-    claims_counted: int = 0
-    """of the peer's wrong claims ever, how many `metrics.wrong_claims` took in"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeerHistory:
-    """What rows hold of an overlay peer."""
-
-    peer: str
-    metrics: PeerMetricsSnapshot | None
-    wrong_claims: int = 0
-    """ever"""
-    claims_counted: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ Time. Decay is lazy: carried out when at least `AGE_STEP_S` passed since the las
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -63,6 +63,7 @@ COUNTERS: Final = (
     "busy",
     "verified_bytes",
 )
+RATES: Final = ("error_rate", "timeout_rate", "cancellation_rate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,16 @@ class PeerMetricsSnapshot:
     def failures(self) -> float:
         """Failed requests of all reasons."""
         return sum(count for _, count in self.failed)
+
+    def decayed_to(self, wall: datetime) -> PeerMetricsSnapshot:
+        """The same, as of a later moment in which nothing happened. An earlier one changes nothing."""
+        elapsed = (wall - self.at).total_seconds()
+        if elapsed <= 0:
+            return self
+        kept = 0.5 ** (elapsed / HALF_LIFE_S)
+        faded = {name: getattr(self, name) * kept for name in (*COUNTERS, *RATES)}
+        failed = tuple((code, count * kept) for code, count in self.failed)
+        return replace(self, at=wall, idle_s=self.idle_s + elapsed, failed=failed, **faded)
 
 
 class PeerMetrics:
@@ -324,19 +335,17 @@ class PeerMetrics:
         A snapshot from the future (the calendar was set back) counts as one of this moment.
         """
         self.age(now)
-        elapsed = max(0.0, (wall - past.at).total_seconds())
-        kept = 0.5 ** (elapsed / HALF_LIFE_S)
+        past = past.decayed_to(wall)
         untouched = self.revision == 0
         for name in COUNTERS:
-            setattr(self, name, getattr(self, name) + getattr(past, name) * kept)
+            setattr(self, name, getattr(self, name) + getattr(past, name))
         for code, count in past.failed:
             reason = _FAILURES.get(code, Failure.OTHER)
-            self.failed[reason] = self.failed.get(reason, 0.0) + count * kept
+            self.failed[reason] = self.failed.get(reason, 0.0) + count
         if untouched:
-            self.error_rate = past.error_rate * kept
-            self.timeout_rate = past.timeout_rate * kept
-            self.cancellation_rate = past.cancellation_rate * kept
-            self._outcome_at = now - elapsed - past.idle_s
+            self.error_rate, self.timeout_rate = past.error_rate, past.timeout_rate
+            self.cancellation_rate = past.cancellation_rate
+            self._outcome_at = now - past.idle_s
         if not self.samples and past.throughput_bps and past.samples:
             self.samples = min(past.samples, RESUMED_SAMPLES)
             self._bytes, self._seconds = past.throughput_bps * SAMPLE_S, SAMPLE_S

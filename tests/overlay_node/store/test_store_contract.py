@@ -7,6 +7,7 @@ import hashlib
 import os
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 import pytest
@@ -26,8 +27,10 @@ from apps.domain.contracts.node_work import (
     WantReport,
     WantWork,
 )
+from apps.domain.contracts.peer_work import PeerMetricsReport
 from apps.domain.jobs.constraints import Constraints
 from apps.domain.jobs.lifecycle import TransferState, WantDesired, WantPhase
+from apps.domain.peers.metrics import PeerMetrics, PeerMetricsSnapshot
 from overlay_node.ports import Store
 from overlay_node.services.reconciler import utc_now
 from overlay_node.store.memory_store import LibraryEntry, MemoryStore
@@ -49,6 +52,7 @@ class Rows(Protocol):
     def sources(self, transfer_id: uuid.UUID) -> dict[str, tuple[int, int]]: ...
     def peer(self, key: str) -> tuple[int, int, int]: ...
     def traffic(self, key: str, direction: str) -> int: ...
+    def reputation(self, key: str) -> float: ...
     def progress(self, want_id: uuid.UUID) -> tuple[str, str, int]: ...
     def seed(self, release: uuid.UUID) -> None: ...
     def hold(self, release: uuid.UUID, recording: uuid.UUID) -> None: ...
@@ -94,6 +98,9 @@ class MemoryRows:
     def peer(self, key: str) -> tuple[int, int, int]:
         row = self.store.peers[key]
         return row.bad_leaves, row.wrong_claims, row.violations
+
+    def reputation(self, key: str) -> float:
+        return self.store.peers[key].reputation
 
     def traffic(self, key: str, direction: str) -> int:
         return self.store.traffic[key, direction, "payload", "direct"]
@@ -188,6 +195,11 @@ class DjangoRows:
 
         row = Peer.objects.get(key=key)
         return row.bad_leaves, row.wrong_claims, row.violations
+
+    def reputation(self, key: str) -> float:
+        from apps.peers.models import PeerMetrics
+
+        return PeerMetrics.objects.get(peer__key=key).reputation
 
     def traffic(self, key: str, direction: str) -> int:
         from apps.peers.models import TrafficLedger
@@ -477,6 +489,65 @@ def test_peers_their_addresses_charges_and_traffic_add_up(world: World) -> None:
     world.run(world.store.traffic_add([line, TrafficReport(peer="p", direction="up", count_bytes=1)]))
     world.run(world.store.traffic_add([line]))
     assert (world.rows.traffic("p", "down"), world.rows.traffic("p", "up")) == (20, 1)
+
+
+def learnt(*, good: int = 40, corrupt: int = 0) -> PeerMetricsSnapshot:
+    metrics = PeerMetrics(0.0)
+    for at in range(good):
+        metrics.chunk_received(at, length=LEAF_BYTES, busy_s=0.5, rtt_s=0.03)
+        metrics.leaf_verified(at, length=LEAF_BYTES)
+    for at in range(corrupt):
+        metrics.leaf_corrupt(good + at)
+    metrics.refused(good, "io_error")
+    return metrics.snapshot(good + 1.0, wall=datetime(2026, 3, 1, tzinfo=UTC))
+
+
+def test_what_was_learnt_of_a_peer_comes_back_as_it_was(world: World) -> None:
+    first, second = learnt(), learnt(good=3, corrupt=9)
+    assert world.run(world.store.peer_histories(["p", "liar", "nobody"])) == []
+    world.run(world.store.peer_metrics_record([]))
+    world.run(world.store.peer_metrics_record([PeerMetricsReport(peer="p", metrics=second)]))
+    reports = [
+        PeerMetricsReport(peer="p", metrics=first),  # in place of the other, not on top of it
+        PeerMetricsReport(peer="liar", metrics=second, claims_counted=2),
+    ]
+    world.run(world.store.peer_metrics_record(reports))
+    found = {one.peer: one for one in world.run(world.store.peer_histories(["p", "liar", "nobody"]))}
+    assert set(found) == {"p", "liar"}
+    assert found["p"].metrics == first
+    assert found["liar"].metrics == second
+    assert (found["p"].claims_counted, found["liar"].claims_counted) == (0, 2)
+    assert world.rows.reputation("p") > 0.8
+    assert world.rows.reputation("liar") < 0.3
+
+
+def test_a_peer_that_was_only_met_has_a_history_without_metrics(world: World) -> None:
+    world.run(world.store.peer_met(PeerReport(key="p")))
+    (history,) = world.run(world.store.peer_histories(["p"]))
+    assert (history.metrics, history.wrong_claims) == (None, 0)
+
+
+def test_wrong_claims_are_told_of_those_that_made_any(world: World) -> None:
+    world.run(world.store.claims_record([world.claim("liar"), world.claim("relay", complete=False)]))
+    transfer_id = world.assembled(world.rows.want_put())
+    world.rows.verdict_put(transfer_id, accepted=False, code="wrong_recording")
+    assert world.run(world.store.verdict_apply(transfer_id))
+    assert world.run(world.store.wrong_claims_of(["liar", "relay", "nobody"])) == {"liar": 1}
+    assert world.run(world.store.wrong_claims_of([])) == {}
+
+
+def test_scores_fade_towards_neutral_while_nothing_happens(world: World) -> None:
+    past = learnt(good=3, corrupt=9)
+    world.run(world.store.peer_metrics_record([PeerMetricsReport(peer="liar", metrics=past)]))
+    before = world.rows.reputation("liar")
+    hour = timedelta(hours=1)
+    assert world.run(world.store.reputations_fade(now=past.at + hour / 2, older_than=hour)) == 0
+    assert world.rows.reputation("liar") == before
+    assert world.run(world.store.reputations_fade(now=past.at + timedelta(days=7), older_than=hour)) == 1
+    assert 0.5 - world.rows.reputation("liar") == pytest.approx((0.5 - before) / 2, rel=1e-3)
+    assert world.run(world.store.reputations_fade(now=past.at + timedelta(days=7), older_than=hour)) == 0
+    (history,) = world.run(world.store.peer_histories(["liar"]))
+    assert history.metrics == past, "only the score moved"
 
 
 def test_announced_releases_keep_their_slots(world: World) -> None:

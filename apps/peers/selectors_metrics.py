@@ -1,0 +1,194 @@
+"""Reads of peers' metrics and reputations: for the node, and for people with the reasons in words."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from django.db.models import Count, F, Max, Min, Q, QuerySet
+from django.utils import timezone
+
+from apps.domain.contracts.peer_work import PeerHistory
+from apps.domain.peers.metrics import Failure, PeerMetricsSnapshot
+from apps.domain.peers.reputation import GOOD, NEUTRAL, Reputation, Standing, reputation_of, standing
+from apps.domain.swarm.cost import MIN_REPUTATION, Cost, CostWeights, cost_variance, peer_cost
+from apps.peers.models import Peer, PeerMetrics, Plane
+
+MAX_COUNTED: Final = 1000
+"""Peers, the last active ones, over which the variance of costs is taken: as many as the node keeps in mind."""
+
+
+class MetricsSort(StrEnum):
+    """Orders of the list; each is unique by peer, so that pages are stable."""
+
+    LOWEST_REPUTATION = "lowest_reputation"
+    HIGHEST_REPUTATION = "highest_reputation"
+    FASTEST = "fastest"
+    SLOWEST = "slowest"
+    MOST_ERRORS = "most_errors"
+    MOST_TIMEOUTS = "most_timeouts"
+    LAST_ACTIVE = "last_active"
+
+
+METRICS_ORDER: Final[Mapping[MetricsSort, tuple[str, str]]] = {
+    MetricsSort.LOWEST_REPUTATION: ("reputation", "peer_id"),
+    MetricsSort.HIGHEST_REPUTATION: ("-reputation", "-peer_id"),
+    MetricsSort.FASTEST: ("-throughput_bps", "-peer_id"),
+    MetricsSort.SLOWEST: ("throughput_bps", "peer_id"),
+    MetricsSort.MOST_ERRORS: ("-error_rate", "-peer_id"),
+    MetricsSort.MOST_TIMEOUTS: ("-timeout_rate", "-peer_id"),
+    MetricsSort.LAST_ACTIVE: ("-outcome_at", "-peer_id"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsRow:
+    """A peer's metrics as of now, its reputation with reasons, and what a MiB from it costs."""
+
+    peer_id: int
+    key: str
+    agent: str
+    last_seen: datetime | None
+    metrics: PeerMetricsSnapshot
+    reputation: Reputation
+    standing: Standing
+    cost: Cost
+
+
+def snapshot_of(row: PeerMetrics) -> PeerMetricsSnapshot:
+    """What a row holds, as of its `at`."""
+    failed = ((reason.value, getattr(row, f"failed_{reason.value}")) for reason in Failure)
+    return PeerMetricsSnapshot(
+        at=row.at,
+        idle_s=max(0.0, (row.at - row.outcome_at).total_seconds()),
+        rtt_s=row.rtt_s,
+        throughput_bps=row.throughput_bps or None,
+        throughput_var=row.throughput_var,
+        samples=row.samples,
+        error_rate=row.error_rate,
+        timeout_rate=row.timeout_rate,
+        cancellation_rate=row.cancellation_rate,
+        successful=row.successful,
+        failed=tuple(sorted((code, count) for code, count in failed if count > 0)),
+        corrupt=row.corrupt,
+        timeouts=row.timeouts,
+        cancelled_by_peer=row.cancelled_by_peer,
+        not_delivered=row.not_delivered,
+        wrong_claims=row.wrong_claims,
+        busy=row.busy,
+        verified_bytes=row.verified_bytes,
+    )
+
+
+def peer_histories(keys: Collection[str]) -> list[PeerHistory]:
+    """What rows hold of these overlay peers; those never met are left out. One query."""
+    rows = Peer.objects.filter(plane=Plane.OVERLAY, key__in=set(keys)).select_related("metrics")
+    return [
+        PeerHistory(
+            peer=row.key,
+            metrics=snapshot_of(metrics) if (metrics := getattr(row, "metrics", None)) is not None else None,
+            wrong_claims=row.wrong_claims,
+            claims_counted=metrics.claims_counted if metrics is not None else 0,
+        )
+        for row in rows
+    ]
+
+
+def wrong_claims_of(keys: Collection[str]) -> dict[str, int]:
+    """Wrong claims ever of those of these overlay peers that made any. One query."""
+    rows = Peer.objects.filter(plane=Plane.OVERLAY, key__in=set(keys), wrong_claims__gt=0)
+    return dict(rows.values_list("key", "wrong_claims"))
+
+
+def metrics_query(
+    *, text: str = "", wanted: Standing | None = None, min_reputation: float = MIN_REPUTATION
+) -> QuerySet[PeerMetrics]:
+    """Rows with metrics; `text` is the beginning of a key, `wanted` a band of reputation."""
+    rows = PeerMetrics.objects.select_related("peer")
+    if text:
+        rows = rows.filter(peer__key__startswith=text)
+    return rows.filter(_band(wanted, min_reputation)) if wanted is not None else rows
+
+
+def metrics_rows(
+    rows: Sequence[PeerMetrics],
+    *,
+    weights: CostWeights,
+    min_reputation: float = MIN_REPUTATION,
+    now: datetime | None = None,
+) -> list[MetricsRow]:
+    """The rows of a page, as of now. No query (`metrics_query` joined the peer)."""
+    moment = now or timezone.now()
+    return [metrics_row(row, weights=weights, min_reputation=min_reputation, now=moment) for row in rows]
+
+
+def metrics_row(row: PeerMetrics, *, weights: CostWeights, min_reputation: float, now: datetime) -> MetricsRow:
+    """One peer, decayed to now."""
+    metrics = snapshot_of(row).decayed_to(now)
+    reputation = reputation_of(metrics, idle_s=metrics.idle_s)
+    return MetricsRow(
+        peer_id=row.peer_id,
+        key=row.peer.key,
+        agent=row.peer.agent,
+        last_seen=row.peer.last_seen,
+        metrics=metrics,
+        reputation=reputation,
+        standing=standing(reputation.score, min_reputation=min_reputation),
+        cost=peer_cost(metrics, reputation.score, weights),
+    )
+
+
+def metrics_of_peer(peer_id: int, *, weights: CostWeights, min_reputation: float) -> MetricsRow | None:
+    """Of one peer; None when it never gave anything."""
+    row = PeerMetrics.objects.select_related("peer").filter(peer_id=peer_id).first()
+    return None if row is None else metrics_row(row, weights=weights, min_reputation=min_reputation, now=timezone.now())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingSummary:
+    """All peers with metrics together."""
+
+    bands: Mapping[Standing, int]
+    lowest: float | None
+    median: float | None
+    cost_variance: float
+    """over the last active peers of known speed; of total costs"""
+    cost_peers: int
+    """how many those are"""
+
+
+def standing_summary(*, weights: CostWeights, min_reputation: float) -> StandingSummary:
+    """Bands of reputation, its extremes and the variance of costs; three queries however many peers there are."""
+    rows = PeerMetrics.objects.all()
+    counts = rows.aggregate(
+        low=Min("reputation"),
+        high=Max("reputation"),
+        every=Count("pk"),
+        **{band.value: Count("pk", filter=_band(band, min_reputation)) for band in Standing},
+    )
+    every = counts["every"]
+    median = rows.order_by("reputation", "peer_id").values_list("reputation", flat=True)[every // 2] if every else None
+    known = rows.filter(throughput_bps__gt=0).order_by(F("outcome_at").desc(), "peer_id")[:MAX_COUNTED]
+    costs = [peer_cost(snapshot_of(row), row.reputation, weights).total for row in known]
+    return StandingSummary(
+        bands={band: counts[band.value] for band in Standing},
+        lowest=counts["low"],
+        median=median,
+        cost_variance=cost_variance(costs),
+        cost_peers=len(costs),
+    )
+
+
+def _band(wanted: Standing, min_reputation: float) -> Q:
+    match wanted:
+        case Standing.QUARANTINED:
+            return Q(reputation__lt=min_reputation)
+        case Standing.DOWN_WEIGHTED:
+            return Q(reputation__gte=min_reputation, reputation__lt=NEUTRAL)
+        case Standing.NEUTRAL:
+            return Q(reputation__gte=max(NEUTRAL, min_reputation), reputation__lt=GOOD)
+        case Standing.PREFERRED:
+            return Q(reputation__gte=max(GOOD, min_reputation))
