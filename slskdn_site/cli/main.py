@@ -27,6 +27,7 @@ ORDER = (
     "config",
     "verify",
     "bench",
+    "lab",
     "lock",
     "manage",
     "run",

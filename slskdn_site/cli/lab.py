@@ -1,0 +1,101 @@
+"""`./slskdn lab …`: the deterministic simulation of `tests/lab`, for people who change the scheduler and for those who doubt it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+SUMMARY = (
+    "Simulate swarms in virtual time: `lab run` measures the scheduler against the bound and against other policies."
+)
+MAX_SEEDS = 1000
+
+HOW = """\
+The real protocol, swarm and seeding cores of many nodes run in one process, in virtual time, over a simulated network. One seed decides everything:
+the same seed gives the same event log, byte for byte.
+
+  ./slskdn lab list                                               scenarios and policies
+  ./slskdn lab run --scenario steady-mixed --seeds 20 --alone     the product's policy only: seconds; while you change it
+  ./slskdn lab run --scenario steady-mixed,liars --seeds 5        beside the baselines
+  ./slskdn lab run --scenario album --first-seed 7 --seeds 1 --alone --log /tmp/7.log
+                                                                  one seed, its event log into a file
+  ./slskdn lab run --scenario all --seeds 20 --json               the whole matrix with all bars: minutes
+
+Numbers are completion time / bound (tests/lab/bound.py says which bound): 1.00 cannot be beaten. Exit status 1 when a bar fails.
+"""
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """run, list."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = f"{SUMMARY}\n\n{HOW}"
+    commands = parser.add_subparsers(dest="command", required=True, metavar="WHAT")
+    run = commands.add_parser(
+        "run", help="Run scenarios and print completion / bound, waste, fairness, baselines and bars."
+    )
+    run.add_argument(
+        "--scenario", default="all", metavar="NAME", help="all, or names with commas between (default: all)"
+    )
+    run.add_argument("--seeds", type=int, default=20, metavar="N", help="seeds of each scenario (default: 20)")
+    run.add_argument("--first-seed", type=int, default=0, metavar="N", help="the first of them (default: 0)")
+    run.add_argument("--policy", default="product", metavar="NAME", help="the policy under test (default: product)")
+    run.add_argument("--alone", action="store_true", help="without the baselines")
+    run.add_argument("--jobs", type=int, default=2, metavar="N", help="processes (default: 2)")
+    run.add_argument("--json", action="store_true", help="print one report as JSON; progress goes to standard error")
+    run.add_argument(
+        "--log", type=Path, metavar="FILE", help="also write the event log of the first scenario's first seed"
+    )
+    run.set_defaults(run=run_run)
+    listing = commands.add_parser("list", help="Scenarios and policies.")
+    listing.set_defaults(run=run_list)
+
+
+def run_run(args: argparse.Namespace) -> int:
+    """Measure and print; status 1 when a bar fails."""
+    from tests.lab.matrix import Task, log_digest, run_matrix
+    from tests.lab.policies import BASELINES, POLICIES
+    from tests.lab.report import bars_of, scenario_entries, table, wall_per_seed
+    from tests.lab.scenarios import SCENARIOS
+
+    names = list(SCENARIOS) if args.scenario == "all" else args.scenario.split(",")
+    unknown = [name for name in names if name not in SCENARIOS]
+    if unknown or args.policy not in POLICIES:
+        print(f"slskdn: `lab list` has no {', '.join(unknown) or args.policy}.", file=sys.stderr)
+        return 2
+    if not 1 <= args.seeds <= MAX_SEEDS or not 1 <= args.jobs <= 64:
+        print(f"slskdn: --seeds is 1 to {MAX_SEEDS}, --jobs 1 to 64.", file=sys.stderr)
+        return 2
+    others = () if args.alone else tuple(name for name in BASELINES if name != args.policy)
+    if args.log is not None:
+        with args.log.open("w", encoding="utf-8") as file:
+            digest = log_digest(Task(names[0], args.first_seed, args.policy), lambda line: print(line, file=file))
+        print(f"{names[0]} seed {args.first_seed}: event log {digest}", file=sys.stderr)
+    runs = run_matrix(
+        [SCENARIOS[name] for name in names],
+        seeds=range(args.first_seed, args.first_seed + args.seeds),
+        policies=(args.policy, *others),
+        jobs=args.jobs,
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    entries, bars = scenario_entries(runs, args.policy), bars_of(runs, args.policy)
+    if args.json:
+        report = {"scenarios": entries, "bars": bars, "wall_s_per_seed": wall_per_seed(runs, args.policy)}
+        print(json.dumps(report, indent=2))
+    else:
+        print(table(entries, bars))
+    return 0 if all(bar["holds"] for bar in bars) else 1
+
+
+def run_list(_args: argparse.Namespace) -> int:
+    """Names and what they are."""
+    from tests.lab.policies import POLICIES
+    from tests.lab.scenarios import SCENARIOS
+
+    for one in SCENARIOS.values():
+        print(f"{one.name:<24} {one.kind.value:<7} {one.payload_bytes / 1e6:>4.0f} MB  {one.about}")
+    print()
+    for policy in POLICIES.values():
+        print(f"--policy {policy.name:<22} {policy.about}")
+    return 0

@@ -1,0 +1,96 @@
+"""Many runs: scenarios × seeds × policies, in several processes, and what they come to."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+from tests.lab.measure import Measured, measure
+from tests.lab.policies import BASELINES, PRODUCT
+from tests.lab.scenario import Scenario
+from tests.lab.scenarios import SCENARIOS
+from tests.lab.world import plan_of
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One run to do."""
+
+    scenario: str
+    seed: int
+    policy: str
+
+
+def run_task(task: Task) -> Measured:
+    """Draw, run, measure."""
+    return measure(plan_of(SCENARIOS[task.scenario], task.seed), task.policy)
+
+
+def run_matrix(
+    scenarios: Sequence[Scenario], *, seeds: Iterable[int], policies: Sequence[str], jobs: int, say: Say
+) -> list[Measured]:
+    """All runs, in a fixed order. Progress goes to `say`, one line for each scenario."""
+    tasks = [Task(one.name, seed, policy) for one in scenarios for seed in seeds for policy in policies]
+    last = {task.scenario: index for index, task in enumerate(tasks)}
+    found: list[Measured] = []
+    for index, measured in enumerate(_results(tasks, jobs)):
+        found.append(measured)
+        if measured.violation:
+            say(f"{measured.scenario} seed {measured.seed} {measured.policy}: {measured.violation}")
+        if last[measured.scenario] == index:
+            say(line_of([one for one in found if one.scenario == measured.scenario]))
+    return found
+
+
+def _results(tasks: list[Task], jobs: int) -> Iterator[Measured]:
+    if jobs <= 1:
+        yield from map(run_task, tasks)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(run_task, tasks)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least this share of the values do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def line_of(runs: list[Measured]) -> str:
+    """Progress: medians per policy."""
+    policies = list(dict.fromkeys(one.policy for one in runs))
+    cells = [
+        f"{policy} {statistics.median([one.ratio for one in runs if one.policy == policy]):.3f}" for policy in policies
+    ]
+    return f"{runs[0].scenario}: {', '.join(cells)}"
+
+
+def log_digest(task: Task, write: Callable[[str], None] | None = None) -> str:
+    """SHA-256 of a run's event log; each line also goes to `write`."""
+    digest = hashlib.sha256()
+
+    def log(line: str) -> None:
+        digest.update(line.encode() + b"\n")
+        if write is not None:
+            write(line)
+
+    measure(plan_of(SCENARIOS[task.scenario], task.seed), task.policy, log=log)
+    return digest.hexdigest()
+
+
+def processes() -> int:
+    """Processors of this machine."""
+    return os.cpu_count() or 1
+
+
+def all_policies(*, baselines: bool) -> tuple[str, ...]:
+    """The product's, then the baselines."""
+    return (PRODUCT, *BASELINES) if baselines else (PRODUCT,)

@@ -1,0 +1,109 @@
+"""One run measured: the plan's bound, and the outcome in its terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from overlay_node.protocol.limits import LEAF_HASH_BYTES
+from tests.lab.bound import Supply, optimum, supply_of
+from tests.lab.profile import FOREVER
+from tests.lab.world import Log, Outcome, Plan, World
+
+DIAL_ROUND_TRIPS = 3
+"""of a peer that joins later: TCP, TLS, hello"""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a report needs of one run; cheap to send between processes."""
+
+    scenario: str
+    seed: int
+    policy: str
+    completed: bool
+    ratio: float
+    finish_s: float
+    bound_s: float
+    waste: float
+    waste_bytes: int
+    fairness: float
+    wall_s: float
+    violation: str = ""
+
+
+def supplies_of(plan: Plan) -> list[Supply]:
+    """Every stay of every peer that can help."""
+    manifest = sum(one.leaf_count * LEAF_HASH_BYTES for one in plan.payloads)
+    supplies = []
+    for peer in plan.peers:
+        if peer.personality.lies or peer.personality.refuses is not None:
+            continue
+        for start, end in peer.life.present:
+            opened = start + DIAL_ROUND_TRIPS * peer.rtt_s if start > 0 else 0.0
+            if opened + 2 * peer.rtt_s < end:
+                supplies.append(
+                    supply_of(
+                        peer.life.up,
+                        opened=opened,
+                        end=end,
+                        rtt_s=peer.rtt_s,
+                        manifest_bytes=manifest,
+                        holds=peer.holds[0] if len(plan.payloads) == 1 else None,
+                    )
+                )
+    return supplies
+
+
+def bound_of(plan: Plan) -> float:
+    """No policy can be done before."""
+    return optimum(
+        supplies_of(plan),
+        down=plan.down,
+        payload_bytes=plan.scenario.payload_bytes,
+        leaf_bytes=plan.payloads[0].leaves.leaf_bytes,
+        whole_leaves=len(plan.payloads) == 1,
+    )
+
+
+def jain(values: list[float]) -> float:
+    """Jain's index of fairness: 1 = all alike, 1/n = one has everything."""
+    squares = sum(value * value for value in values)
+    return sum(values) ** 2 / (len(values) * squares) if squares else 1.0
+
+
+def fairness_of(plan: Plan, outcome: Outcome) -> float:
+    """Over downloaders' speeds when there are several; else over peers: what each gave per byte it could have given."""
+    if plan.scenario.downloaders > 1:
+        return jain([1 / finish if finish < FOREVER else 0.0 for finish in outcome.finishes])
+    shares = []
+    for peer in plan.peers:
+        able = sum(peer.life.up.carried(start, min(end, outcome.finish_s)) for start, end in peer.life.present)
+        if able > 0 and not peer.personality.lies and peer.personality.refuses is None:
+            shares.append(outcome.shares.get(peer.name, 0) / able)
+    return jain(shares)
+
+
+def measure(plan: Plan, policy: str, *, log: Log | None = None) -> Measured:
+    """Run and measure. A violated invariant is told, not raised: the report names the seed."""
+    world = World(plan, policy, log=log)
+    bound_s = bound_of(plan)
+    violation = ""
+    try:
+        outcome = world.run()
+    except AssertionError as error:
+        violation = f"{type(error).__name__}: {error}"
+        outcome = Outcome(False, FOREVER, [], plan.scenario.payload_bytes, 0, 0, world.queue.steps, 0.0)
+    return Measured(
+        scenario=plan.scenario.name,
+        seed=plan.seed,
+        policy=policy,
+        completed=outcome.completed,
+        ratio=outcome.finish_s / bound_s,
+        finish_s=outcome.finish_s,
+        bound_s=bound_s,
+        waste=max(0.0, outcome.waste),
+        waste_bytes=max(0, outcome.received_bytes - outcome.payload_bytes),
+        fairness=fairness_of(plan, outcome) if outcome.completed else 0.0,
+        wall_s=outcome.wall_s,
+        violation=violation,
+    )

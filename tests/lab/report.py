@@ -1,0 +1,147 @@
+"""What the matrix comes to: one entry for each scenario, the bars, the table and the JSON."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from apps.domain.audio.payload import LEAF_BYTES
+from tests.lab.matrix import percentile
+from tests.lab.measure import Measured
+from tests.lab.policies import BASELINES
+from tests.lab.scenario import Kind
+from tests.lab.scenarios import SCENARIOS
+
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
+
+
+def scenario_entries(runs: Sequence[Measured], policy: str) -> list[dict[str, Json]]:
+    """`scenarios[]` of the JSON, for the policy under test."""
+    entries: list[dict[str, Json]] = []
+    for name in dict.fromkeys(one.scenario for one in runs):
+        mine = [one for one in runs if one.scenario == name and one.policy == policy]
+        ratios = [one.ratio for one in mine]
+        others: dict[str, Json] = {}
+        for baseline in BASELINES:
+            theirs = [one.ratio for one in runs if one.scenario == name and one.policy == baseline]
+            if theirs and baseline != policy:
+                others[baseline] = _number(statistics.median(theirs))
+        entries.append(
+            {
+                "name": name,
+                "kind": SCENARIOS[name].kind.value,
+                "seeds": len(mine),
+                "ratio_median": _number(statistics.median(ratios)),
+                "ratio_p95": _number(percentile(ratios, 0.95)),
+                "waste": round(statistics.fmean(one.waste for one in mine), 5),
+                "fairness": round(statistics.fmean(one.fairness for one in mine), 4),
+                "baselines": others,
+            }
+        )
+    return entries
+
+
+def bars_of(runs: Sequence[Measured], policy: str) -> list[dict[str, Json]]:
+    """Each bar that these runs can speak of: its value, and whether it holds."""
+    entries = scenario_entries(runs, policy)
+    mine = [one for one in runs if one.policy == policy]
+    bars: list[dict[str, Json]] = []
+
+    def bar(name: str, limit: float, values: Mapping[str, float], *, least: bool = False) -> None:
+        if not values:
+            return
+        worst = min(values, key=values.__getitem__) if least else max(values, key=values.__getitem__)
+        holds = values[worst] >= limit if least else values[worst] <= limit
+        bars.append({"bar": name, "limit": limit, "value": _number(values[worst]), "where": worst, "holds": holds})
+
+    for kind in Kind:
+        of_kind = [entry for entry in entries if entry["kind"] == kind.value]
+        median_limit, p95_limit = (1.05, 1.15) if kind is Kind.STEADY else (1.35, 1.35)
+        bar(f"{kind.value}: median of completion / bound", median_limit, _values(of_kind, "ratio_median"))
+        bar(f"{kind.value}: 95th percentile of completion / bound", p95_limit, _values(of_kind, "ratio_p95"))
+    margins = _margins(entries)
+    bar("completion / best baseline, never above", 1.05, margins)
+    if len(margins) >= 10:
+        better = sum(margin <= 0.98 for margin in margins.values())
+        bar(
+            "share of scenarios at least 2 % better than every baseline",
+            0.6,
+            {"all": better / len(margins)},
+            least=True,
+        )
+    bar("waste / max(2 % of the payload, one leaf per peer)", 1.0, _waste(mine))
+    bar("wall seconds of one seed", 3.0, {f"{one.scenario} seed {one.seed}": one.wall_s for one in mine})
+    broken = [f"{one.scenario} seed {one.seed} {one.policy}" for one in runs if one.violation]
+    bar("runs in which an invariant did not hold", 0, {broken[0] if broken else "none": float(len(broken))})
+    stuck = [f"{one.scenario} seed {one.seed}" for one in mine if not one.completed]
+    bar("runs that did not complete", 0, {stuck[0] if stuck else "none": float(len(stuck))})
+    return bars
+
+
+def wall_per_seed(runs: Sequence[Measured], policy: str) -> float:
+    """Mean wall seconds of one run of the policy."""
+    return round(statistics.fmean(one.wall_s for one in runs if one.policy == policy), 3)
+
+
+def table(entries: Sequence[Mapping[str, Json]], bars: Sequence[Mapping[str, Json]]) -> str:
+    """For a person."""
+    baselines = list(dict.fromkeys(name for entry in entries for name in _mapping(entry["baselines"])))
+    head = f"{'scenario':<24} {'kind':<7} {'seeds':>5} {'median':>7} {'p95':>7} {'waste':>7} {'fair':>6}"
+    lines = ["completion time / bound; waste = bytes in vain / payload; fair = Jain's index"]
+    lines.append(head + "".join(f" {name[:14]:>14}" for name in baselines))
+    lines += [_row(entry, baselines) for entry in entries]
+    for one in bars:
+        mark = "holds" if one["holds"] else "FAILS"
+        lines.append(f"{mark}  {one['bar']}: {_cell(one['value'], 1)} (bar {one['limit']}; worst: {one['where']})")
+    return "\n".join(lines)
+
+
+def _row(entry: Mapping[str, Json], baselines: Sequence[str]) -> str:
+    fairness, others = entry["fairness"], _mapping(entry["baselines"])
+    cells = [_cell(entry[key]) for key in ("ratio_median", "ratio_p95", "waste")]
+    row = f"{entry['name']:<24} {entry['kind']:<7} {entry['seeds']:>5} {' '.join(cells)} {_cell(fairness, 6)}"
+    return row + "".join(f" {_cell(others.get(name), 14)}" for name in baselines)
+
+
+def _margins(entries: Sequence[Mapping[str, Json]]) -> dict[str, float]:
+    found = {}
+    for entry in entries:
+        others = [value for value in _mapping(entry["baselines"]).values() if isinstance(value, float)]
+        mine = entry["ratio_median"]
+        if others:
+            found[str(entry["name"])] = (mine if isinstance(mine, float) else float("inf")) / min(others)
+    return found
+
+
+def _waste(runs: Sequence[Measured]) -> dict[str, float]:
+    found = {}
+    for one in runs:
+        scenario = SCENARIOS[one.scenario]
+        peers = sum(group.count for group in scenario.groups)
+        total = scenario.payload_bytes * scenario.downloaders
+        allowed = max(0.02 * total, peers * scenario.downloaders * LEAF_BYTES)
+        found[f"{one.scenario} seed {one.seed}"] = one.waste_bytes / allowed
+    return found
+
+
+def _values(entries: Sequence[Mapping[str, Json]], key: str) -> dict[str, float]:
+    found = {}
+    for entry in entries:
+        value = entry[key]
+        found[str(entry["name"])] = value if isinstance(value, float) else float("inf")
+    return found
+
+
+def _number(value: float) -> float | None:
+    """JSON has no infinity: null = never."""
+    return round(value, 4) if value != float("inf") else None
+
+
+def _mapping(value: Json) -> Mapping[str, Json]:
+    assert isinstance(value, Mapping)
+    return value
+
+
+def _cell(value: Json, width: int = 7) -> str:
+    return f"{value:>{width}.3f}" if isinstance(value, int | float) else f"{'never':>{width}}"
