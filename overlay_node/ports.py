@@ -14,6 +14,9 @@ from typing import Protocol
 from apps.domain.audio.payload import PayloadFacts
 from apps.domain.contracts.node_work import (
     AddressTried,
+    AdvertHeld,
+    AdvertisedSources,
+    AdvertReport,
     AnnouncedRelease,
     ClaimReport,
     DeliveryReport,
@@ -110,6 +113,17 @@ class Store(Protocol):
 
     async def addresses_tried(self, tries: Sequence[AddressTried]) -> None:
         """What came of dialling."""
+
+    async def advert_record(self, report: AdvertReport) -> bool:
+        """One part, within quotas. False: the snapshot it follows on is not here any more."""
+
+    async def advert_renew(self, peer: str, *, ttl_s: int) -> None: ...
+
+    async def adverts_expire(self) -> int: ...
+
+    async def advert_held(self, peer: str) -> AdvertHeld | None: ...
+
+    async def sources_advertised(self, recordings: Collection[uuid.UUID]) -> AdvertisedSources: ...
 
     async def peer_met(self, report: PeerReport) -> None: ...
 

@@ -13,7 +13,8 @@ class CatalogConfig(AppConfig):
 
     def ready(self) -> None:
         """Lend the catalog's names to apps that only know ids."""
-        from apps.catalog.selectors_names import release_names
-        from apps.common.names import register_release_names
+        from apps.catalog.selectors_names import recording_names, release_names
+        from apps.common.names import register_recording_names, register_release_names
 
         register_release_names(release_names)
+        register_recording_names(recording_names)

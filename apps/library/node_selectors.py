@@ -24,6 +24,10 @@ _OFFERED = (
     "duration_ms",
     "verified",
     "quality_score",
+    "container",
+    "bitrate_kbps",
+    "pcm_md5",
+    "transcode_suspect",
 )
 """What is told of a variant. Leaf lists (up to 512 KiB each) stay in the database: strangers ask for many variants at once."""
 
@@ -133,6 +137,10 @@ def _variant(row: AudioVariant) -> HeldVariant | None:
         duration_ms=row.duration_ms,
         verified=row.verified,
         quality_score=row.quality_score,
+        container=row.container,
+        bitrate_kbps=row.bitrate_kbps,
+        pcm_md5=bytes(row.pcm_md5) if row.pcm_md5 is not None else None,
+        transcode_suspect=row.transcode_suspect,
     )
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from django.db import models
 
+from apps.mesh.models_adverts import Advert, AvailableVariant
+
+__all__ = ["Advert", "Announcement", "AvailableVariant", "Claim", "ClaimVerdict", "SeededRelease"]
+
 
 class SeededRelease(models.Model):
     """A release a person chose to seed: announced and served even when nothing is being fetched."""

@@ -20,6 +20,9 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 
 from apps.domain.contracts.node_work import (
     AddressTried,
+    AdvertHeld,
+    AdvertisedSources,
+    AdvertReport,
     AnnouncedRelease,
     ClaimReport,
     DeliveryReport,
@@ -44,6 +47,7 @@ from apps.domain.jobs.lifecycle import TransferRole, TransferState
 from apps.library import measured
 from apps.library import node_selectors as library
 from apps.mesh import selectors as mesh_selectors
+from apps.mesh import selectors_adverts, services_adverts
 from apps.mesh import services as mesh
 from apps.nodelink import services as nodelink
 from apps.peers import node_addresses as addresses
@@ -213,6 +217,34 @@ class DjangoStore:
         """What came of dialling."""
         if tries:
             await self._run(functools.partial(addresses.addresses_tried, tries))
+
+    async def advert_record(self, report: AdvertReport) -> bool:
+        """One part of what a peer tells that it holds."""
+
+        def write() -> bool:
+            return services_adverts.advert_record(report, peer_id=peers.peer_ids({report.peer})[report.peer])
+
+        return await self._run(write)
+
+    async def advert_renew(self, peer: str, *, ttl_s: int) -> None:
+        """What a peer told stays good for longer."""
+
+        def write() -> None:
+            services_adverts.advert_renew(peer_id=peers.peer_ids({peer})[peer], ttl_s=ttl_s)
+
+        await self._run(write)
+
+    async def adverts_expire(self) -> int:
+        """Forget what nobody renewed."""
+        return await self._run(services_adverts.adverts_expire)
+
+    async def advert_held(self, peer: str) -> AdvertHeld | None:
+        """How far a peer's adverts are written down."""
+        return await self._read(functools.partial(selectors_adverts.advert_held, peer))
+
+    async def sources_advertised(self, recordings: Collection[uuid.UUID]) -> AdvertisedSources:
+        """What adverts say of some recordings."""
+        return await self._read(functools.partial(selectors_adverts.sources_advertised, recordings))
 
     async def peer_met(self, report: PeerReport) -> None:
         """A peer proved its key."""

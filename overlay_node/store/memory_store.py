@@ -14,6 +14,10 @@ from datetime import datetime, timedelta
 from apps.domain.contracts.events import NodeEventPayload, TransferAssembled, TransferEnded, TransferStarted
 from apps.domain.contracts.node_work import (
     AddressTried,
+    AdvertHeld,
+    AdvertisedSources,
+    AdvertisedVariant,
+    AdvertReport,
     AnnouncedRelease,
     ClaimReport,
     DeliveryReport,
@@ -77,6 +81,17 @@ class PeerRow:
     scored_at: datetime | None = None
 
 
+@dataclass(slots=True)
+class AdvertRow:
+    """A peer's advert as its rows would be."""
+
+    group: str = ""
+    held: AdvertHeld | None = None
+    whole: bool = False
+    generation: int = 0
+    variants: dict[str, tuple[int, AdvertisedVariant]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LibraryEntry:
     """A payload in the library, under the release it belongs to."""
@@ -95,6 +110,7 @@ class MemoryStore:
         self.transfers: dict[uuid.UUID, TransferRow] = {}
         self.progress: dict[uuid.UUID, WantReport] = {}
         self.claims: dict[tuple[str, uuid.UUID, str, bytes], tuple[ClaimReport, str]] = {}
+        self.adverts: dict[str, AdvertRow] = {}
         self.peers: dict[str, PeerRow] = {}
         self.traffic: dict[tuple[str, str, str, str], int] = {}
         self.events: list[NodeEventPayload] = []
@@ -347,6 +363,68 @@ class MemoryStore:
     async def addresses_tried(self, tries: Sequence[AddressTried]) -> None:
         """What came of dialling."""
         self.tried += tries
+
+    async def advert_record(self, report: AdvertReport) -> bool:
+        """One part of what a peer tells that it holds. No quotas here: nobody hostile tells a test's memory more than it can bear."""
+        self._peer(report.peer)
+        if report.peer not in self.adverts and not (report.full and report.first):
+            return False
+        row = self.adverts.setdefault(report.peer, AdvertRow())
+        if report.full and report.first:
+            row.generation += 1
+        row.group, row.whole = report.group, report.last
+        row.held = AdvertHeld(bundle_id=report.bundle_id, sequence=report.sequence)
+        row.variants.update({one.variant_id: (row.generation, one) for one in report.variants})
+        for variant_id in report.withdrawn:
+            row.variants.pop(variant_id, None)
+        if report.full and report.last:
+            row.variants = {name: pair for name, pair in row.variants.items() if pair[0] == row.generation}
+        return True
+
+    async def advert_renew(self, peer: str, *, ttl_s: int) -> None:
+        """No time passes here."""
+
+    async def adverts_expire(self) -> int:
+        """No time passes here."""
+        return 0
+
+    async def advert_held(self, peer: str) -> AdvertHeld | None:
+        """How far a peer's adverts are written down."""
+        row = self.adverts.get(peer)
+        return row.held if row is not None and row.whole else None
+
+    async def sources_advertised(self, recordings: Collection[uuid.UUID]) -> AdvertisedSources:
+        """What adverts say of some recordings."""
+        wanted = set(recordings)
+        claims = [
+            ClaimReport(
+                peer=peer,
+                group=row.group,
+                recording_mbid=one.recording_mbid,
+                payload_format=one.payload_format,
+                payload_root=one.payload_root,
+                profile=one.profile,
+                payload_bytes=one.payload_bytes,
+                complete=True,
+                facts={"dur_ms": one.duration_ms} if one.duration_ms is not None else {},
+            )
+            for peer, row in self.adverts.items()
+            for _, one in row.variants.values()
+            if one.recording_mbid in wanted
+        ]
+        refuted = {key for key, kept in self.claims.items() if kept[1] == "refuted"}
+        believed = [
+            one for one in claims if (one.peer, one.recording_mbid, one.payload_format, one.payload_root) not in refuted
+        ]
+        places = [(one.peer, self._peer(one.peer).address) for one in believed]
+        return AdvertisedSources(
+            claims=tuple(believed),
+            addresses=tuple(
+                KnownAddress(peer=peer, host=place[0], port=place[1])
+                for peer, place in dict.fromkeys(places)
+                if place is not None
+            ),
+        )
 
     async def peer_met(self, report: PeerReport) -> None:
         """A peer proved its key."""

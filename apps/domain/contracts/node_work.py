@@ -217,6 +217,14 @@ class AddressTried:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdvertisedSources:
+    """What adverts say of some recordings, and where their peers may be found: known before anybody is asked."""
+
+    claims: tuple[ClaimReport, ...] = ()
+    addresses: tuple[KnownAddress, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficReport:
     """Bytes since the last report."""
 
@@ -240,6 +248,55 @@ class HeldVariant:
     duration_ms: int
     verified: bool
     quality_score: float | None = None
+    container: str = ""
+    bitrate_kbps: int = 0
+    """0 = unknown"""
+    pcm_md5: bytes | None = None
+    transcode_suspect: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdvertisedVariant:
+    """A peer says that it holds this payload whole."""
+
+    variant_id: str
+    """the peer's own private name for it"""
+    recording_mbid: uuid.UUID
+    payload_format: str
+    payload_root: bytes
+    profile: str
+    payload_bytes: int
+    duration_ms: int | None = None
+    quality_score: float | None = None
+    transcode_suspect: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdvertReport:
+    """One part of what a peer tells of its announced and seeded releases."""
+
+    peer: str
+    group: str
+    bundle_id: uuid.UUID
+    sequence: int
+    full: bool
+    """it replaces everything said before; otherwise it is one step further"""
+    first: bool
+    last: bool
+    more: bool
+    """the peer holds more than it tells"""
+    ttl_s: int
+    variants: tuple[AdvertisedVariant, ...] = ()
+    withdrawn: tuple[str, ...] = ()
+    """variant ids that the peer holds no longer"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdvertHeld:
+    """Everything up to `sequence` of this series is written down."""
+
+    bundle_id: uuid.UUID
+    sequence: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
