@@ -96,6 +96,10 @@ class _Part:
     size: int
     told: set[uuid.UUID] = field(default_factory=set)
     """transfers whose line stands in it"""
+    before: dict[str, object] | None = None
+    """tally of everything in front of it"""
+    so_far: Tally | None = None
+    """of everything up to its end; None: the files know (after a start), and are asked when it matters"""
 
 
 class TraceFiles:
@@ -229,6 +233,9 @@ class TraceFiles:
             first += [writer.context(context) for context in contexts]
             part.size = _write_whole(descriptor, "".join(first + lines).encode(), at=part.size)
             part.told.update(context.transfer for context in contexts)
+            if part.so_far is not None:
+                for entry in entries:
+                    part.so_far.count(entry[0].context, entry[1:], entry[1] + offset)
         finally:
             if descriptor >= 0:
                 os.close(descriptor)
@@ -248,27 +255,42 @@ class TraceFiles:
         part = self._parts.get(job)
         if part is None or part.inode != status.st_ino or status.st_size < part.size:
             part = self._parts[job] = _Part(status.st_ino, status.st_size)
+            if not status.st_size and not (self._folder / f"{job}.1.jsonl").exists():
+                part.so_far = Tally()
         part.size = status.st_size
         return descriptor, part
 
     def _rotate(self, job: uuid.UUID, path: Path, writer: TraceWriter) -> None:
-        """The newest part becomes the older one; the tally of the one that goes stands in the new part's header from its first moment on."""
+        """The newest part becomes the older one; the tally of what goes stands in the new part's header from its first moment on."""
         older, new = self._folder / f"{job}.1.jsonl", self._folder / f"{job}.new.jsonl"
+        part = self._parts[job]
+        number, before, so_far = 1, part.before, part.so_far
         try:
-            number, carried = part_head(path.read_bytes())
-            tally = Tally.from_json(carried, job=job)
-            if older.exists():
-                for event in trace_read(job, [older.read_bytes()]).events:
-                    tally.add(event)
+            with path.open("rb") as file:
+                number, carried = part_head(file.readline())
+            if so_far is None:
+                before, so_far = _tallies(job, carried, older, path)
         except TraceNewer:  # a newer slskdn was here and went: its sums are not ours to read
-            number, tally = 1, Tally()
-        head = writer.header(
-            part=max(number, 1) + 1, at=self._wall(), carried=tally.to_json() if tally.events else None
-        )
-        new.write_text(head, encoding="ascii")
+            before, so_far = None, Tally()
+        new.write_text(writer.header(part=max(number, 1) + 1, at=self._wall(), carried=before), encoding="ascii")
         path.replace(older)
         new.replace(path)
-        self._parts.pop(job, None)
+        status = path.stat()
+        self._parts[job] = _Part(status.st_ino, status.st_size, before=so_far.to_json(), so_far=so_far)
+
+
+def _tallies(
+    job: uuid.UUID, carried: Mapping[str, object], older: Path, newest: Path
+) -> tuple[dict[str, object] | None, Tally]:
+    """Tally of what lies in front of the newest part, and up to its end."""
+    tally = Tally.from_json(carried, job=job)
+    if older.exists():
+        for event in trace_read(job, [older.read_bytes()]).events:
+            tally.add(event)
+    before = tally.to_json() if tally.events else None
+    for event in trace_read(job, [newest.read_bytes()]).events:
+        tally.add(event)
+    return before, tally
 
 
 async def traces_sweep(folder: Path, limits: TraceLimits, *, now: datetime) -> None:

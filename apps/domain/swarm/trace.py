@@ -10,7 +10,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 TRACE_VERSION: Final = 1
 """Goes up when an older reader would misunderstand a line; new actions and new fields are no reason, readers keep and ignore them."""
@@ -112,6 +112,10 @@ class TraceSink(Protocol):
 
         `now`: monotonic seconds, the session's own clock. leaf, offset (bytes, payload space), duration_s: −1 where there is none.
         """
+
+
+Noted: TypeAlias = tuple[float, str, str, int, int, int, float, str]
+"""What a sink keeps of an event: now, action, peer, leaf, offset, length, duration_s, code; as `TraceSink.note` took them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,13 +21,10 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, TypeAlias
+from typing import Final
 
 from apps.domain.errors import DomainError
-from apps.domain.swarm.trace import TRACE_VERSION, TraceContext, TraceEvent, TraceSource, source_of
-
-Noted: TypeAlias = tuple[float, str, str, int, int, int, float, str]
-"""What a sink keeps of an event: now, action, peer, leaf, offset, length, duration_s, code; as `TraceSink.note` took them."""
+from apps.domain.swarm.trace import TRACE_VERSION, Noted, TraceContext, TraceEvent, TraceSource, source_of
 
 MAX_WORD_CHARS: Final = 200
 """Of a peer's key or a code in a line: peers choose Soulseek names, and a line is to stay a line."""

@@ -10,10 +10,9 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Final
 
-from apps.domain.swarm.trace import TraceAction, TraceContext, TraceEvent, TraceSource
+from apps.domain.swarm.trace import Noted, TraceAction, TraceContext, TraceEvent, TraceSource, source_of
 
 MAX_PEERS: Final = 2000
 """Per transfer, in a carried tally: more are summed under no name."""
@@ -45,8 +44,9 @@ class PeerTally:
     charges: int = 0
     duration_ms: float = 0.0
     """sum over received chunks"""
-    first_at: datetime | None = None
-    last_at: datetime | None = None
+    first_at: float | None = None
+    """times: seconds since 1970"""
+    last_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -59,11 +59,12 @@ class TransferTally:
     held_before: int = 0
     """bytes that were there when its first session in the trace began"""
     sessions: int = 0
-    started_at: datetime | None = None
-    first_byte_at: datetime | None = None
+    started_at: float | None = None
+    """times: seconds since 1970"""
+    first_byte_at: float | None = None
     """when the first leaf was verified"""
-    last_at: datetime | None = None
-    ended_at: datetime | None = None
+    last_at: float | None = None
+    ended_at: float | None = None
     outcome: str = ""
     """completed, aborted, or "" = neither was noted"""
     code: str = ""
@@ -99,16 +100,32 @@ class Tally:
 
     def add(self, event: TraceEvent) -> None:
         """Count one event."""
+        noted = (
+            event.mono_s,
+            event.action,
+            event.peer,
+            event.leaf,
+            event.offset,
+            event.length,
+            event.duration_ms / 1000,
+            event.code,
+        )
+        self.count(event.context, noted, event.at.timestamp(), event.source)
+
+    def count(self, context: TraceContext, noted: Noted, epoch_s: float, source: TraceSource | None = None) -> None:
+        """Count what a sink kept; `epoch_s`: its time in seconds since 1970."""
         self.events += 1
-        transfer = self.transfers.get(event.context.transfer)
+        transfer = self.transfers.get(context.transfer)
         if transfer is None:
-            transfer = self.transfers[event.context.transfer] = TransferTally(event.context)
-        transfer.last_at = event.at
-        if event.action == TraceAction.TRACE_GAP:
-            self.dropped += event.length
-            return
-        if not event.peer or not _add_to_peer(transfer, event):
-            _add_to_transfer(transfer, event)
+            transfer = self.transfers[context.transfer] = TransferTally(context)
+        transfer.last_at = epoch_s
+        if not noted[2]:
+            if noted[1] == TraceAction.TRACE_GAP:
+                self.dropped += noted[5]
+            else:
+                _add_to_transfer(transfer, noted, epoch_s)
+        elif not _add_to_peer(transfer, noted, epoch_s, source):
+            _add_to_transfer(transfer, noted, epoch_s)
 
     def to_json(self) -> dict[str, object]:
         """As a value for a part's header."""
@@ -131,36 +148,41 @@ class Tally:
         return tally
 
 
-def _add_to_peer(transfer: TransferTally, event: TraceEvent) -> bool:
+def _add_to_peer(transfer: TransferTally, noted: Noted, at: float, source: TraceSource | None) -> bool:
     """Count what is about a peer; False when it is about the transfer after all."""
-    peer = transfer.peers.get(event.peer)
+    _now, action, key, _leaf, _offset, length, duration_s, code = noted
+    peer = transfer.peers.get(key)
     if peer is None:
-        peer = transfer.peers[event.peer] = PeerTally(event.source)
-    peer.first_at, peer.last_at = peer.first_at or event.at, event.at
-    match event.action:
-        case TraceAction.CHUNK_RECEIVED:
-            peer.received += event.length
-            peer.received_chunks += 1
-            peer.vain += event.length if event.code else 0
-            peer.duration_ms += max(event.duration_ms, 0.0)
+        peer = transfer.peers[key] = PeerTally(source or source_of(key), first_at=at)
+    peer.last_at = at
+    match action:
         case TraceAction.CHUNK_REQUESTED:
             peer.requests += 1
-            peer.requested += event.length
+            peer.requested += length
+        case TraceAction.CHUNK_RECEIVED:
+            peer.received += length
+            peer.received_chunks += 1
+            if code:
+                peer.vain += length
+            if duration_s > 0:
+                peer.duration_ms += duration_s * 1000
         case TraceAction.LEAF_VERIFIED:
-            peer.verified += event.length
-            transfer.first_byte_at = transfer.first_byte_at or event.at
+            peer.verified += length
+            if transfer.first_byte_at is None:
+                transfer.first_byte_at = at
         case TraceAction.LEAF_LOST:
-            peer.verified -= event.length
-            peer.lost += event.length
+            peer.verified -= length
+            peer.lost += length
+            transfer.outcome = ""
         case TraceAction.LEAF_BAD:
             peer.bad_leaves += 1
-            peer.bad += event.length
+            peer.bad += length
         case TraceAction.CHUNK_ERROR:
-            peer.errors[event.code] += 1
+            peer.errors[code] += 1
         case TraceAction.CHUNK_CANCELLED:
             peer.cancelled += 1
         case TraceAction.PEER_GONE:
-            peer.left[event.code] += 1
+            peer.left[code] += 1
         case TraceAction.PEER_CHARGED:
             peer.charges += 1
         case _:
@@ -168,25 +190,26 @@ def _add_to_peer(transfer: TransferTally, event: TraceEvent) -> bool:
     return True
 
 
-def _add_to_transfer(transfer: TransferTally, event: TraceEvent) -> None:
-    match event.action:
+def _add_to_transfer(transfer: TransferTally, noted: Noted, at: float) -> None:
+    _now, action, _peer, _leaf, offset, length, _duration_s, code = noted
+    match action:
         case TraceAction.TRANSFER_STARTED:
             if not transfer.sessions:
-                transfer.started_at, transfer.held_before = event.at, max(event.offset, 0)
+                transfer.started_at, transfer.held_before = at, max(offset, 0)
             transfer.sessions += 1
-            transfer.payload = event.length or transfer.payload
+            transfer.payload = length or transfer.payload
             transfer.outcome, transfer.code, transfer.ended_at = "", "", None
         case TraceAction.MANIFEST_ACCEPTED:
-            transfer.payload = event.length or transfer.payload
+            transfer.payload = length or transfer.payload
         case TraceAction.TRANSFER_COMPLETED | TraceAction.TRANSFER_ABORTED:
-            transfer.outcome = "completed" if event.action == TraceAction.TRANSFER_COMPLETED else "aborted"
-            transfer.code, transfer.ended_at = event.code, event.at
+            transfer.outcome = "completed" if action == TraceAction.TRANSFER_COMPLETED else "aborted"
+            transfer.code, transfer.ended_at = code, at
         case TraceAction.WAITING:
-            transfer.code = event.code
+            transfer.code = code
         case TraceAction.RESCUE_INVOKED:
             transfer.rescues += 1
         case TraceAction.DECISION:
-            transfer.decisions[event.code] += 1
+            transfer.decisions[code] += 1
         case _:
             pass
 
@@ -258,10 +281,10 @@ def _transfer_of(value: Mapping[str, object], job: uuid.UUID) -> TransferTally |
         payload=_int(value.get("payload")),
         held_before=_int(value.get("held_before")),
         sessions=_int(value.get("sessions")),
-        started_at=_datetime(value.get("started_at")),
-        first_byte_at=_datetime(value.get("first_byte_at")),
-        last_at=_datetime(value.get("last_at")),
-        ended_at=_datetime(value.get("ended_at")),
+        started_at=_time(value.get("started_at")),
+        first_byte_at=_time(value.get("first_byte_at")),
+        last_at=_time(value.get("last_at")),
+        ended_at=_time(value.get("ended_at")),
         outcome=str(value.get("outcome", "")),
         code=str(value.get("code", "")),
         rescues=_int(value.get("rescues")),
@@ -281,7 +304,7 @@ def _peer_of(value: Mapping[str, object]) -> PeerTally:
     duration = value.get("duration_ms")
     peer.duration_ms = float(duration) if isinstance(duration, int | float) else 0.0
     peer.errors, peer.left = _counter(value.get("errors")), _counter(value.get("left"))
-    peer.first_at, peer.last_at = _datetime(value.get("first_at")), _datetime(value.get("last_at"))
+    peer.first_at, peer.last_at = _time(value.get("first_at")), _time(value.get("last_at"))
     return peer
 
 
@@ -293,12 +316,9 @@ def _counter(value: object) -> Counter[str]:
     return Counter({str(key): _int(count) for key, count in (value.items() if isinstance(value, dict) else ())})
 
 
-def _datetime(value: object) -> datetime | None:
-    try:
-        return datetime.fromisoformat(value).astimezone(UTC) if isinstance(value, str) else None
-    except ValueError:
-        return None
+def _time(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _at(at: datetime | None) -> str | None:
-    return at.isoformat() if at is not None else None
+def _at(at: float | None) -> float | None:
+    return round(at, 6) if at is not None else None
