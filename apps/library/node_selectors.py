@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from typing import TypeVar
 
 from django.db.models import Q
 
@@ -12,6 +14,10 @@ from apps.catalog.models import Release, Track
 from apps.domain.contracts.node_work import HeldFile, HeldPayload, HeldRelease, HeldTrack, HeldVariant
 from apps.library.models import AudioFile, AudioVariant
 
+T = TypeVar("T")
+
+SLICE = 400
+"""Ids in one statement: SQLite takes as few as 999 variables, and some conditions name theirs twice."""
 MAX_RELEASE_RECORDINGS = 1000
 """Recordings looked at per release: the longest box sets have some hundreds."""
 
@@ -37,15 +43,16 @@ def variants_offered(
 ) -> list[HeldVariant]:
     """Payloads held of the asked recordings, and of the asked releases' recordings, as far as they belong to a release of `within`."""
     allowed = set(within)
-    of_recordings = Q(recording_mbid__in=list(recordings)) & _belongs_to(allowed)
-    of_releases = _belongs_to(allowed & set(releases))
-    rows = (
-        AudioVariant.objects.filter(of_recordings | of_releases, recording_mbid__isnull=False)
-        .filter(files__missing_since__isnull=True)
-        .only(*_OFFERED)
-        .order_by("id")
-        .distinct()[:limit]
-    )
+    present = AudioVariant.objects.filter(recording_mbid__isnull=False, files__missing_since__isnull=True)
+    present = present.only(*_OFFERED).order_by("id").distinct()
+    found: dict[int, AudioVariant] = {}
+    for some in _slices(set(recordings)):
+        rows = list(present.filter(recording_mbid__in=some))
+        kept = _within(rows, allowed)
+        found.update((row.pk, row) for row in rows if row.pk in kept)
+    for some in _slices(allowed & set(releases)):
+        found.update((row.pk, row) for row in present.filter(_belongs_to(some))[:limit])
+    rows = [found[key] for key in sorted(found)][:limit]
     return [variant for row in rows if (variant := _variant(row)) is not None]
 
 
@@ -93,8 +100,8 @@ def release_offered(release_mbid: uuid.UUID) -> HeldRelease | None:
 def payload_held(*, payload_format: str, payload_root: bytes, within: Collection[uuid.UUID]) -> HeldPayload | None:
     """What is needed to serve a payload; None when no present file holds it, or when it is of no release of `within`."""
     rows = AudioVariant.objects.filter(payload_format=payload_format, payload_root=payload_root)
-    row = rows.filter(_belongs_to(set(within))).first()
-    if row is None:
+    row = rows.first()
+    if row is None or not _within([row], set(within)):
         return None
     files = row.files.filter(missing_since__isnull=True).select_related("root").order_by("id")[:8]
     return HeldPayload(
@@ -120,9 +127,35 @@ def payload_held(*, payload_format: str, payload_root: bytes, within: Collection
 
 
 def _belongs_to(releases: Collection[uuid.UUID]) -> Q:
-    """Variants of which a file says that it is of one of the releases, or whose recording the catalogue finds on one of them."""
+    """Variants of which a file says that it is of one of the releases, or whose recording the catalogue finds on one of them. At most SLICE."""
     on_release = Track.objects.filter(medium__release__in=list(releases)).values("recording_id")
     return Q(files__release_mbid__in=list(releases)) | Q(recording_mbid__in=on_release)
+
+
+def _within(rows: Sequence[AudioVariant], allowed: AbstractSet[uuid.UUID]) -> set[int]:
+    """Ids of those variants that belong to an allowed release, as `_belongs_to` means it.
+
+    Asked from the variants' side: what is offered may be tens of thousands of releases, more than a statement takes.
+    """
+    kept: set[int] = set()
+    for some in _slices(rows):
+        by_recording: dict[uuid.UUID | None, list[int]] = {}
+        for row in some:
+            by_recording.setdefault(row.recording_mbid, []).append(row.pk)
+        said = AudioFile.objects.filter(variant__in=[row.pk for row in some], release_mbid__isnull=False)
+        kept.update(key for key, mbid in said.values_list("variant_id", "release_mbid").distinct() if mbid in allowed)
+        on = Track.objects.filter(recording__in=[mbid for mbid in by_recording if mbid is not None])
+        for recording, release in on.values_list("recording_id", "medium__release_id").distinct():
+            if release in allowed:
+                kept.update(by_recording[recording])
+    return kept
+
+
+def _slices(things: Collection[T]) -> Iterator[list[T]]:
+    """In lists of at most SLICE."""
+    whole = list(things)
+    for at in range(0, len(whole), SLICE):
+        yield whole[at : at + SLICE]
 
 
 def _variant(row: AudioVariant) -> HeldVariant | None:
