@@ -27,6 +27,7 @@ from overlay_node.ports import BlobSource, Store
 from overlay_node.services.root import Node, build_node
 from slskdn_site.broker import redis_url
 from slskdn_site.config import Config, data_dir, load_config
+from slskdn_site.scheduler_settings import scheduler_settings
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ def node_config(config: Config, folder: Path, *, wake_url: str = "") -> NodeConf
             days=config.swarm.tracing.retention_days,
             total_mb=config.swarm.tracing.retention_mb,
         ),
+        scheduler=scheduler_settings(config),
         redis_url=wake_url,
         version=VERSION,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from apps.domain.mesh.policy import MeshPolicy, Mode
+from apps.domain.swarm.settings import SchedulerSettings
 from apps.domain.swarm.trace_retention import TraceLimits
 
 
@@ -32,6 +33,7 @@ class NodeConfig:
     dht_bootstrap: tuple[tuple[str, int], ...] = ()
     seed_releases: tuple[uuid.UUID, ...] = ()
     """announced and served even when idle, besides those chosen by hand"""
+    scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
     redis_url: str = ""
     """for wake-ups; "" = polling only"""
     wake_channel: str = "slskdn:node"

@@ -39,6 +39,7 @@ def _host_and_port(text: str) -> str:
 
 Bootstrap = Annotated[str, AfterValidator(_host_and_port)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+Weight = Annotated[float, Field(ge=0, le=1000)]
 
 
 class Section(BaseModel):
@@ -118,6 +119,47 @@ class Mesh(Section):
     dht: Dht = Dht()
 
 
+class CostFunction(Section):
+    enabled: bool = Field(
+        True,  # noqa: FBT003
+        description="False: peers' costs are shown but decide nothing; whoever is free is asked.",
+    )
+    throughput_weight: Weight = Field(1.0, description="Weight of the seconds that a peer needs for a MiB.")
+    error_rate_weight: Weight = Field(0.5, description="Weight of a peer's error rate (0 to 1).")
+    timeout_rate_weight: Weight = Field(0.3, description="Weight of a peer's timeout rate (0 to 1).")
+    rtt_weight: Weight = Field(0.2, description="Weight of a peer's round-trip time in seconds.")
+    reputation_weight: Weight = Field(0.4, description="Weight of what a peer's reputation lacks to 1.")
+
+
+class SwarmScheduler(Section):
+    cost_function: CostFunction = CostFunction()
+    mode: Literal["conservative", "balanced", "aggressive"] = Field(
+        "balanced",
+        description="How much is asked twice or taken from slow peers to be done sooner: little, some, much.",
+    )
+    rebalance_enabled: bool = Field(
+        True,  # noqa: FBT003
+        description="False: what a peer was asked for stays with it until it answers or times out.",
+    )
+    rebalance_interval_seconds: float = Field(
+        30, gt=0, le=3600, description="Work is distributed anew after so many seconds at the latest."
+    )
+    rebalance_chunks: int = Field(
+        10, ge=1, le=10_000, description="Work is distributed anew after so many chunks, if that comes first."
+    )
+    min_reputation: float = Field(
+        0.3, ge=0, le=1, description="A peer whose reputation (0 to 1) is below it is quarantined."
+    )
+    use_quarantined_as_last_resort: bool = Field(
+        True,  # noqa: FBT003
+        description="True: a quarantined peer is asked for what nobody else has; false: never.",
+    )
+
+
+class MultiSource(Section):
+    swarm_scheduler: SwarmScheduler = SwarmScheduler()
+
+
 class Chromaprint(Section):
     enabled: bool = Field(True, description="False: files are not fingerprinted.")  # noqa: FBT003
 
@@ -194,6 +236,7 @@ class Config(Section):
     library: Library = Library()
     overlay: Overlay = Overlay()
     mesh: Mesh = Mesh()
+    multi_source: MultiSource = MultiSource()
     integration: Integration = Integration()
     verify: Verify = Verify()
     swarm: Swarm = Swarm()

@@ -56,6 +56,7 @@ class LinkHub:
         self._offers: Offers | None = None
         self._publisher: Publisher | None = None
         self._wake: Callable[[], None] = lambda: None
+        self._met: Callable[[str], None] = lambda _peer: None
 
     def attach(
         self,
@@ -66,8 +67,10 @@ class LinkHub:
         offers: Offers,
         publisher: Publisher,
         wake: Callable[[], None],
+        met: Callable[[str], None] = lambda _peer: None,
     ) -> None:
-        """Whom to tell."""
+        """Whom to tell. `met`: a peer proved its key on a new link."""
+        self._met = met
         self._discovery, self._swarms, self._seeder = discovery, swarms, seeder
         self._offers, self._publisher, self._wake = offers, publisher, wake
 
@@ -76,6 +79,7 @@ class LinkHub:
         assert self._discovery is not None
         log.info("link_ready peer=%s dialled=%s group=%s", link.peer_id[:8], link.dialled_by_me, link.group)
         self.since[link] = time.time()
+        self._met(link.peer_id)
         self._discovery.link_ready(link)
 
     def link_message(self, link: Link, message: Message, attachment: Attachment) -> None:

@@ -32,6 +32,7 @@ from overlay_node.services.heartbeat import MAX_LISTED, Report, beat
 from overlay_node.services.identity_lock import identity_lock
 from overlay_node.services.links import LinkHub
 from overlay_node.services.offers import ArrivingPayload, Offers
+from overlay_node.services.peer_book import NodePeerBook
 from overlay_node.services.publisher import Publisher
 from overlay_node.services.reconciler import Reconciler, utc_now
 from overlay_node.services.rendezvous import DhtRendezvous
@@ -46,6 +47,7 @@ log = logging.getLogger(__name__)
 
 FLUSH_S: Final = 1.0  # progress: one UPDATE per transfer and second
 TRAFFIC_S: Final = 5.0
+PEER_BOOK_S: Final = 5.0
 EXPIRE_S: Final = 30.0
 STOP_S: Final = 4.0  # for the orderly part of stopping; then it is cut short
 
@@ -89,6 +91,14 @@ class Node:
             ),
             allow_private=config.allow_private,
             offended=self._offended,
+        )
+        self.book: Final = NodePeerBook(
+            store=store,
+            background=background,
+            settings=config.scheduler,
+            linked=lambda peer: self.overlay.links.get(peer) is not None,
+            clock=clock,
+            wall=wall,
         )
         self.dht: Final = DhtRendezvous(config)
         self.offers: Final = Offers(config, store=store, clock=clock, arriving=self._arriving)
@@ -157,6 +167,7 @@ class Node:
             offers=self.offers,
             publisher=self.publisher,
             wake=self.reconciler.wake,
+            met=self.book.link_opened,
         )
         self.control: Final = ControlSocket(
             control_socket_path(config.data_dir),
@@ -192,6 +203,7 @@ class Node:
             spawn(_every(EXPIRE_S, self._library.close_idle), "idle_files")
             spawn(_await_every(FLUSH_S, self.swarms.flush), "progress")
             spawn(_await_every(TRAFFIC_S, self.swarms.flush_traffic), "traffic")
+            spawn(_await_every(PEER_BOOK_S, self.book.flush), "peer-book")
             if self.traces is not None:
                 spawn(_await_every(TRACE_S, self.traces.flush), "traces")
             if config.redis_url:
@@ -226,6 +238,7 @@ class Node:
                 self.swarms.stop_all()
                 await self._background.close()
                 await self.swarms.flush_traffic()
+                await self.book.flush()
                 if self.traces is not None:
                     await self.traces.flush()
                 await self.overlay.stop().asFuture(loop)
