@@ -6,6 +6,7 @@ Composition of this folder; the only public entrance besides ``identity``. Every
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 import secrets
 import uuid
@@ -46,6 +47,13 @@ log = logging.getLogger(__name__)
 
 _DRAIN_LOOK_S: Final = 1.0  # a loser may still get a request that was on its way: look again after this
 _DRAIN_LOOKS: Final = 30  # and no longer than this many times
+
+
+def message_ids() -> Callable[[], str]:
+    """A source of UUIDs for the messages of one link: a random one, counted on. They name messages on that link, nothing else."""
+    stem = new_uuid()
+    counter = itertools.count(int(stem[24:], 16) >> 8)  # room for 10**14 messages
+    return lambda: f"{stem[:24]}{next(counter):012x}"
 
 
 def new_uuid() -> str:
@@ -201,7 +209,7 @@ class Overlay:
             peer_id=peer_id,
             now=self.clock.seconds(),
             admission=self._admission,
-            new_id=new_uuid,
+            new_id=message_ids(),
             new_nonce=new_nonce,
             connection_limits=self._connection_limits,
         )

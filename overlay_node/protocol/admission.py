@@ -29,13 +29,19 @@ class AdmissionTokens:
 
     def is_good(self, peer_id: str, token: bytes | None, now: float) -> bool:
         """True for the token of this epoch, and for the last one's within its grace."""
+        return self.good_until(peer_id, token, now) > now
+
+    def good_until(self, peer_id: str, token: bytes | None, now: float) -> float:
+        """Until when a token that is shown now is surely good; minus infinity if it is not good now."""
         if token is None:
-            return False
+            return -math.inf
         epoch = _epoch(now)
         if hmac.compare_digest(token, self._mac(peer_id, epoch)):
-            return True
-        in_grace = now - epoch * limits.ADMISSION_EPOCH_S < limits.ADMISSION_GRACE_S
-        return in_grace and hmac.compare_digest(token, self._mac(peer_id, epoch - 1))
+            return self.next_rotation(now)
+        grace_ends = epoch * limits.ADMISSION_EPOCH_S + limits.ADMISSION_GRACE_S
+        if now < grace_ends and hmac.compare_digest(token, self._mac(peer_id, epoch - 1)):
+            return grace_ends
+        return -math.inf
 
     @staticmethod
     def next_rotation(now: float) -> float:

@@ -10,7 +10,7 @@ token for requests to its sender. A side is open once it has the other's hello a
 
 from __future__ import annotations
 
-import dataclasses
+import math
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +19,7 @@ from typing import Final, TypeVar
 
 from overlay_node.protocol import limits
 from overlay_node.protocol.admission import AdmissionTokens
+from overlay_node.protocol.chunk_codec import stamped
 from overlay_node.protocol.envelope import (
     AnyFrame,
     Attachment,
@@ -48,7 +49,6 @@ from overlay_node.protocol.messages import (
     Ping,
     Pong,
     Purpose,
-    with_id,
 )
 from overlay_node.protocol.rates import TokenBucket
 from overlay_node.protocol.registry import REGISTRY, Direction, MessageClass, MessageSpec, Rate
@@ -155,6 +155,8 @@ class Connection:
         self._serving: Final[dict[str, ChunkRequest]] = {}
         self._taken_back: Final[deque[str]] = deque(maxlen=limits.MAX_OUTSTANDING_CHUNKS)
         self._refused_in_a_row = 0
+        self._good_token: tuple[bytes | None, float] = (None, -math.inf)
+        """the last token that was found good, and until when it is: the peer shows the same one with each request"""
         if role is Role.CLIENT:
             self._say_hello()
 
@@ -232,10 +234,13 @@ class Connection:
             raise LocalProtocolError("not_open", f"{message.TYPE} cannot be sent while the connection is {self.state}.")
         if spec.feature is not None and spec.feature not in self._features:
             raise LocalProtocolError("feature_missing", f"The peer does not speak {spec.feature}.")
+        stamps: dict[str, object] = {}
         if not message.message_id:
-            message = with_id(message, self._new_id())
+            stamps["message_id"] = self._new_id()
         if isinstance(message, PayloadRequest | ChunkRequest) and message.admission_token is None:
-            message = dataclasses.replace(message, admission_token=self._peer_token)
+            stamps["admission_token"] = self._peer_token
+        if stamps:
+            message = stamped(message, **stamps)
         size = memoryview(attachment).nbytes
         if isinstance(message, ChunkResponse):
             if message.length != size:
@@ -343,7 +348,7 @@ class Connection:
 
     def _say(self, message: Message) -> None:
         """A message of the session, or a refusal: never held back."""
-        self._put(encode_frame(with_id(message, self._new_id())))
+        self._put(encode_frame(stamped(message, message_id=self._new_id())))
 
     def _say_hello(self) -> None:
         self._say(
@@ -537,7 +542,7 @@ class Connection:
 
     def _accept_request(self, message: PayloadRequest | ChunkRequest) -> bool:
         """Check the token and what is in flight; refuse by an answer, without closing."""
-        if not self._admission.is_good(self.peer_id, message.admission_token, self._now):
+        if not self._token_is_good(message.admission_token):
             self.counts["refused_tokens"] += 1
             self._refused_in_a_row += 1
             if self._refused_in_a_row > limits.MAX_REFUSED_TOKENS:
@@ -561,6 +566,16 @@ class Connection:
                 )
                 return False
             self._serving[message.message_id] = message
+        return True
+
+    def _token_is_good(self, token: bytes | None) -> bool:
+        known, until = self._good_token
+        if token is not None and token == known and self._now < until:
+            return True
+        until = self._admission.good_until(self.peer_id, token, self._now)
+        if self._now >= until:
+            return False
+        self._good_token = (token, until)
         return True
 
     # ---- private: handshake ---------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from overlay_node.protocol import limits
+from overlay_node.protocol.chunk_codec import quick_message, quick_text
 from overlay_node.protocol.errors import LocalProtocolError, RemoteProtocolError
 from overlay_node.protocol.fields import Json, has_forbidden_character, is_uuid
 from overlay_node.protocol.messages import Message, decode_message
@@ -41,9 +42,12 @@ class AttachmentHeader:
     decoded_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Frame:
-    """A message of a known type, with its attachment (b"" = none, or skipped because ``kept`` is False)."""
+    """A message of a known type, with its attachment (b"" = none, or skipped because ``kept`` is False).
+
+    Mutable, because the decoder fills in the attachment when it has arrived; nobody else changes it.
+    """
 
     message: Message
     spec: MessageSpec
@@ -74,6 +78,10 @@ def encode_frame(
     spec = REGISTRY.get(message.TYPE)
     if spec is None or spec.message is not type(message):
         raise LocalProtocolError("unknown_type", f"{type(message).__name__} is not in the registry.")
+    if encoding is Encoding.IDENTITY:
+        quick = quick_text(message, memoryview(attachment).nbytes)
+        if quick is not None:
+            return len(quick).to_bytes(limits.LENGTH_PREFIX_BYTES, "big") + quick, attachment
     envelope = message.to_json()
     body = attachment
     size = memoryview(attachment).nbytes
@@ -137,7 +145,7 @@ class FrameDecoder:
                 self._begin_envelope()
                 return None
             case _Phase.ENVELOPE:
-                return self._begin_attachment(bytes(self._target))
+                return self._begin_attachment(self._target)
             case _Phase.ATTACHMENT:
                 return self._finish(self._target)
             case _Phase.SKIP:
@@ -159,9 +167,16 @@ class FrameDecoder:
         self._goal = length
         self._filled = 0
 
-    def _begin_attachment(self, text: bytes) -> AnyFrame | None:
-        envelope = parse_envelope(text)
-        frame, header = _read_envelope(envelope, len(text), self._admit)
+    def _begin_attachment(self, text: bytearray) -> AnyFrame | None:
+        frame: AnyFrame
+        if (quick := quick_message(text)) is not None:
+            message, size = quick
+            spec = REGISTRY[message.TYPE]
+            frame = Frame(message, spec, b"", kept=self._admit(message, spec, size))
+            header = AttachmentHeader(size, Encoding.IDENTITY, size)
+        else:
+            envelope = parse_envelope(bytes(text))
+            frame, header = _read_envelope(envelope, len(text), self._admit)
         self._header = header
         self._pending = frame
         if header.wire_bytes == 0:
@@ -192,7 +207,7 @@ class FrameDecoder:
         if isinstance(frame, Frame) and frame.kept and attachment:
             if self._header.encoding is Encoding.ZLIB:
                 attachment = inflate(attachment, self._header.decoded_bytes)
-            return Frame(frame.message, frame.spec, attachment, kept=True)
+            frame.attachment = attachment
         return frame
 
 
