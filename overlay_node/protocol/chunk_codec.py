@@ -13,7 +13,7 @@ import re
 from typing import Final, TypeVar
 
 from overlay_node.protocol import limits
-from overlay_node.protocol.messages import MESSAGE_CLASSES, ChunkRequest, ChunkResponse, Message
+from overlay_node.protocol.messages import ChunkRequest, ChunkResponse, Message
 
 _U: Final = "([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
 _N: Final = "(0|[1-9][0-9]{0,15})"  # never more digits than MAX_WIRE_INTEGER has
@@ -28,9 +28,8 @@ _RESPONSE: Final = re.compile(
     rf'"offset":{_N},"length":{_N},"eof":(true|false),"attachment_bytes":{_N}}}'
 )
 
-_FIELDS: Final[dict[type[Message], tuple[str, ...]]] = {
-    kind: tuple(field.name for field in dataclasses.fields(kind)) for kind in MESSAGE_CLASSES
-}
+_FIELDS: Final[dict[type[Message], tuple[str, ...]]] = {}
+"""names, by class; filled as they come, bounded by the number of classes"""
 
 MessageT = TypeVar("MessageT", bound=Message)
 _set: Final = object.__setattr__  # fields of a frozen class that is being made
@@ -78,7 +77,10 @@ def quick_message(envelope: bytes | bytearray) -> tuple[ChunkRequest | ChunkResp
 def stamped(message: MessageT, **stamps: object) -> MessageT:
     """The same message with some fields set. The others were checked when it was made; the new values must be good ones of this node's."""
     copy = object.__new__(type(message))
-    for name in _FIELDS[type(message)]:
+    names = _FIELDS.get(type(message))
+    if names is None:
+        names = _FIELDS[type(message)] = tuple(field.name for field in dataclasses.fields(message))
+    for name in names:
         _set(copy, name, stamps[name] if name in stamps else getattr(message, name))
     return copy
 
