@@ -107,6 +107,33 @@ OWN: Mapping[str, Words] = {
     "source_policy_change": lazy("The node was stopped; it goes on when it runs again."),
     "source_error": lazy("The transfer could not go on."),
     "payload_denied": lazy("This payload was found to be something else."),
+    # Why a peer is trusted as it is (apps.domain.peers.reputation)
+    "reputation_stranger": lazy("Nothing is known of it yet."),
+    "reputation_little_known": lazy("Little is known of it: {count} good leaves so far."),
+    "reputation_proven": lazy("Lately it gave {count} good leaves and did next to nothing wrong."),
+    "reputation_corrupt": lazy("It sent wrong bytes: {count} leaves lately, {percent} to a hundred good ones."),
+    "reputation_wrong_claims": lazy(
+        "It claimed payloads to be recordings that they are not: {count} lately, {percent} to a hundred good leaves."
+    ),
+    "reputation_timeouts": lazy(
+        "It did not answer in time: {count} requests lately, {percent} to a hundred good leaves."
+    ),
+    "reputation_failures": lazy(
+        "It answered with errors: {count} requests lately, {percent} to a hundred good leaves."
+    ),
+    "reputation_not_delivered": lazy(
+        "It did not have what it advertised: {count} times lately, {percent} to a hundred good leaves."
+    ),
+    "reputation_leaves": lazy(
+        "It left while it owed an answer: {count} times lately, {percent} to a hundred good leaves."
+    ),
+    "reputation_low_throughput": lazy("It is slow: {kib_per_s} KiB/s while asked. This costs it work, not trust."),
+    "reputation_faded": lazy("Nothing was heard of it for {days} days; what was known fades."),
+    # The scheduler's explanation
+    "node_unreachable": lazy(
+        "The node's control socket can't be reached from here, so what it is doing now can't be shown."
+    ),
+    "swarm_unknown": lazy("The node is not fetching this transfer now."),
 }
 
 _NEXT_PAYLOAD = lazy("It will not be fetched again; the next source is tried.")

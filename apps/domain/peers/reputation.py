@@ -27,7 +27,7 @@ from apps.domain.peers.metrics import HALF_LIFE_S, RESUMED_SAMPLES
 
 NEUTRAL: Final = 0.5
 PRIOR: Final = 8.0
-"""Pseudo-observations of the smoothing: four corrupt leaves alone are 0.33, five 0.31, six 0.29; tuned on the liar of the tests."""
+"""Pseudo-observations of the smoothing: of a stranger, five corrupt leaves alone make 0.31 and six 0.29; one mishap makes 0.44."""
 TIMEOUT_SHARE: Final = 0.3
 CORRUPTION_SHARE: Final = 0.5
 FAILURE_SHARE: Final = 0.2
@@ -77,7 +77,7 @@ class ObservedNow(Observed, Protocol):
 
 
 class Reason(StrEnum):
-    """Why a score is what it is. `PERCENT` params: faults per hundred successes; `count`: how many, lately."""
+    """Why a score is what it is. Params: `percent` = faults per hundred successes, `count` = how many lately (decayed, at least 1)."""
 
     STRANGER = "stranger"
     LITTLE_KNOWN = "little_known"
@@ -201,7 +201,7 @@ def _reasons(observed: Observed, terms: ReputationTerms, *, idle_s: float) -> tu
     reasons = [reason for _, reason in found]
     speed = observed.throughput_bps
     if speed is not None and speed < SLOW_BPS and observed.samples > RESUMED_SAMPLES:
-        reasons.append(ReasonGiven(code=Reason.LOW_THROUGHPUT, params={"throughput_bps": round(speed)}))
+        reasons.append(ReasonGiven(code=Reason.LOW_THROUGHPUT, params={"kib_per_s": _shown(speed / 1024)}))
     if not reasons:
         code = Reason.PROVEN if terms.outcomes >= MANY else Reason.LITTLE_KNOWN
         reasons.append(ReasonGiven(code=code, params={"count": round(observed.successful)}))
@@ -211,4 +211,9 @@ def _reasons(observed: Observed, terms: ReputationTerms, *, idle_s: float) -> tu
 
 
 def _share(count: float, per: float) -> dict[str, float]:
-    return {"percent": round(100 * count / per, 1), "count": round(count, 1)}
+    return {"percent": _shown(100 * count / per), "count": max(1, round(count))}
+
+
+def _shown(value: float) -> float:
+    """For people: whole numbers from ten on, one digit below."""
+    return round(value) if value >= 10 else round(value, 1)
