@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_WRITE_SLICE_BYTES: Final = 256 * limits.KIB  # larger writes spill in the TLS layer and cost twice (measured)
-_JOIN_BELOW_BYTES: Final = 16 * limits.KIB  # small pieces leave in one write, hence in one TLS record
+_WRITE_BATCH_BYTES: Final = (
+    256 * limits.KIB
+)  # writes above twice of it spill in the TLS layer and cost twice (measured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +317,7 @@ class Link:
 
     def _flush(self) -> None:
         for piece in self._connection.data_to_send():
-            size = memoryview(piece).nbytes
+            size = len(piece)
             self._queued_bytes += size
             self.bytes_sent += size
             self._queue.append(piece)
@@ -328,37 +329,31 @@ class Link:
         self._set_timer()
 
     def _pump(self) -> None:
-        """Write until the transport says stop. Small pieces are joined, large ones sliced, chunks never copied here."""
+        """Write until the transport says stop: some 256 KiB at a time, small pieces with large ones; chunks are never copied here."""
         if self._pumping:  # the transport may call resumeProducing from within write
             return
         self._pumping = True
         try:
             while self._queue and not self._paused and not self._gone:
-                piece = self._queue.popleft()
-                size = memoryview(piece).nbytes
-                if size > _WRITE_SLICE_BYTES:
-                    view = memoryview(piece)
-                    self._queue.appendleft(view[_WRITE_SLICE_BYTES:])
-                    piece, size = view[:_WRITE_SLICE_BYTES], _WRITE_SLICE_BYTES
-                elif size < _JOIN_BELOW_BYTES:
-                    joined = [piece]
-                    while self._queue and (more := memoryview(self._queue[0]).nbytes) + size < _JOIN_BELOW_BYTES:
-                        joined.append(self._queue.popleft())
-                        size += more
-                    piece = b"".join(joined)
+                batch: list[Attachment | memoryview] = []
+                size = 0
+                while self._queue and size < _WRITE_BATCH_BYTES:
+                    piece = self._queue.popleft()
+                    if len(piece) > _WRITE_BATCH_BYTES:
+                        view = memoryview(piece)
+                        self._queue.appendleft(view[_WRITE_BATCH_BYTES:])
+                        piece = view[:_WRITE_BATCH_BYTES]
+                    batch.append(piece)
+                    size += len(piece)
                 self._queued_bytes -= size
-                self._write(piece)
+                self._transport.writeSequence(batch)
         finally:
             self._pumping = False
-        if self._queued_bytes <= limits.WRITE_BUFFER_HIGH_BYTES:
+        if self._queued_bytes <= limits.WRITE_BUFFER_HIGH_BYTES and self._drain_waiters:
             self._wake_drained()
         if self._connection.state is ConnectionState.CLOSED and not self._queue and not self._gone:
             self._transport.unregisterProducer()
             self._transport.loseConnection()
-
-    def _write(self, piece: Attachment | memoryview) -> None:
-        takes_views = getattr(self._transport, "takes_views", False)
-        self._transport.write(piece if takes_views else bytes(piece))
 
     def _wake_drained(self) -> None:
         waiters, self._drain_waiters = self._drain_waiters, []
