@@ -16,6 +16,8 @@ from apps.domain.swarm.trace import Noted, TraceAction, TraceContext, TraceEvent
 
 MAX_PEERS: Final = 2000
 """Per transfer, in a carried tally: more are summed under no name."""
+TIMEOUTS: Final = frozenset({"timed_out", "timeout", "idle"})
+"""Codes that say: it took too long."""
 
 
 @dataclass(slots=True)
@@ -36,9 +38,9 @@ class PeerTally:
     bad_leaves: int = 0
     bad: int = 0
     errors: Counter[str] = field(default_factory=Counter)
-    """chunk errors by code"""
+    """requests that brought nothing through the peer's fault, by code: chunk errors, and those we took back for taking too long"""
     cancelled: int = 0
-    """requests we took back"""
+    """requests we took back for reasons of our own"""
     left: Counter[str] = field(default_factory=Counter)
     """times it left, by code"""
     charges: int = 0
@@ -178,6 +180,8 @@ def _add_to_peer(transfer: TransferTally, noted: Noted, at: float, source: Trace
             peer.bad_leaves += 1
             peer.bad += length
         case TraceAction.CHUNK_ERROR:
+            peer.errors[code] += 1
+        case TraceAction.CHUNK_CANCELLED if code in TIMEOUTS:
             peer.errors[code] += 1
         case TraceAction.CHUNK_CANCELLED:
             peer.cancelled += 1
