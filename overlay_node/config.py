@@ -28,6 +28,12 @@ class NodeConfig:
     """KiB/s over all peers; 0 = unlimited"""
     download_kbps: int = 0
     """likewise"""
+    peer_upload_kbps: int = 0
+    """KiB/s to one peer; 0 = unlimited"""
+    peer_download_kbps: int = 0
+    """KiB/s from one peer; 0 = unlimited"""
+    upload_slots: int = 8
+    """most peers served at once"""
     dht_host: str = "0.0.0.0"  # noqa: S104
     dht_port: int = 50306
     dht_bootstrap: tuple[tuple[str, int], ...] = ()

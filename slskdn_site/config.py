@@ -91,6 +91,14 @@ class Overlay(Section):
     )
     upload_kbps: int = Field(0, ge=0, description="Upload limit over all peers in KiB/s; 0: no limit.")
     download_kbps: int = Field(0, ge=0, description="Download limit over all peers in KiB/s; 0: no limit.")
+    peer_upload_kbps: int = Field(0, ge=0, description="Upload limit to each single peer in KiB/s; 0: no limit.")
+    peer_download_kbps: int = Field(0, ge=0, description="Download limit from each single peer in KiB/s; 0: no limit.")
+    upload_slots: int = Field(
+        8,
+        ge=1,
+        le=128,
+        description="Most peers served at once; others wait for their turn. On a slow line fewer are served, so that each gets a chunk every 5 s.",
+    )
 
 
 class Dht(Section):

@@ -19,10 +19,11 @@ from typing import Any, Final
 from apps.domain.errors import DomainError
 from overlay_node.config import NodeConfig
 from overlay_node.net.identity import NodeIdentity, identity_load_or_create
+from overlay_node.net.link import Link
 from overlay_node.net.overlay import Overlay
-from overlay_node.net.rates import UploadBudget
 from overlay_node.ports import BlobSource, Store
 from overlay_node.protocol.connection import LocalHello
+from overlay_node.protocol.errors import RemoteProtocolError
 from overlay_node.services.background import Background
 from overlay_node.services.blobs import ChainedBlobs, LibraryBlobs, PartialBlobs
 from overlay_node.services.control_socket import ControlSocket, control_socket_path
@@ -41,6 +42,7 @@ from overlay_node.services.swarms import Swarms
 from overlay_node.services.tracing import FLUSH_S as TRACE_S
 from overlay_node.services.tracing import TraceFiles, traces_sweep
 from overlay_node.swarm.choice import PayloadKey
+from overlay_node.swarm.rate_limits import Direction, RateLimits, Scope
 from overlay_node.swarm.session import TICK_S
 
 log = logging.getLogger(__name__)
@@ -49,6 +51,7 @@ FLUSH_S: Final = 1.0  # progress: one UPDATE per transfer and second
 TRAFFIC_S: Final = 5.0
 PEER_BOOK_S: Final = 5.0
 EXPIRE_S: Final = 30.0
+SEEDER_S: Final = 1.0  # the seeding core keeps time itself; this is its pulse
 STOP_S: Final = 4.0  # for the orderly part of stopping; then it is cut short
 
 
@@ -79,6 +82,15 @@ class Node:
         self._stopped = False
         self.overlay_port = 0
         background, clock = self._background, self._clock
+        self.limits: Final = RateLimits(
+            now=clock(),
+            defaults={
+                (Scope.NODE, Direction.UP): config.upload_kbps,
+                (Scope.NODE, Direction.DOWN): config.download_kbps,
+                (Scope.PEER, Direction.UP): config.peer_upload_kbps,
+                (Scope.PEER, Direction.DOWN): config.peer_download_kbps,
+            },
+        )
 
         self.hub: Final = LinkHub(background=background)
         policy = config.policy
@@ -155,10 +167,12 @@ class Node:
         self.seeder: Final = Seeder(
             policy=policy,
             blobs=blobs(ChainedBlobs(self._library, self._partials)),
-            budget=UploadBudget(now=clock(), total_kbps=config.upload_kbps or None),
+            limits=self.limits,
+            slots=config.upload_slots,
             background=background,
             clock=clock,
             sent=self._sent,
+            violated=self._violated,
         )
         self.hub.attach(
             discovery=self.discovery,
@@ -198,8 +212,7 @@ class Node:
             spawn(self.reconciler.run(), "reconciler")
             spawn(self.publisher.run(), "publisher")
             spawn(_every(TICK_S, self.swarms.tick), "tick")
-            spawn(_every(FLUSH_S, self.seeder.tell_haves), "haves")
-            spawn(_every(EXPIRE_S, self.seeder.expire), "expire")
+            spawn(_every(SEEDER_S, self.seeder.tick), "seeder")
             spawn(_every(EXPIRE_S, self._library.close_idle), "idle_files")
             spawn(_await_every(FLUSH_S, self.swarms.flush), "progress")
             spawn(_await_every(TRAFFIC_S, self.swarms.flush_traffic), "traffic")
@@ -291,6 +304,7 @@ class Node:
                 for report in (runner.report(),)
             ],
             "uploads": self.seeder.uploads()[:MAX_LISTED],
+            "upload_queue": self.seeder.report(),
             "announced": self.publisher.announced,
             "bytes": {"down": self.swarms.down_bytes.total(), "up": self.swarms.up_bytes.total()},
             "bad_leaves": self.swarms.bad_leaves,
@@ -336,6 +350,9 @@ class Node:
             await self.store.peer_charge(peer, violations=1, banned_for_s=banned_for_s)
         except DomainError as error:
             log.warning("offence_not_noted code=%s", error.code)
+
+    def _violated(self, link: Link, code: str) -> None:
+        self.overlay.link_violated(link, RemoteProtocolError(code, "Too many requests that had to be refused."))
 
     def _sent(self, peer: str, count: int) -> None:
         self.swarms.up_bytes[peer] += count
