@@ -1,4 +1,7 @@
-"""What a swarm session wants done, one value per deed. The runner carries them out in order."""
+"""What a swarm session wants done, one value per deed. The runner carries them out in order.
+
+Those made for every chunk are not frozen, because making a frozen value takes twice as long; nobody changes them.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,8 @@ class Charge(StrEnum):
 
     BAD_LEAF = "bad_leaf"
     BAD_MANIFEST = "bad_manifest"
+    NOT_DELIVERED = "not_delivered"
+    """it advertised what it then did not have"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,7 @@ class AskManifest:
     peer: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AskChunk:
     peer: str
     offset: int
@@ -42,7 +47,7 @@ class AskChunk:
     deadline_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CancelChunks:
     peer: str
     ranges: tuple[tuple[int, int], ...]
@@ -57,7 +62,7 @@ class KeepManifest:
     manifest: Manifest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StoreLeaf:
     """Write a verified leaf. If that fails: `leaf_lost`."""
 

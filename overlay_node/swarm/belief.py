@@ -6,6 +6,7 @@ from apps.domain.audio.flac import PREAMBLE_BYTES, PreambleError, parse_streamin
 from apps.domain.audio.mpeg import MAX_FRAME_BYTES
 from apps.domain.audio.payload import Leaves, LeavesError, PayloadFacts, PayloadFormat, verify_manifest
 from overlay_node.protocol.limits import MAX_LEAVES
+from overlay_node.swarm.actions import Manifest
 from overlay_node.swarm.choice import PayloadKey
 
 
@@ -22,6 +23,19 @@ def believed_leaves(
     if not verify_manifest(key.payload_root, facts, leaves) or not preamble_fits(facts, preamble):
         return None
     return leaves
+
+
+def same_manifest(
+    proven: Manifest, facts: PayloadFacts, hashes: tuple[bytes, ...], *, leaf_bytes: int, preamble: bytes
+) -> bool:
+    """True when a further peer's manifest says what the proven one says: comparing costs a hundredth of hashing it anew."""
+    leaves = proven.leaves
+    return (
+        leaf_bytes == leaves.leaf_bytes
+        and facts == proven.facts
+        and hashes == leaves.hashes
+        and (preamble == proven.preamble or preamble_fits(facts, preamble))
+    )
 
 
 def preamble_fits(facts: PayloadFacts, preamble: bytes) -> bool:

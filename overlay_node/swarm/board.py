@@ -7,7 +7,7 @@ and every source remembers how far it has looked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from overlay_node.swarm.piece_map import PieceMap
@@ -20,20 +20,38 @@ RESORT_SHARE: Final = 16
 class Board:
     """Leaves and sources of one payload."""
 
-    __slots__ = ("_flights", "_order", "_returned", "_stale", "completes", "epoch", "holders", "map", "sources")
+    __slots__ = (
+        "_flights",
+        "_head",
+        "_order",
+        "_returned",
+        "_stale",
+        "completes",
+        "epoch",
+        "everything",
+        "holders",
+        "map",
+        "parked",
+        "sources",
+    )
 
     def __init__(self, pieces: PieceMap, sources: Mapping[str, Source]) -> None:
         self.map: Final = pieces
         self.sources: Final = sources
         """active and negotiating ones, by peer"""
+        self.everything: Final = b"\x01" * pieces.leaf_count
+        """what a source that holds everything holds"""
         self.holders: Final = [0] * pieces.leaf_count
-        """per leaf: how many sources that hold only a part hold it"""
+        """per leaf: how many sources hold it that hold only a part, with nothing against them"""
         self.completes = 0
-        """how many sources hold everything"""
+        """how many sources hold everything, with nothing against them"""
         self.epoch = 0
         """grows with every sorting: where sources have looked is then void"""
+        self.parked: Final[dict[Source, None]] = {}
+        """sources that have room and got nothing when the policy was last asked about them"""
         self._flights: Final[dict[int, list[Source]]] = {}
         self._order = list(pieces.free())
+        self._head = 0
         self._returned: Final[dict[int, None]] = {}
         self._stale = 0
 
@@ -44,13 +62,22 @@ class Board:
         """Missing leaves that nobody was asked for."""
         return self.map.free_count
 
+    @property
+    def flying(self) -> int:
+        """Leaves that somebody was asked for."""
+        return len(self._flights)
+
     def is_free(self, leaf: int) -> bool:
         """True when a leaf is missing and nobody was asked for it."""
-        return not self.map.holds(leaf) and leaf not in self._flights
+        return leaf not in self._flights and leaf < self.map.leaf_count and not self.map.holds(leaf)
 
     def carriers(self, leaf: int) -> tuple[Source, ...]:
         """Who was asked for a leaf that is not here yet: its owner, then the second one when it is raced for."""
         return tuple(self._flights.get(leaf, ()))
+
+    def carrier_count(self, leaf: int) -> int:
+        """How many were asked for a leaf: 0, 1 or 2."""
+        return len(self._flights.get(leaf, ()))
 
     def in_flight(self) -> Iterator[tuple[int, tuple[Source, ...]]]:
         """Every leaf that was asked for, with its carriers. O(leaves in flight)."""
@@ -58,36 +85,37 @@ class Board:
 
     def may_ask(self, source: Source, leaf: int, now: float) -> bool:
         """True when `source` holds `leaf` and may be asked for it: nothing speaks against it, or nobody better holds it."""
-        return source.clean_for(leaf) or (source.may_retry(leaf, now) and not self.others_with(leaf, source))
+        if not source.tainted:
+            return source.active and source.has(leaf)
+        return self.rarity(leaf) == 0 and source.may_retry(leaf, now)
 
-    def others_with(self, leaf: int, source: Source) -> bool:
-        """True when a source with nothing against it holds the leaf too. O(sources): only asked about tainted ones."""
-        return any(other is not source and other.clean_for(leaf) for other in self.sources.values())
-
-    def next_free(self, source: Source, now: float) -> int | None:
-        """The free leaf that `source` should be asked for first: what came back, then the rarest, then the lowest number."""
+    def next_free(self, source: Source, now: float, avoid: Collection[int] = ()) -> int | None:
+        """The free leaf that `source` should be asked for first: what came back, then the rarest, then the lowest number. None of `avoid`."""
+        if source.tainted and self.completes:
+            return None
         for leaf in self._returned:
-            if self.may_ask(source, leaf, now):
+            if leaf not in avoid and self.may_ask(source, leaf, now):
                 return leaf
         while True:
-            found = self._look(source, now)
+            found = self._look(source, now, avoid)
             if found is not None or not self._stale:
                 return found
             self._sort()
 
     def rarity(self, leaf: int) -> int:
-        """How many sources hold a leaf."""
+        """How many sources with nothing against them hold a leaf."""
         return self.completes + self.holders[leaf]
 
-    # ---- what the session tells
+    # ---- what the session tells: leaves
 
     def asked(self, leaf: int, source: Source) -> None:
         """`source` was asked for `leaf`, as its owner or as the second one."""
         carriers = self._flights.get(leaf)
         if carriers is None:
-            self._flights[leaf] = [source]
-            self._returned.pop(leaf, None)
             self.map.assign(leaf, source.peer)
+            self._flights[leaf] = [source]
+            if self._returned:
+                self._returned.pop(leaf, None)
         else:
             carriers.append(source)
 
@@ -97,20 +125,18 @@ class Board:
         if carriers is None or source not in carriers:
             return False
         carriers.remove(source)
+        self.map.release(leaf)
         if carriers:
-            self.map.release(leaf)
             self.map.assign(leaf, carriers[0].peer)
             return False
         del self._flights[leaf]
-        self.map.release(leaf)
-        if self.map.holds(leaf):
-            return False
         self._returned[leaf] = None
         return True
 
     def held(self, leaf: int) -> list[Source]:
         """`leaf` is verified. Returns who was asked for it."""
-        self._returned.pop(leaf, None)
+        if self._returned:
+            self._returned.pop(leaf, None)
         self.map.hold(leaf)
         return self._flights.pop(leaf, [])
 
@@ -119,43 +145,104 @@ class Board:
         self.map.lose(leaf)
         self._returned[leaf] = None
 
-    def rarity_changed(self, leaves: int) -> None:
-        """So many leaves are held by more or fewer sources than before."""
+    # ---- what the session tells: sources
+
+    def holds_more(self, source: Source, ranges: Sequence[tuple[int, int]]) -> bool:
+        """A source holds these leaves too. False when that is nothing new."""
+        count = self.map.leaf_count
+        if source.complete:
+            return False
+        if any(first <= 0 and end >= count for first, end in ranges):
+            self._count(source, -1)
+            source.have, source.complete = self.everything, True
+            self._count(source, +1)
+            return True
+        have = source.have if isinstance(source.have, bytearray) else bytearray(count)
+        source.have = have
+        weight = 0 if source.tainted else 1
+        changed = 0
+        for first, end in ranges:
+            for leaf in range(max(0, first), min(end, count)):
+                if not have[leaf]:
+                    have[leaf] = 1
+                    self.holders[leaf] += weight
+                    changed += 1
+        source.looked = 0
+        if changed and have.find(0) < 0:
+            self._count(source, -1)
+            source.have, source.complete = self.everything, True
+            self._count(source, +1)
+        self._changed(changed)
+        return changed > 0
+
+    def holds_not(self, source: Source, leaf: int) -> None:
+        """A source does not hold a leaf after all."""
+        if not source.has(leaf):
+            return
+        self._count(source, -1)
+        source.have, source.complete = bytearray(source.have), False
+        source.have[leaf] = 0
+        self._count(source, +1)
+
+    def tainted(self, source: Source, *, before: bool) -> None:
+        """Something now speaks against a source (or, its reputation having recovered, does not any more): `before` is what held until now."""
+        if source.tainted != before:
+            self._count(source, -1 if source.tainted else 1, whatever=True)
+            source.looked = 0
+
+    def gone(self, source: Source) -> None:
+        """A source takes no part any more."""
+        self._count(source, -1)
+        source.have, source.complete = b"", False
+
+    # ---- private
+
+    def _count(self, source: Source, sign: int, *, whatever: bool = False) -> None:
+        if source.tainted and not whatever:
+            return
+        if source.complete:
+            self.completes += sign
+            return
+        holders, changed = self.holders, 0
+        for leaf, held in enumerate(source.have):
+            if held:
+                holders[leaf] += sign
+                changed += 1
+        self._changed(changed)
+
+    def _changed(self, leaves: int) -> None:
+        """So many leaves became rarer or less rare."""
         self._stale += leaves
         if self._stale * RESORT_SHARE > self.map.free_count and self._stale > 1:
             self._sort()
 
-    # ---- private
-
-    def _look(self, source: Source, now: float) -> int | None:
+    def _look(self, source: Source, now: float, avoid: Collection[int]) -> int | None:
         order = self._order
         if source.epoch != self.epoch:
             source.epoch, source.looked = self.epoch, 0
         held, flights = self.map.holds, self._flights
-        at = source.looked
-        skipped = False
-        for at in range(source.looked, len(order)):
+        while self._head < len(order) and (order[self._head] in flights or held(order[self._head])):
+            self._head += 1  # what comes back is offered first anyway
+        kept = False
+        for at in range(max(source.looked, self._head), len(order)):
             leaf = order[at]
             if leaf in flights or held(leaf):
                 continue
-            if self.may_ask(source, leaf, now):
-                if not skipped:
+            if leaf not in avoid and self.may_ask(source, leaf, now):
+                if not kept:
                     source.looked = at
                 return leaf
-            # It holds the leaf but may not be asked for it now: looked at again later. What it does not hold stays so until the next sorting.
-            skipped = skipped or source.has(leaf)
-            if skipped:
-                continue
-        if not skipped:
+            # It holds the leaf but may not be asked for it now: looked at again later. What it does not hold stays so until it tells of more.
+            if not kept and source.has(leaf):
+                source.looked, kept = at, True
+        if not kept:
             source.looked = len(order)
         return None
 
     def _sort(self) -> None:
-        if self.sources and any(self.holders):
-            holders = self.holders
-            self._order = sorted(self.map.free(), key=holders.__getitem__)
-        else:
-            self._order = list(self.map.free())
+        free = self.map.free()
+        self._order = sorted(free, key=self.holders.__getitem__) if any(self.holders) else list(free)
+        self._head = 0
         self._returned.clear()
         self._stale = 0
         self.epoch += 1

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from overlay_node.protocol.limits import KIB
 
 if TYPE_CHECKING:
+    from apps.domain.swarm.ranges import UrgentRange
     from overlay_node.swarm.board import Board
     from overlay_node.swarm.flight import Request
     from overlay_node.swarm.source import Source
@@ -77,8 +78,7 @@ class Order:
     """consecutive leaves in one request, from `leaf` on; all of them free; together at most MAX_CHUNK_BYTES"""
     part_bytes: int = 0
     """0 = in one request (as few as MAX_CHUNK_BYTES allows); else the leaf is asked for in requests of so many bytes, all of this source, at least
-    MIN_PART_BYTES each: those not begun can still be cancelled. Counts as one request against the window of leaves, as many against the limit of
-    requests in flight"""
+    MIN_PART_BYTES each: those not begun can still be cancelled. Larger when the limit of requests in flight leaves no room for so many"""
     first_bytes: int = 0
     """0, or the length of the first request, shorter than the others: tells the delay and the pace early"""
     reason: Reason = Reason.ASSIGNED
@@ -91,9 +91,22 @@ class Policy:
     """The hooks of a policy. Only `choose` must be written; the others do nothing."""
 
     name: str = "policy"
+    rebalances: int = 0
+    """how often the whole swarm was looked at anew"""
 
     def begin(self, board: Board, now: float) -> None:
-        """The map is open and there is room for data. Called once, before any other hook."""
+        """The map is open. Called once, before any other hook but `shuns`."""
+
+    def shuns(self, reputation: float) -> bool:
+        """True when a peer of this reputation (0..1) is asked only for what nobody else has."""
+        return False
+
+    def bars(self, reputation: float) -> bool:
+        """True when a peer of this reputation is not asked at all, not even for that."""
+        return False
+
+    def urgent(self, ranges: tuple[UrgentRange, ...]) -> None:
+        """Leaves that somebody waits for; replaces what was told before."""
 
     def joined(self, source: Source, now: float) -> None:
         """A source may now be asked (its manifest was accepted), or holds more leaves than before."""
@@ -126,3 +139,7 @@ class Policy:
     def why_idle(self, source: Source, now: float) -> Reason:
         """Why `choose` gives this source nothing now. Only for explanations: may be slow."""
         return Reason.NOTHING_FREE
+
+    def finish_at(self, now: float) -> float | None:
+        """When everything is expected to be here (monotonic seconds); None when the policy does not reckon. Only for explanations."""
+        return None

@@ -1,12 +1,12 @@
-"""One payload, many peers: what to ask of whom, what to believe, when it is whole.
+"""One payload, many peers: what to believe, who takes part, what went wrong, when it is whole.
 
 Theory. A session starts with nothing but a root. The first peer whose manifest hashes to that root tells the leaf hashes; from then on every
-leaf is believed alone, whoever sends it. A missing leaf belongs to at most one peer; the rarest leaves are asked first, the fastest peers
-choose first. When no leaf is free any more, an idle peer takes over a leaf whose owner would need much longer than itself (end game); whichever
-copy arrives first counts, the other is cancelled. A bad leaf is charged to its sender and goes back. Its sender is from then on asked only for
-what no untainted peer holds, a bounded number of times, and is parted from exactly the leaves it sent: each is fetched again as soon as an
-untainted peer holds it. (Their hashes are right; this costs bytes and makes "nothing in this file is from a corrupt peer" a fact wherever
-there is a choice.)
+leaf is believed alone, whoever sends it. A missing leaf belongs to at most one peer, or to two that race with a whole copy each; whichever copy
+arrives first counts, the other is cancelled. Which leaf is asked of whom is the policy's choice (`policy`), within the limits that `asking` keeps.
+A bad leaf is charged to its sender and goes back. Its sender is from then on asked only for what no untainted peer holds, a bounded number of
+times, and is parted from exactly the leaves it sent: each is fetched again as soon as an untainted peer holds it. (Their hashes are right; this
+costs bytes and makes "nothing in this file is from a corrupt peer" a fact wherever there is a choice.) A peer whose reputation is too low is
+asked likewise only for what nobody else holds, and keeps what it brought.
 
 Events are methods that take `now` (monotonic seconds) and return the actions to carry out, in order. The session does no I/O, never raises
 because of a peer, and either completes or says why it waits (`waiting`).
@@ -14,25 +14,20 @@ because of a peer, and either completes or says why it waits (`waiting`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from blake3 import blake3
 
 from apps.domain.audio.payload import PayloadFacts, verify_leaf
-from overlay_node.protocol.limits import (
-    MAX_CANCEL_RANGES,
-    MAX_CHUNK_BYTES,
-    MAX_PRIORITY,
-    NEGOTIATING_TIMEOUT_S,
-    TRANSFER_IDLE_S,
-)
+from apps.domain.swarm.estimate import Pace
+from apps.domain.swarm.ranges import UrgentRange, end_of_file
+from apps.domain.swarm.trace import TraceAction, TraceSink
+from overlay_node.protocol.limits import NEGOTIATING_TIMEOUT_S, TRANSFER_IDLE_S
 from overlay_node.protocol.messages import CancelReason, ChunkError
-from overlay_node.protocol.rates import TokenBucket
 from overlay_node.protocol.states import DownloaderEvent, DownloaderState
 from overlay_node.swarm.actions import (
     Action,
-    AskChunk,
     AskManifest,
     CancelChunks,
     Charge,
@@ -44,31 +39,36 @@ from overlay_node.swarm.actions import (
     StoreLeaf,
     Waiting,
 )
-from overlay_node.swarm.belief import believed_leaves
+from overlay_node.swarm.asking import Asking, Budget, Statistics, no_peer_budgets
+from overlay_node.swarm.belief import believed_leaves, same_manifest
+from overlay_node.swarm.board import Board
 from overlay_node.swarm.choice import PayloadKey
 from overlay_node.swarm.flight import Request
-from overlay_node.swarm.piece_map import PieceMap, leaves_of
+from overlay_node.swarm.invariants import Violations
+from overlay_node.swarm.peer_book import MemoryPeerBook, PeerBook
+from overlay_node.swarm.piece_map import PieceMap
+from overlay_node.swarm.policy import Policy
+from overlay_node.swarm.policy_cost import CostPolicy
 from overlay_node.swarm.source import MAX_BAD_TRIES, MAX_STRIKES, Data, Source
 
-TICK_S: Final = 0.25
+TICK_S: Final = 0.1
 """How often the runner should call `tick` while a session runs: bounds how late a timeout or an end-game take-over is."""
-STEAL_FACTOR: Final = 2.0  # a leaf is taken over when its owner needs this many times as long as the taker
-STEAL_FLOOR_S: Final = 0.1  # and at least so much longer: below, a duplicate costs more than it saves
 RATE_LIMITED_S: Final = 1.0  # pause after rate_limited without retry_after_s; doubles, at most 30 s
 MAX_PAUSE_S: Final = 30.0
-NORMAL_PRIORITY: Final = (
-    5  # PROTOCOL-FACTS: normal 5, retry 6, +3 first and last chunk, +2 when > 90 % is done, at most 10
-)
 
 WAIT_NO_SOURCE: Final = "no_source"
 WAIT_INCOMPLETE: Final = "sources_incomplete"
 WAIT_ONLY_BAD: Final = "only_bad_sources"
 
 _E = DownloaderEvent
+_T = TraceAction
 
 
 class SwarmSession:
-    """The download of one payload. `held` are leaves already verified on disk (only with `manifest`)."""
+    """The download of one payload. `held` are leaves already verified on disk (only with `manifest`).
+
+    `paces` holds the pace of every link, by peer: sessions that share links share it. `trace` None = off.
+    """
 
     def __init__(
         self,
@@ -77,30 +77,40 @@ class SwarmSession:
         manifest: Manifest | None = None,
         held: Iterable[int] = (),
         refused_preambles: frozenset[str] = frozenset(),
-        budgets: Sequence[TokenBucket] = (),
+        budgets: Sequence[Budget] = (),
+        peer_budgets: Callable[[str], Sequence[Budget]] = no_peer_budgets,
+        policy: Policy | None = None,
+        book: PeerBook | None = None,
+        paces: dict[str, Pace] | None = None,
+        trace: TraceSink | None = None,
+        now: float = 0.0,
     ) -> None:
         self.key: Final = key
         self.manifest = manifest
         self.sources: Final[dict[str, Source]] = {}
         self.map: PieceMap | None = None
+        self.board: Board | None = None
         self.waiting = ""
         self.completed = False
-        self.refetched_bytes = 0
-        """bytes that were received more than once or in vain"""
+        self.storage = manifest is not None
+        """True once leaves can be written"""
+        self.policy: Final = policy if policy is not None else CostPolicy()
+        self.budgets: Final = tuple(budgets)
+        """bytes a second; shared with other sessions"""
+        self.statistics: Final = Statistics()
+        self.violations: Final = Violations()
         self._refused_preambles: Final = refused_preambles
         """BLAKE3 (hex) of preambles that did not fit this payload"""
-        self._budgets: Final = tuple(budgets)
-        """bytes a second; shared with other sessions"""
-        self._storage = manifest is not None
-        self._availability: list[int] = []
-        self._order: list[int] = []
-        self._order_stale = True
-        self._retried: set[int] = set()
+        self._peer_budgets: Final = peer_budgets
+        self._book: Final[PeerBook] = book if book is not None else MemoryPeerBook()
+        self._paces: Final = paces if paces is not None else {}
+        self._trace: Final = trace
+        self._asking: Asking | None = None
         self._senders: Final[dict[int, str]] = {}
         """who sent each leaf that was verified in this session"""
         self._gone: Final[dict[str, Source]] = {}
         if manifest is not None:
-            self._open_map(manifest, held)
+            self._open_map(manifest, held, now)
 
     # ---- events: peers
 
@@ -108,18 +118,20 @@ class SwarmSession:
         """A linked peer claims this payload: ask it for the manifest. Nothing happens when it takes part already."""
         if peer in self.sources or self.completed:
             return []
+        metrics = self._book.metrics_of(peer)
+        pace = self._paces.get(peer)
+        if pace is None:
+            pace = self._paces[peer] = Pace(rate_bps=metrics.throughput_bps, delay_s=metrics.rtt_s)
+        source = Source(peer=peer, since=now, pace=pace, metrics=metrics)
         past = self._gone.pop(peer, None)
-        source = Source(peer=peer, since=now)
-        if past is not None:  # its past counts: leaving and coming back washes nothing clean
-            source.bad_leaves, source.bad_tries, source.bad_retry_at = (
-                past.bad_leaves,
-                past.bad_tries,
-                past.bad_retry_at,
-            )
-            source.verified_leaves, source.verified_bytes = past.verified_leaves, past.verified_bytes
-            source.wasted_bytes, source.speed_bps = past.wasted_bytes, past.speed_bps
+        if past is not None:
+            source.remember(past)
+        source.reputation = self._book.reputation_of(peer, now)
+        source.shunned, source.barred = self.policy.shuns(source.reputation), self.policy.bars(source.reputation)
         self.sources[peer] = source
         source.on(_E.MANIFEST_REQUESTED)
+        if self._trace is not None:
+            self._trace.note(now, _T.PEER_ADDED, peer)
         return [AskManifest(peer), *self._follow_up(now)]
 
     def peer_gone(self, peer: str, now: float) -> list[Action]:
@@ -127,10 +139,13 @@ class SwarmSession:
         source = self.sources.get(peer)
         if source is None:
             return []
+        self._paces.pop(peer, None)
         if source.ended:  # after the completion there is nothing to abort
             self._gone[peer] = self.sources.pop(peer)
         else:
-            self._end(source, _E.DISCONNECTED, "disconnected")
+            if source.flight:
+                source.metrics.cancelled(now)
+            self._end(source, _E.DISCONNECTED, "disconnected", now)
         return self._follow_up(now)
 
     def manifest_received(
@@ -144,25 +159,38 @@ class SwarmSession:
         have: Sequence[tuple[int, int]],
         now: float,
     ) -> list[Action]:
-        """A peer's manifest: believed when it hashes to the root that was asked for, charged otherwise."""
+        """A peer's manifest: believed when it hashes to the root that was asked for (or equals one that did), charged otherwise."""
         source = self.sources.get(peer)
         if source is None or source.state is not DownloaderState.NEGOTIATING:
             return []
         actions: list[Action] = []
-        leaves = believed_leaves(self.key, facts, hashes, leaf_bytes=leaf_bytes, preamble=preamble)
-        if leaves is None:
+        if self.manifest is None:
+            leaves = believed_leaves(self.key, facts, hashes, leaf_bytes=leaf_bytes, preamble=preamble)
+            believed = leaves is not None
+        else:
+            leaves = self.manifest.leaves
+            believed = same_manifest(self.manifest, facts, hashes, leaf_bytes=leaf_bytes, preamble=preamble)
+        if leaves is None or not believed:
             actions += [ChargePeer(peer, Charge.BAD_MANIFEST), DropPeer(peer, Charge.BAD_MANIFEST.value)]
-            self._end(source, _E.MANIFEST_REFUSED, Charge.BAD_MANIFEST.value)
+            source.metrics.refused(now, Charge.BAD_MANIFEST.value)
+            self._note(now, _T.PEER_CHARGED, peer, Charge.BAD_MANIFEST.value)
+            self._note(now, _T.MANIFEST_REFUSED, peer, Charge.BAD_MANIFEST.value)
+            self._end(source, _E.MANIFEST_REFUSED, Charge.BAD_MANIFEST.value, now)
             return actions + self._follow_up(now)
         if self.manifest is None and blake3(preamble).hexdigest() in self._refused_preambles:
-            self._end(source, _E.MANIFEST_REFUSED, "preamble_refused")
+            self._note(now, _T.MANIFEST_REFUSED, peer, "preamble_refused")
+            self._end(source, _E.MANIFEST_REFUSED, "preamble_refused", now)
             return [DropPeer(peer, "preamble_refused"), *self._follow_up(now)]
         if self.manifest is None:
             self.manifest = Manifest(facts=facts, leaves=leaves, preamble=preamble, preamble_from=peer)
-            self._open_map(self.manifest, ())
+            self._open_map(self.manifest, (), now)
             actions.append(KeepManifest(self.manifest))
+        if self._trace is not None:
+            self._trace.note(now, _T.MANIFEST_ACCEPTED, peer, len(hashes), leaf_bytes, facts.payload_bytes)
         source.on(_E.MANIFEST_ACCEPTED)
-        self._add_have(source, have)
+        if not source.pace.known and source.metrics.rtt_s is None:
+            source.pace.delay_s = now - source.since  # the first thing seen of its delay
+        self._add_have(source, have, now)
         return actions + self._follow_up(now)
 
     def manifest_refused(self, peer: str, code: str, *, now: float, retry_after_s: float | None = None) -> list[Action]:
@@ -170,7 +198,9 @@ class SwarmSession:
         source = self.sources.get(peer)
         if source is None or source.state is not DownloaderState.NEGOTIATING:
             return []
-        self._end(source, _E.MANIFEST_REFUSED, code)
+        source.metrics.refused(now, code)
+        self._note(now, _T.MANIFEST_REFUSED, peer, code)
+        self._end(source, _E.MANIFEST_REFUSED, code, now)
         return [DropPeer(peer, code, retry_after_s), *self._follow_up(now)]
 
     def have_received(self, peer: str, ranges: Sequence[tuple[int, int]], now: float) -> list[Action]:
@@ -178,7 +208,7 @@ class SwarmSession:
         source = self.sources.get(peer)
         if source is None or not source.active:
             return []
-        self._add_have(source, ranges)
+        self._add_have(source, ranges, now)
         return self._follow_up(now)
 
     # ---- events: chunks
@@ -188,23 +218,25 @@ class SwarmSession:
         source = self.sources.get(peer)
         if source is None:
             return []
+        length = len(data)
         request = source.flight.pop(offset, None)
-        if request is None or self.map is None or request.length != len(data):
-            source.wasted_bytes += len(data)
-            self.refetched_bytes += len(data)
-            return []
-        source.arrived(request, now)
-        source.on(_E.CHUNK_RECEIVED if source.flight else _E.FLIGHT_EMPTY)
-        leaf = request.leaf
-        if self.map.holds(leaf):
-            source.wasted_bytes += len(data)
-            self.refetched_bytes += len(data)
-            source.parts.pop(leaf, None)
-            return self._follow_up(now)
-        whole = source.leaf_of(request, data, leaf_length=self.map.length(leaf))
-        if whole is None:
-            return self._follow_up(now)
-        return self._judge(source, leaf, whole, now) + self._follow_up(now)
+        asking = self._asking
+        if request is None or asking is None or request.length != length:
+            if request is not None and asking is not None:  # it answered with another length than was asked for
+                source.recall(request, now)
+                for leaf in range(request.leaf, request.leaf + request.leaves):
+                    asking.give_back(source, leaf, now)
+            return self._uninvited(source, offset, data, now)
+        source.answered(request, now)
+        if not source.flight:
+            source.on(_E.FLIGHT_EMPTY)
+        if self._trace is not None:
+            waited = now - request.asked_at
+            self._trace.note(now, _T.CHUNK_RECEIVED, peer, request.leaf, offset, length, waited)
+        actions = self._take_in(source, request, data, now)
+        asking.wake(source)
+        self.policy.arrived(source, request, now)
+        return actions + self._follow_up(now)
 
     def chunk_refused(
         self, peer: str, offset: int, code: str, *, now: float, retry_after_s: float | None = None
@@ -212,79 +244,136 @@ class SwarmSession:
         """A peer would not or could not serve a range (`code` of ChunkError, or of an error reply)."""
         source = self.sources.get(peer)
         request = source.flight.pop(offset, None) if source is not None else None
-        if source is None or request is None or self.map is None:
+        asking, board = self._asking, self.board
+        if source is None or request is None or asking is None or board is None:
             return []
-        source.on(_E.CHUNK_RECEIVED if source.flight else _E.FLIGHT_EMPTY)
-        self._give_back(source, request.leaf)
+        source.recall(request, now)
+        source.recalled.pop(offset, None)
+        if not source.flight:
+            source.on(_E.FLIGHT_EMPTY)
+        source.metrics.refused(now, code)
+        if self._trace is not None:
+            waited = now - request.asked_at
+            self._trace.note(now, _T.CHUNK_ERROR, peer, request.leaf, offset, request.length, waited, code)
+        rest = [one for one in source.flight.values() if one.covers(request.leaf)]
         actions: list[Action] = []
+        if rest:  # the other parts of a leaf that it will not bring
+            actions += asking.take_back(source, rest, CancelReason.ERROR, now)
+        for leaf in range(request.leaf, request.leaf + request.leaves):
+            asking.give_back(source, leaf, now)
         match code:
             case ChunkError.RATE_LIMITED:
                 source.refusals += 1
                 if retry_after_s is not None and retry_after_s > MAX_PAUSE_S:
                     # It takes no part for so long: kept, it would make a transfer that nobody feeds look as if it moved.
-                    actions += self._drop(source, _E.TIMED_OUT, code, retry_after_s)
+                    actions += self._drop(source, _E.TIMED_OUT, code, now, retry_after_s)
                     return actions + self._follow_up(now)
                 pause = min(RATE_LIMITED_S * 2 ** min(source.refusals - 1, 5), MAX_PAUSE_S)
                 source.retry_at = now + (retry_after_s if retry_after_s is not None else pause)
+                if self._trace is not None:
+                    self._trace.note(now, _T.PEER_PAUSED, peer, duration_s=source.retry_at - now, code=code)
             case ChunkError.NOT_FOUND | ChunkError.POLICY_VIOLATION:
-                actions += self._drop(source, _E.CANCELLED, code)
+                if code == ChunkError.NOT_FOUND:
+                    actions += self._not_delivered(source, now)
+                actions += self._drop(source, _E.CANCELLED, code, now)
             case ChunkError.INVALID_RANGE:
-                self._remove_have(source, request.leaf)
-                actions += self._strike(source, code)
+                for leaf in range(request.leaf, request.leaf + request.leaves):
+                    board.holds_not(source, leaf)
+                actions += self._not_delivered(source, now)
+                actions += self._strike(source, code, now)
+            case ChunkError.IO_ERROR:
+                actions += self._not_delivered(source, now)
+                actions += self._strike(source, code, now)
             case _:
-                actions += self._strike(source, code)
+                actions += self._strike(source, code, now)
+        if not source.ended:
+            asking.wake(source)
         return actions + self._follow_up(now)
+
+    def progress(self, peer: str, received: int, now: float) -> None:
+        """All bytes that ever came from a peer (its link's counter), told at the tick: shows a peer's pace before its chunk is whole."""
+        source = self.sources.get(peer)
+        if source is None or not source.flight:
+            return
+        new = source.pace.progressed(received, now)
+        if new > 0:
+            source.last_byte_at = now
+            source.metrics.progressed(now, length=int(new), busy_s=source.pace.busy_s)
 
     # ---- events: storage and time
 
     def storage_ready(self, now: float) -> list[Action]:
         """The manifest is persisted and there is room for the data: chunks may be asked for."""
-        self._storage = True
+        self.storage = True
         return self._follow_up(now)
 
     def leaf_lost(self, leaf: int, now: float) -> list[Action]:
         """A leaf could not be written: it is missing again."""
-        if self.map is not None and self.map.holds(leaf):
-            self.map.lose(leaf)
+        if self.board is not None and self._asking is not None and self.board.map.holds(leaf):
+            if self._trace is not None:
+                where = self.board.map.offset(leaf), self.board.map.length(leaf)
+                self._trace.note(now, _T.LEAF_LOST, self._senders.get(leaf, ""), leaf, *where, code="write_failed")
+            self._asking.put_back(leaf, now)
             self._senders.pop(leaf, None)
-            self._order_stale = True
             if self.completed:
                 self.completed = False
                 for source in self.sources.values():
                     if source.state is DownloaderState.VERIFYING:
                         source.on(_E.WORK_RETURNED)
+                        self._asking.wake(source)
         return self._follow_up(now)
 
     def tick(self, now: float) -> list[Action]:
         """Time passed: timeouts, pauses that end, the end game. To be called about every TICK_S."""
         actions: list[Action] = []
         for source in list(self.sources.values()):
-            if source.state is DownloaderState.NEGOTIATING and now - source.since >= NEGOTIATING_TIMEOUT_S:
-                actions += self._drop(source, _E.TIMED_OUT, "manifest_timeout")
+            if source.state is DownloaderState.NEGOTIATING:
+                if now - source.since >= NEGOTIATING_TIMEOUT_S:
+                    source.metrics.timed_out(now)
+                    actions += self._drop(source, _E.TIMED_OUT, "manifest_timeout", now)
                 continue
-            if source.flight and source.silent_s(now) >= TRANSFER_IDLE_S:
-                actions += self._drop(source, _E.TIMED_OUT, "timed_out")
+            if source.retry_at and now >= source.retry_at and self._asking is not None:
+                source.retry_at = 0.0
+                self._asking.wake(source)
+            if not source.flight:
+                continue
+            if source.silent_s(now) >= TRANSFER_IDLE_S:
+                source.metrics.timed_out(now)
+                actions += self._drop(source, _E.TIMED_OUT, "timed_out", now)
                 continue
             late = [one for one in source.flight.values() if source.overdue(one, now) >= 0]
-            shared = [one for one in late if self._others_with(one.leaf, source)]
-            if shared:  # nobody else has the rest: waiting for it costs nothing
-                actions += self._take_back(source, shared, CancelReason.TIMEOUT)
-                actions += self._strike(source, "timed_out")
+            if late and self._asking is not None:
+                source.metrics.timed_out(now)
+                actions += self._asking.take_back(source, late, CancelReason.TIMEOUT, now)
+                actions += self._strike(source, "timed_out", now)
+        if self._asking is not None and self.storage and not self.completed:
+            for source in self.policy.tick(now):
+                self._asking.wake(source)
+            self._asking.tick()
         return actions + self._follow_up(now)
 
     def share(self, peer: str, cap: int) -> None:
         """At most `cap` chunks of this session in flight with a peer."""
-        if peer in self.sources:
-            self.sources[peer].cap = max(1, cap)
+        source = self.sources.get(peer)
+        if source is not None:
+            source.cap = max(1, cap)
+            if self._asking is not None:
+                self._asking.wake(source)
 
-    def close(self, reason: CancelReason) -> list[Action]:
+    def urgent(self, ranges: Iterable[UrgentRange]) -> None:
+        """These leaves are waited for; replaces what was told before. To be told once the map is open."""
+        if self._asking is not None:
+            self._asking.urgent = tuple(ranges)
+            self.policy.urgent(self._asking.urgent)
+
+    def close(self, reason: CancelReason, now: float) -> list[Action]:
         """End the session: everything in flight is cancelled."""
         actions: list[Action] = []
         for source in list(self.sources.values()):
             if source.flight or source.active:
                 actions.append(CancelChunks(source.peer, (), reason))
             if not source.ended:
-                self._end(source, _E.CANCELLED, reason.value)
+                self._end(source, _E.CANCELLED, reason.value, now)
         return actions
 
     def finished(self) -> None:
@@ -300,167 +389,241 @@ class SwarmSession:
         """Bytes of all leaves held."""
         return self.map.held_bytes if self.map is not None else 0
 
+    @property
+    def refetched_bytes(self) -> int:
+        """Bytes that were received more than once or in vain."""
+        return self.statistics.duplicate_bytes + self.statistics.bad_bytes
+
     def all_sources(self) -> tuple[Source, ...]:
         """Everybody who took part, those that left included."""
         return (*self.sources.values(), *self._gone.values())
 
+    def sender(self, leaf: int) -> str:
+        """Who sent a leaf that was verified in this session; "" for any other."""
+        return self._senders.get(leaf, "")
+
     # ---- private: belief
+
+    def _take_in(self, source: Source, request: Request, data: Data, now: float) -> list[Action]:
+        """An answer: the leaves that it completes are judged."""
+        assert self.map is not None
+        if request.leaves == 1:
+            return self._take_in_leaf(source, request, data, now)
+        actions: list[Action] = []
+        view, at = memoryview(data), 0
+        for leaf in range(request.leaf, request.leaf + request.leaves):
+            length = self.map.length(leaf)
+            piece = view[at : at + length]
+            at += length
+            if self.map.holds(leaf):
+                self._waste(source, leaf, length, now)
+            else:
+                actions += self._judge(source, leaf, piece, now)
+        return actions
+
+    def _take_in_leaf(self, source: Source, request: Request, data: Data, now: float) -> list[Action]:
+        assert self.map is not None
+        leaf = request.leaf
+        if self.map.holds(leaf):
+            source.parts.pop(leaf, None)
+            self._waste(source, leaf, len(data), now)
+            return []
+        whole = source.leaf_of(request, data, leaf_length=self.map.length(leaf))
+        return [] if whole is None else self._judge(source, leaf, whole, now)
+
+    def _uninvited(self, source: Source, offset: int, data: Data, now: float) -> list[Action]:
+        """Bytes that nobody waits for any more: a whole leaf that was cancelled too late is as good as any other."""
+        request = source.recalled.pop(offset, None)
+        if request is not None and self.board is not None and request.length == len(data) and not source.quarantined:
+            pieces = self.board.map
+            last = request.leaf + request.leaves - 1
+            whole = pieces.offset(last) + pieces.length(last) - pieces.offset(request.leaf) == request.length
+            wanted = any(not pieces.holds(leaf) for leaf in range(request.leaf, last + 1))
+            if whole and wanted and not self.completed:
+                actions = self._take_in(source, request, data, now)
+                return actions + self._follow_up(now)
+        self._waste(source, -1 if request is None else request.leaf, len(data), now)
+        return []
 
     def _judge(self, source: Source, leaf: int, data: Data, now: float) -> list[Action]:
         """A whole leaf of one sender: hold it or charge it."""
-        assert self.map is not None
+        assert self.board is not None
         assert self.manifest is not None
+        assert self._asking is not None
+        board, length = self.board, len(data)
+        where = board.map.offset(leaf)
         if not verify_leaf(memoryview(data), self.manifest.leaves.hashes[leaf]):
-            source.note_bad(leaf, len(data), now)
-            self.refetched_bytes += len(data)
-            self._give_back(source, leaf)
-            self._part_from_corrupt()
+            before = source.tainted
+            source.note_bad(leaf, length, now)
+            board.tainted(source, before=before)
+            self.statistics.bad_bytes += length
+            self._asking.give_back(source, leaf, now)
+            if self._trace is not None:
+                self._trace.note(now, _T.LEAF_BAD, source.peer, leaf, where, length)
+                self._trace.note(now, _T.PEER_CHARGED, source.peer, leaf, code=Charge.BAD_LEAF.value)
+            self._part_from_corrupt(now)
             actions: list[Action] = [ChargePeer(source.peer, Charge.BAD_LEAF)]
             if source.hopeless:
-                actions += self._drop(source, _E.CANCELLED, "corrupt")
+                actions += self._drop(source, _E.CANCELLED, "corrupt", now)
             return actions
-        if source.quarantined and self._others_with(leaf, source):  # asked for before it proved corrupt
-            source.wasted_bytes += len(data)
-            self.refetched_bytes += len(data)
-            self._give_back(source, leaf)
+        if source.quarantined and board.rarity(leaf):  # asked for before it proved corrupt
+            self._waste(source, leaf, length, now)
+            self._asking.give_back(source, leaf, now)
             return []
-        self.map.hold(leaf)
+        carriers = board.held(leaf)
         self._senders[leaf] = source.peer
         source.verified_leaves += 1
-        source.verified_bytes += len(data)
-        actions = [StoreLeaf(source.peer, leaf, self.map.offset(leaf), data)]
-        for other in self.sources.values():
-            doubles = [one for one in other.flight.values() if one.leaf == leaf]
-            if doubles and other is not source:
-                actions += self._take_back(other, doubles, CancelReason.SWARM_REBALANCED)
+        source.verified_bytes += length
+        source.trusted = True
+        source.metrics.leaf_verified(now, length=length)
+        if self._trace is not None:
+            self._trace.note(now, _T.LEAF_VERIFIED, source.peer, leaf, where, length)
+        actions = [StoreLeaf(source.peer, leaf, where, data)]
+        for other in carriers:
+            if other is not source:
+                other.parts.pop(leaf, None)
+                doubles = [one for one in other.flight.values() if one.covers(leaf) and self._all_held(one)]
+                if doubles:
+                    actions += self._asking.take_back(other, doubles, CancelReason.SWARM_REBALANCED, now)
         return actions
+
+    def _all_held(self, request: Request) -> bool:
+        assert self.map is not None
+        return all(self.map.holds(leaf) for leaf in range(request.leaf, request.leaf + request.leaves))
+
+    def _waste(self, source: Source, leaf: int, length: int, now: float) -> None:
+        source.wasted_bytes += length
+        self.statistics.duplicate_bytes += length
+        if self._trace is not None:
+            self._trace.note(now, _T.CHUNK_RECEIVED, source.peer, leaf, length=length, code="late")
 
     # ---- private: sources
 
-    def _open_map(self, manifest: Manifest, held: Iterable[int]) -> None:
+    def _open_map(self, manifest: Manifest, held: Iterable[int], now: float) -> None:
         self.map = PieceMap(
             payload_bytes=manifest.facts.payload_bytes, leaf_bytes=manifest.leaves.leaf_bytes, held=held
         )
-        self._availability = [0] * self.map.leaf_count
-        self._order_stale = True
+        self.board = Board(self.map, self.sources)
+        self._asking = Asking(
+            self.board,
+            self.policy,
+            budgets=self.budgets,
+            peer_budgets=self._peer_budgets,
+            statistics=self.statistics,
+            violations=self.violations,
+            trace=self._trace,
+        )
+        self.policy.begin(self.board, now)
+        self.urgent((end_of_file(self.map.leaf_count),))
 
-    def _add_have(self, source: Source, ranges: Sequence[tuple[int, int]]) -> None:
-        assert self.map is not None
-        for leaf in leaves_of(ranges, leaf_count=self.map.leaf_count) - source.have:
-            source.have.add(leaf)
-            self._availability[leaf] += 1
-        self._order_stale = True
-        self._part_from_corrupt()
+    def _add_have(self, source: Source, ranges: Sequence[tuple[int, int]], now: float) -> None:
+        assert self.board is not None
+        assert self._asking is not None
+        self.board.holds_more(source, ranges)
+        if self._trace is not None:
+            size = self.board.map.leaf_bytes
+            for first, end in ranges:
+                self._trace.note(now, _T.PEER_HAVE, source.peer, offset=first * size, length=(end - first) * size)
+        self._part_from_corrupt(now)
+        self.policy.joined(source, now)
+        self._asking.wake(source)
 
-    def _part_from_corrupt(self) -> None:
+    def _part_from_corrupt(self, now: float) -> None:
         """Leaves of peers that proved corrupt are missing again where an untainted peer holds them."""
-        assert self.map is not None
+        assert self.board is not None
+        assert self._asking is not None
         corrupt = {source.peer: source for source in self.all_sources() if source.quarantined}
         if not corrupt or self.completed:
             return
         for leaf, sender in list(self._senders.items()):
-            if sender in corrupt and any(other.clean_for(leaf) for other in self.sources.values()):
-                length = self.map.length(leaf)
-                self.map.lose(leaf)
+            if sender in corrupt and self.board.rarity(leaf):
+                length = self.board.map.length(leaf)
+                if self._trace is not None:
+                    where = self.board.map.offset(leaf)
+                    self._trace.note(now, _T.LEAF_LOST, sender, leaf, where, length, code="sender_corrupt")
+                self._asking.put_back(leaf, now)
                 del self._senders[leaf]
                 corrupt[sender].parted_from(length)
-                self.refetched_bytes += length
-                self._order_stale = True
+                self.statistics.bad_bytes += length
 
-    def _remove_have(self, source: Source, leaf: int) -> None:
-        if leaf in source.have:
-            source.have.discard(leaf)
-            self._availability[leaf] -= 1
-            self._order_stale = True
+    def _not_delivered(self, source: Source, now: float) -> list[Action]:
+        """It advertised what it does not have: charged once."""
+        if source.undelivered:
+            return []
+        source.undelivered = True
+        self._note(now, _T.PEER_CHARGED, source.peer, Charge.NOT_DELIVERED.value)
+        return [ChargePeer(source.peer, Charge.NOT_DELIVERED)]
 
-    def _others_with(self, leaf: int, source: Source) -> bool:
-        return any(other is not source and other.clean_for(leaf) for other in self.sources.values())
-
-    def _give_back(self, source: Source, leaf: int) -> None:
-        """The leaf is nobody's again, and what this sender brought of it is dropped."""
-        assert self.map is not None
-        source.parts.pop(leaf, None)
-        self._retried.add(leaf)
-        if self.map.owner(leaf) != source.peer:
-            return
-        self.map.release(leaf)
-        self._order_stale = True
-        for other in self.sources.values():
-            if other is not source and any(one.leaf == leaf for one in other.flight.values()):
-                self.map.assign(leaf, other.peer)  # it was taken over from this one, whose answer may still come
-                return
-
-    def _take_back(self, source: Source, requests: list[Request], reason: CancelReason) -> list[Action]:
-        """Cancel some requests of a source (and the other chunks of their leaves)."""
-        leaves = {request.leaf for request in requests}
-        taken = [one for one in source.flight.values() if one.leaf in leaves]
-        for request in taken:
-            del source.flight[request.offset]
-        for leaf in leaves:
-            self._give_back(source, leaf)
-        if not source.flight and source.state is DownloaderState.REQUESTING:
-            source.on(_E.FLIGHT_EMPTY)
-        ranges = tuple((one.offset, one.offset + one.length) for one in taken)
-        return [
-            CancelChunks(source.peer, ranges[at : at + MAX_CANCEL_RANGES], reason)
-            for at in range(0, len(ranges), MAX_CANCEL_RANGES)
-        ]
-
-    def _strike(self, source: Source, code: str) -> list[Action]:
+    def _strike(self, source: Source, code: str, now: float) -> list[Action]:
         source.strikes += 1
         if source.strikes < MAX_STRIKES or source.ended:
             return []
-        return self._drop(source, _E.TIMED_OUT, code)
+        return self._drop(source, _E.TIMED_OUT, code, now)
 
     def _drop(
-        self, source: Source, event: DownloaderEvent, code: str, retry_after_s: float | None = None
+        self, source: Source, event: DownloaderEvent, code: str, now: float, retry_after_s: float | None = None
     ) -> list[Action]:
+        if source.ended:
+            return []
         cancel: list[Action] = [CancelChunks(source.peer, (), CancelReason.ERROR)] if source.flight else []
-        self._end(source, event, code)
+        self._end(source, event, code, now)
         return [*cancel, DropPeer(source.peer, code, retry_after_s)]
 
-    def _end(self, source: Source, event: DownloaderEvent, code: str) -> None:
+    def _end(self, source: Source, event: DownloaderEvent, code: str, now: float) -> None:
         source.on(event)
         source.code = code
-        for request in list(source.flight.values()):
-            self._give_back(source, request.leaf)
+        requests = list(source.flight.values())
         source.flight.clear()
+        for request in requests:
+            source.recall(request, now)
+        source.recalled.clear()
+        if self.board is not None and self._asking is not None:
+            self.board.gone(source)
+            self._asking.retired(source)
+            for request in requests:
+                for leaf in range(request.leaf, request.leaf + request.leaves):
+                    self._asking.give_back(source, leaf, now)
+            self.policy.left(source, now)
         source.parts.clear()
-        for leaf in source.have:
-            self._availability[leaf] -= 1
-        source.have.clear()
-        self._order_stale = True
         self._gone[source.peer] = self.sources.pop(source.peer)
+        self._note(now, _T.PEER_GONE, source.peer, code)
 
-    # ---- private: what to ask
+    # ---- private: what follows
 
     def _follow_up(self, now: float) -> list[Action]:
         """After any event: complete, ask, or say why nothing can be asked."""
-        if self.map is None or not self._storage or self.completed:
-            return self._note_waiting("" if self.completed else self._reason(now))
-        if self.map.complete:
-            return self._complete()
-        actions = self._ask(now)
-        return actions + self._note_waiting(self._reason(now))
+        board, asking = self.board, self._asking
+        if board is None or asking is None or not self.storage or self.completed:
+            return self._note_waiting("" if self.completed else self._reason(now), now)
+        if board.map.complete:
+            return self._complete(now)
+        actions = asking.fill(now) if asking.awake else []
+        if board.flying:
+            return actions + self._note_waiting("", now) if self.waiting else actions
+        return actions + self._note_waiting(self._reason(now), now)
 
-    def _complete(self) -> list[Action]:
+    def _complete(self, now: float) -> list[Action]:
         self.completed = True
         actions: list[Action] = []
         for source in list(self.sources.values()):
             if source.state is DownloaderState.NEGOTIATING:
-                self._end(source, _E.CANCELLED, CancelReason.COMPLETE.value)
+                self._end(source, _E.CANCELLED, CancelReason.COMPLETE.value, now)
                 actions.append(CancelChunks(source.peer, (), CancelReason.COMPLETE))
                 continue
+            requests = list(source.flight.values())
             source.flight.clear()
+            for request in requests:
+                source.recall(request, now)
             source.parts.clear()
             source.on(_E.PAYLOAD_WHOLE)
             actions.append(CancelChunks(source.peer, (), CancelReason.COMPLETE))
-        return [*self._note_waiting(""), *actions, Completed()]
+        return [*self._note_waiting("", now), *actions, Completed()]
 
-    def _note_waiting(self, code: str) -> list[Action]:
+    def _note_waiting(self, code: str, now: float) -> list[Action]:
         if code == self.waiting:
             return []
         self.waiting = code
+        self._note(now, _T.WAITING, "", code)
         return [Waiting(code)]
 
     def _reason(self, now: float) -> str:
@@ -469,133 +632,25 @@ class SwarmSession:
             return ""
         if not self.sources:
             return WAIT_ONLY_BAD if any(source.quarantined for source in self._gone.values()) else WAIT_NO_SOURCE
-        if self.map is None or not self._storage:
+        board = self.board
+        if board is None or not self.storage or board.flying:
             return ""
-        for source in self.sources.values():
-            if source.flight or source.state is DownloaderState.NEGOTIATING or source.retry_at > now:
-                return ""
+        if any(one.state is DownloaderState.NEGOTIATING or one.retry_at > now for one in self.sources.values()):
+            return ""
+        tainted = [one for one in self.sources.values() if one.active and one.tainted]
         held_by_somebody = False
-        for leaf in self.map.missing():
-            for source in self.sources.values():
-                if leaf not in source.have:
-                    continue
-                if source.clean_for(leaf) or source.bad_tries.get(leaf, 0) < MAX_BAD_TRIES:
-                    return ""
-                held_by_somebody = True
+        for leaf in board.map.missing():
+            if board.rarity(leaf):
+                return ""
+            for source in tainted:
+                if source.has(leaf):
+                    if not source.barred and source.bad_tries.get(leaf, 0) < MAX_BAD_TRIES:
+                        return ""
+                    held_by_somebody = True
         return WAIT_ONLY_BAD if held_by_somebody else WAIT_INCOMPLETE
 
-    def _ask(self, now: float) -> list[Action]:
-        """Fill the windows, fastest peers first, one chunk each in turn; then the end game."""
-        assert self.map is not None
-        self._refresh_order()
-        actions: list[Action] = []
-        chunk = min(self.map.leaf_bytes, MAX_CHUNK_BYTES)
-        ready = [source for source in self.sources.values() if source.active and now >= source.retry_at]
-        ready.sort(key=lambda source: (source.quarantined, -(source.speed_bps or 0.0), source.peer))
-        turn = ready
-        while turn:
-            again = []
-            for source in turn:
-                if len(source.flight) >= source.window(chunk):
-                    continue
-                leaf = self._next_leaf(source, now)
-                if leaf is None:
-                    continue
-                asked = self._ask_leaf(source, leaf, now)
-                if not asked:
-                    return actions  # the budget of bytes is spent
-                actions += asked
-                again.append(source)
-            turn = again
-        for source in ready:
-            if not source.flight and source.speed_bps is not None:
-                actions += self._take_over(source, now)
-        if self.map.free_count == 0:
-            for source in ready:
-                if source.state is DownloaderState.REQUESTING:
-                    source.on(_E.NOTHING_LEFT)
-        return actions
+    # ---- private: trace
 
-    def _refresh_order(self) -> None:
-        assert self.map is not None
-        if self._order_stale:
-            self._order = sorted(self.map.free(), key=lambda leaf: (self._availability[leaf], leaf))
-            self._order_stale = False
-
-    def _next_leaf(self, source: Source, now: float) -> int | None:
-        """The rarest free leaf that this source may be asked for."""
-        assert self.map is not None
-        taken = 0
-        for at, leaf in enumerate(self._order):
-            if self.map.holds(leaf) or self.map.owner(leaf) is not None:
-                taken += 1
-                continue
-            if source.clean_for(leaf) or (source.may_retry(leaf, now) and not self._others_with(leaf, source)):
-                # Entries that are taken are not skipped again and again. One that is given back makes the order stale.
-                if taken == at:
-                    del self._order[:at]
-                elif taken > 64:
-                    self._order_stale = True
-                    self._refresh_order()
-                return leaf
-        return None
-
-    def _ask_leaf(self, source: Source, leaf: int, now: float) -> list[Action]:
-        """Ask for all chunks of a leaf; nothing when the budget of bytes is spent."""
-        assert self.map is not None
-        length = self.map.length(leaf)
-        if any(bucket.level(now) <= 0 for bucket in self._budgets):
-            return []
-        for bucket in self._budgets:
-            bucket.take_debt(now, length)
-        if self.map.owner(leaf) is None:
-            self.map.assign(leaf, source.peer)
-        actions: list[Action] = []
-        start, end = self.map.offset(leaf), self.map.offset(leaf) + length
-        priority = self._priority(leaf)
-        for offset in range(start, end, MAX_CHUNK_BYTES):
-            size = min(MAX_CHUNK_BYTES, end - offset)
-            deadline_ms = source.deadline_ms(size)
-            source.flight[offset] = Request(leaf, offset, size, asked_at=now, timeout_s=2 * deadline_ms / 1000)
-            actions.append(AskChunk(source.peer, offset, size, priority, deadline_ms))
-        source.on(_E.CHUNK_REQUESTED)
-        return actions
-
-    def _priority(self, leaf: int) -> int:
-        assert self.map is not None
-        value = NORMAL_PRIORITY + (1 if leaf in self._retried else 0)
-        if leaf in {0, self.map.leaf_count - 1}:
-            value += 3
-        if self.map.held_count * 10 > self.map.leaf_count * 9:
-            value += 2
-        return min(value, MAX_PRIORITY)
-
-    def _take_over(self, taker: Source, now: float) -> list[Action]:
-        """End game: an idle source asks for the leaf that its owner would bring last, when that pays."""
-        assert self.map is not None
-        assert taker.speed_bps is not None
-        best: tuple[float, int, Source] | None = None
-        for owner in self.sources.values():
-            if owner is taker:
-                continue
-            for request in owner.flight.values():
-                if not taker.clean_for(request.leaf) or self.map.owner(request.leaf) != owner.peer:
-                    continue
-                if (
-                    sum(request.leaf in {one.leaf for one in other.flight.values()} for other in self.sources.values())
-                    > 1
-                ):
-                    continue
-                late = owner.remaining_s(request, now)
-                own = self.map.length(request.leaf) / max(taker.speed_bps, 1.0)
-                if late > STEAL_FACTOR * own + STEAL_FLOOR_S and (best is None or late > best[0]):
-                    best = (late, request.leaf, owner)
-        if best is None:
-            return []
-        leaf = best[1]
-        self.map.release(leaf)
-        self._retried.add(leaf)
-        asked = self._ask_leaf(taker, leaf, now)
-        if not asked:
-            self.map.assign(leaf, best[2].peer)
-        return asked
+    def _note(self, now: float, action: TraceAction, peer: str, code: str) -> None:
+        if self._trace is not None:
+            self._trace.note(now, action, peer, code=code)

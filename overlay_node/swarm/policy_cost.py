@@ -1,0 +1,299 @@
+"""The product's policy: everybody gets what he would deliver by the time everything is done, and no more.
+
+Theory. `Pace` tells when a peer would have delivered one leaf more. While that is far before the common end, nothing has to be reckoned: peers pull
+leaves, rarest first, each as far ahead as bandwidth x delay asks for. Near the end the common end T is computed (`estimate.finish_time`: the
+optimal whole-leaf schedule at the estimated rates) and a peer gets a leaf only if it would be there by T; what slow peers were promised before, and
+have not begun, is moved to those who have nothing left to do, and the very last leaves are raced for (`endgame`). T is reckoned again when a
+twentieth of the time left has passed or something unforeseen happened, never per chunk.
+
+A peer that is not known starts with one leaf, of which a short first piece shows delay and rate early; when it claims the whole payload, that leaf
+is a random one (a possession audit), and its window stays small until it verified. A degrading peer loses its share because its estimate falls;
+a peer that was held back is probed after a while. Urgent leaves go to peers of at most the median cost while there are such with room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from apps.domain.swarm.cost import cost_variance, peer_costs
+from apps.domain.swarm.estimate import finish_time
+from apps.domain.swarm.modes import MODES, ModeParameters
+from apps.domain.swarm.ranges import BASE_PRIORITY, UrgentRange
+from apps.domain.swarm.settings import SchedulerSettings
+from overlay_node.protocol.limits import KIB, MAX_CHUNK_BYTES
+from overlay_node.swarm.board import Board
+from overlay_node.swarm.endgame import TAIL_PART_BYTES, take_over
+from overlay_node.swarm.flight import Request
+from overlay_node.swarm.policy import Order, Policy, Reason
+from overlay_node.swarm.source import Source
+
+PROBE_BYTES: Final = 64 * KIB
+"""First piece of the first leaf: its answer shows the delay, the rest of the leaf the rate."""
+PLENTY: Final = 0.5
+"""A leaf that would be there within this share of the least time everything takes needs no further thought."""
+FRESH_SHARE: Final = 0.05
+"""The common end is reckoned again when this share of the time to it has passed,"""
+FRESH_FLOOR_S: Final = 0.02
+"""but not more often than this."""
+AUDIT_DRAWS: Final = 8
+"""random leaves tried for one that is free; then the next free one serves"""
+PAIR_LEAF_S: Final = 0.06
+"""A peer that delivers a leaf in less time is asked for two in one request: half the messages, and a shorter window in requests."""
+PARTED_LEAF_S: Final = 0.25
+"""Near the end, a leaf that takes longer is asked for in pieces, so that losing the race for it costs less."""
+WAKE_AT_TICK: Final = 4
+"""parked sources that are asked again at a tick in the end game, the quickest first"""
+
+
+class CostPolicy(Policy):
+    """One per session. `draw(n)`: a random number below n (None: audits take the next free leaf, for reproducible tests)."""
+
+    name = "cost"
+
+    def __init__(self, settings: SchedulerSettings | None = None, *, draw: Callable[[int], int] | None = None) -> None:
+        self.settings: Final = settings if settings is not None else SchedulerSettings()
+        self.mode: Final[ModeParameters] = MODES[self.settings.mode]
+        self.rebalances = 0
+        self.cost_variance = 0.0
+        """variance of the peers' costs at the last rebalance"""
+        self._draw: Final = draw
+        self._board: Board
+        self._leaf_bytes = 1
+        self._rate = 1.0
+        """bytes a second of all sources that may be asked"""
+        self._finish = 0.0
+        self._fresh_until = float("-inf")
+        self._rebalance_at = float("-inf")
+        self._chunks = 0
+        self._median_cost = 0.0
+        self._urgent: dict[int, None] = {}
+
+    # ---- hooks
+
+    def begin(self, board: Board, now: float) -> None:
+        self._board = board
+        self._leaf_bytes = board.map.leaf_bytes
+
+    def shuns(self, reputation: float) -> bool:
+        return reputation < self.settings.min_reputation
+
+    def bars(self, reputation: float) -> bool:
+        return reputation < self.settings.min_reputation and not self.settings.quarantined_as_last_resort
+
+    def urgent(self, ranges: tuple[UrgentRange, ...]) -> None:
+        ordered = sorted(ranges, key=lambda one: -BASE_PRIORITY[one.urgency])
+        self._urgent = {leaf: None for one in ordered for leaf in range(one.first, one.end)}
+
+    def joined(self, source: Source, now: float) -> None:
+        pace = source.pace
+        pace.memory_s = self.mode.memory_s
+        if not pace.known and source.metrics.cold:
+            known = sorted(one.pace.rate_bps for one in self._board.sources.values() if one.pace.known)
+            if known:
+                pace.assume(known[len(known) // 2])
+        if not source.window_bytes:
+            source.window_bytes = self._window(source) if source.trusted else self.mode.audit_leaves * self._leaf_bytes
+            self._rate += pace.rate_bps
+        self._unforeseen()
+
+    def left(self, source: Source, now: float) -> None:
+        self._rate = max(self._rate - source.pace.rate_bps, 1.0)
+        self._unforeseen()
+
+    def freed(self, leaf: int, now: float) -> None:
+        self._unforeseen()
+
+    def arrived(self, source: Source, request: Request, now: float) -> None:
+        if source.trusted:
+            source.window_bytes = self._window(source)
+        self._chunks += 1
+        if now >= self._rebalance_at or self._chunks >= max(self.settings.rebalance_chunks, len(self._board.sources)):
+            self._rebalance(now)
+
+    def turns(self, ready: list[Source], now: float) -> list[Source]:
+        # Early finishers choose first, so that with few leaves the quick ones get them.
+        return sorted(ready, key=lambda one: (one.pace.ready_at(now) + self._leaf_bytes / one.pace.rate_bps, one.peer))
+
+    def tick(self, now: float) -> Iterable[Source]:
+        board = self._board
+        if now >= self._rebalance_at:
+            self._rebalance(now)
+        if not board.parked:
+            return ()
+        finish = self._common_end(now)
+        able = []
+        for source in board.parked:
+            if not source.active or source.retry_at > now or source.flight_bytes >= source.window_bytes:
+                continue
+            done = source.pace.ready_at(now) + self._leaf_bytes / source.pace.rate_bps
+            if done <= finish or not source.flight:
+                able.append((done, source.peer, source))
+        able.sort(key=lambda entry: entry[:2])
+        return [source for _, _, source in able[:WAKE_AT_TICK]]
+
+    # ---- the choice
+
+    def choose(self, source: Source, now: float) -> Order | None:
+        if source.flight_bytes >= source.window_bytes:
+            return None
+        board, pace, leaf_bytes = self._board, source.pace, self._leaf_bytes
+        if not source.flight and not source.trusted and not source.asked_last_at:
+            order = self._first(source, now)
+            if order is not None:
+                return order
+        reason = Reason.ASSIGNED
+        leaf = None
+        if self._urgent:
+            leaf = self._next_urgent(source, now)
+            if leaf is not None:
+                reason = Reason.HIGH_PRIORITY
+        if leaf is None:
+            leaf = board.next_free(source, now)
+            if leaf is None:
+                return self._take_over(source, now)
+        each = leaf_bytes / pace.rate_bps
+        done = pace.ready_at(now) + each
+        if done - now <= PLENTY * board.free_count * leaf_bytes / self._rate:
+            if (
+                each < PAIR_LEAF_S
+                and reason is Reason.ASSIGNED
+                and source.trusted
+                and 2 * leaf_bytes <= MAX_CHUNK_BYTES
+                and board.is_free(leaf + 1)
+                and source.has(leaf + 1)
+                and not source.tainted
+                and leaf + 1 not in self._urgent
+            ):
+                return Order(leaf, 2)
+            if board.holders[leaf] and not board.completes:
+                reason = Reason.RAREST
+            return Order(leaf, reason=reason)
+        if self._in_time(source, leaf, done, now):
+            # near the end: in pieces, where a piece saves enough to be worth its messages
+            return Order(leaf, part_bytes=TAIL_PART_BYTES if each > PARTED_LEAF_S else 0, reason=reason)
+        if not source.flight and now - max(source.asked_last_at, source.last_byte_at) >= self.mode.probe_after_s:
+            return Order(leaf, part_bytes=TAIL_PART_BYTES, reason=Reason.PROBE)
+        return self._take_over(source, now)
+
+    def why_idle(self, source: Source, now: float) -> Reason:
+        if source.retry_at > now:
+            return Reason.PAUSED
+        if source.tainted:
+            return Reason.QUARANTINED
+        if not source.trusted and source.flight:
+            return Reason.COLD
+        if source.flight_bytes >= source.window_bytes or not source.room:
+            return Reason.WINDOW_FULL
+        return Reason.NOTHING_FREE if self._board.next_free(source, now) is None else Reason.HELD_BACK_TOO_SLOW
+
+    def finish_at(self, now: float) -> float | None:
+        return self._common_end(now)
+
+    # ---- private
+
+    def _first(self, source: Source, now: float) -> Order | None:
+        """The first request to a peer: small, and of a random leaf when it claims everything."""
+        leaf, reason = None, Reason.PROBE
+        board = self._board
+        if source.complete and self._draw is not None and not source.tainted:
+            for _ in range(AUDIT_DRAWS):
+                drawn = self._draw(board.map.leaf_count)
+                if board.is_free(drawn) and drawn not in self._urgent:
+                    leaf, reason = drawn, Reason.AUDIT
+                    break
+        if leaf is None:
+            leaf = board.next_free(source, now)
+        if leaf is None:
+            return None
+        first = PROBE_BYTES if board.map.length(leaf) > 2 * PROBE_BYTES else 0
+        return Order(leaf, first_bytes=first, reason=reason)
+
+    def _next_urgent(self, source: Source, now: float) -> int | None:
+        """The most urgent free leaf, if this source is cheap enough for it."""
+        board = self._board
+        gone = [leaf for leaf in self._urgent if board.map.holds(leaf)]
+        for leaf in gone:
+            del self._urgent[leaf]
+        if source.cost > self._median_cost or not source.trusted:
+            return None
+        for leaf in self._urgent:
+            if board.is_free(leaf) and board.may_ask(source, leaf, now):
+                return leaf
+        return None
+
+    def _in_time(self, source: Source, leaf: int, done: float, now: float) -> bool:
+        """True when this source would bring the leaf by the common end, or nobody else can."""
+        board = self._board
+        if board.rarity(leaf) <= 1 or not board.flying:
+            return True
+        finish = self._common_end(now)
+        return done <= finish + self.mode.slack * max(finish - now, 0.0) + self.mode.gain_floor_s / 2
+
+    def _take_over(self, source: Source, now: float) -> Order | None:
+        if not source.pace.known or source.tainted:
+            return None
+        return take_over(self._board, source, now, mode=self.mode, candidates=self._board.sources.values())
+
+    def _window(self, source: Source) -> int:
+        """Bytes in flight that keep the peer busy: bandwidth x (delay + cushion), two leaves at least, a full set of requests at most."""
+        pace = source.pace
+        wanted = pace.rate_bps * (pace.delay_s + self.mode.cushion_s) + self._leaf_bytes
+        return int(min(max(wanted, 2 * self._leaf_bytes), source.cap * max(MAX_CHUNK_BYTES, self._leaf_bytes)))
+
+    def _unforeseen(self) -> None:
+        self._fresh_until = float("-inf")
+
+    def _common_end(self, now: float) -> float:
+        """When everything is here, by the optimal whole-leaf schedule at the estimated rates. O(sources) when it has to be reckoned anew."""
+        if now < self._fresh_until:
+            return self._finish
+        leaf_bytes = self._leaf_bytes
+        lanes, ends = [], []
+        for source in self._board.sources.values():
+            if source.active and not source.tainted and source.retry_at <= now:
+                pace = source.pace
+                each = leaf_bytes / pace.rate_bps
+                ready = pace.ready_at(now)
+                queued = int(pace.left_bytes / leaf_bytes)  # whole leaves that could still be moved
+                lanes.append((ready, each))
+                ends.append((ready, each, queued))
+        free = self._board.free_count
+        finish = finish_time(lanes, free) if free else now
+        moved, lanes = 0, []
+        for ready, each, queued in ends:
+            if queued and ready > finish:
+                late = min(queued, int((ready - finish) / each) + 1)
+                moved += late
+                lanes.append((ready - late * each, each))
+            else:
+                lanes.append((ready, each))
+        if moved or not free:
+            finish = finish_time(lanes, free + moved) if free + moved else now
+        if lanes:
+            finish = max(finish, *(ready for ready, _ in lanes)) if not free else finish
+        self._finish = finish
+        self._fresh_until = now + max(FRESH_SHARE * (finish - now), FRESH_FLOOR_S)
+        return finish
+
+    def _rebalance(self, now: float) -> None:
+        """Look at everybody anew: costs, the common rate, what is assumed of those who delivered nothing yet. O(sources log sources)."""
+        self.rebalances += 1
+        self._chunks = 0
+        self._rebalance_at = now + self.settings.rebalance_interval_s
+        active = [one for one in self._board.sources.values() if one.active]
+        known = sorted(one.pace.rate_bps for one in active if one.pace.known)
+        if known:
+            middle = known[len(known) // 2]
+            for one in active:
+                if one.metrics.cold:
+                    one.pace.assume(middle)
+        self._rate = max(sum(one.pace.rate_bps for one in active if one.retry_at <= now), 1.0)
+        if active:
+            costs = peer_costs({one.peer: (one.metrics, one.reputation) for one in active}, self.settings.weights)
+            for one in active:
+                one.cost = costs[one.peer].total
+            ordered = sorted(one.cost for one in active)
+            self._median_cost = ordered[len(ordered) // 2]
+            self.cost_variance = cost_variance(ordered)
+        self._unforeseen()
