@@ -478,7 +478,7 @@ class SwarmRunner:
 
     def _end(self, state: RunnerState, reason: CancelReason) -> None:
         if self._session is not None:
-            for action in self._session.close(reason):
+            for action in self._session.close(reason, self._clock()):
                 if isinstance(action, CancelChunks):
                     self._cancel(action.peer, action.ranges, action.reason)
         self.state = state
