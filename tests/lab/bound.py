@@ -223,3 +223,14 @@ def optimum(
         leaf_bytes=leaf_bytes,
         at_least=max(whole, fluid),
     )
+
+
+def crowd_bound(supplies: Sequence[Supply], *, ups: Sequence[Profile], down: Profile, payload_bytes: int) -> float:
+    """The bound for the last of several downloaders with these uplinks, which begin with nothing and pass on what they have."""
+    alone = fluid_bound(supplies, down=down, payload_bytes=payload_bytes)
+    if not supplies:
+        return FOREVER
+    first_byte = min(one.start + one.delay_s for one in supplies)
+    passing_on = [Profile.steps([(0.0, 0.0), (first_byte, up.at(first_byte))]) for up in ups]
+    total = Profile.total([*(one.arrivals() for one in supplies), *passing_on])
+    return max(alone, total.when(0.0, len(ups) * payload_bytes))

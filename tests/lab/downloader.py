@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from overlay_node.protocol.envelope import Attachment
@@ -34,10 +34,14 @@ from overlay_node.swarm.actions import (
     StoreLeaf,
     Waiting,
 )
+from overlay_node.swarm.choice import PayloadKey
+from overlay_node.swarm.piece_map import ranges_of
 from overlay_node.swarm.session import TICK_S, SwarmSession
 from tests.lab.events import EventQueue
 from tests.lab.monitors import Monitors
 from tests.lab.payloads import LabPayload
+from tests.lab.personality import Ranges
+from tests.lab.policies import NewSession
 from tests.lab.wire import Clock, LabLink
 
 STORAGE_S = 0.002
@@ -72,7 +76,7 @@ class Downloader:
         queue: EventQueue,
         clock: Clock,
         payloads: list[LabPayload],
-        session: Callable[[LabPayload, str], SwarmSession],
+        sessions: Callable[[LabPayload], NewSession],
         new_id: Callable[[], str],
         monitors: Monitors,
         finished: Callable[[], None],
@@ -82,17 +86,21 @@ class Downloader:
         self.done: dict[str, Run] = {}
         self.received: Counter[str] = Counter()
         """payload bytes that arrived, by peer"""
-        self.cpu_events = 0
         self.done_at: float | None = None
+        self.storage_errors = 0
+        """so many of the next writes fail"""
+        self.began_to_hold: Callable[[PayloadKey], None] = lambda _key: None
+        """called with the first leaf of a payload"""
         self._queue = queue
         self._clock = clock
         self._waiting = deque(payloads)
-        self._session = session
+        self._sessions = sessions
         self._new_id = new_id
         self._monitors = monitors
         self._finished = finished
         self._links: dict[str, LabLink] = {}
-        self._claims: dict[str, None] = {}
+        self._claims: dict[str, dict[PayloadKey, None]] = {}
+        self._stopped = False
         self._queues: dict[str, deque[ChunkRequest]] = {}
         self._asked: dict[str, dict[str, ChunkRequest]] = {}
 
@@ -101,20 +109,43 @@ class Downloader:
         self._start_waiting()
         self._queue.after(TICK_S, self._tick)
 
-    @property
-    def linked(self) -> list[str]:
-        """Peers with an open link."""
-        return list(self._links)
+    def all_runs(self) -> list[Run]:
+        """Those that are done, and those under way."""
+        return [*self.done.values(), *self.runs.values()]
+
+    def held(self, key: PayloadKey) -> Ranges:
+        """Leaves of a payload that lie here."""
+        for run in self.all_runs():
+            if run.payload.key == key:
+                return ranges_of(run.stored)
+        return ()
+
+    def restart(self, pause_s: float) -> None:
+        """The process ends and starts again: what was verified lies on the disk, all else is forgotten. Links are cut by the caller."""
+        self._stopped = True
+        self._queues.clear()
+        self._asked.clear()
+        old, self.runs = self.runs, {}
+        self._queue.after(pause_s, lambda: self._resume(old))
 
     # ---- links
 
-    def link_opened(self, link: LabLink) -> None:
-        """A peer that claims all payloads is linked."""
+    def link_opened(self, link: LabLink, claims: Iterable[PayloadKey]) -> None:
+        """A peer is linked, and claims these payloads."""
         self._links[link.peer] = link
+        self._claims[link.peer] = {}
+        self.claims_heard(link.peer, claims)
+
+    def claims_heard(self, peer: str, claims: Iterable[PayloadKey]) -> None:
+        """A linked peer claims these payloads."""
+        if peer not in self._links:
+            return
+        self._claims[peer].update(dict.fromkeys(claims))
         for run in list(self.runs.values()):
-            run.peers[link.peer] = None
-            if link.peer not in run.retries:
-                self._add(run, link.peer)
+            if run.payload.key in self._claims[peer]:
+                run.peers[peer] = None
+                if peer not in run.retries:
+                    self._add(run, peer)
         self._share()
 
     def link_ended(self, link: LabLink) -> None:
@@ -122,6 +153,7 @@ class Downloader:
         if self._links.get(link.peer) is not link:
             return
         del self._links[link.peer]
+        del self._claims[link.peer]
         self._queues.pop(link.peer, None)
         self._asked.pop(link.peer, None)
         for run in list(self.runs.values()):
@@ -205,6 +237,8 @@ class Downloader:
         self._send_waiting(link.peer)
 
     def _tick(self) -> None:
+        if self._stopped:
+            return
         now = self._clock.now()
         for run in list(self.runs.values()):
             for peer, (at, pause) in list(run.retries.items()):
@@ -240,8 +274,7 @@ class Downloader:
                 case KeepManifest():
                     self._queue.after(STORAGE_S, lambda: self._storage_ready(run))
                 case StoreLeaf():
-                    self._monitors.stored(self.name, run.payload, action)
-                    run.stored[action.leaf] = action.peer
+                    self._store(run, action)
                 case ChargePeer():
                     self._monitors.charged(self.name, action)
                 case DropPeer(peer=peer, code=code, retry_after_s=retry_after_s):
@@ -250,6 +283,18 @@ class Downloader:
                     pass
                 case Completed():
                     self._complete(run)
+
+    def _store(self, run: Run, action: StoreLeaf) -> None:
+        self._monitors.stored(self.name, run.payload, action)
+        if self.storage_errors:
+            self.storage_errors -= 1
+            run.stored.pop(action.leaf, None)
+            self._do(run, run.session.leaf_lost(action.leaf, self._clock.now()))
+            return
+        first = not run.stored
+        run.stored[action.leaf] = action.peer
+        if first:
+            self.began_to_hold(run.payload.key)
 
     def _ask_manifest(self, run: Run, peer: str) -> None:
         link = self._links.get(peer)
@@ -317,12 +362,29 @@ class Downloader:
         while self._waiting and len(self.runs) < MAX_RUNNING:
             payload = self._waiting.popleft()
             transfer_id = self._new_id()
-            run = Run(transfer_id, payload, self._session(payload, transfer_id))
+            run = Run(transfer_id, payload, self._sessions(payload)(None, ()))
             self.runs[transfer_id] = run
-            for peer in self._links:
+            self._begin(run)
+
+    def _begin(self, run: Run) -> None:
+        for peer, claims in self._claims.items():
+            if run.payload.key in claims:
                 run.peers[peer] = None
                 self._add(run, peer)
-            self._share()
+        self._share()
+
+    def _resume(self, old: dict[str, Run]) -> None:
+        self._stopped = False
+        for transfer_id, before in old.items():
+            manifest = before.session.manifest
+            held = tuple(before.stored) if manifest is not None else ()
+            run = Run(transfer_id, before.payload, self._sessions(before.payload)(manifest, held))
+            run.stored = before.stored if manifest is not None else {}
+            self.runs[transfer_id] = run
+            if manifest is not None:
+                self._do(run, run.session.storage_ready(self._clock.now()))
+            self._begin(run)
+        self._queue.after(TICK_S, self._tick)
 
     def _share(self) -> None:
         """Divide what a link accepts between the transfers that use it."""
@@ -332,6 +394,8 @@ class Downloader:
                 run.session.share(peer, min(CHUNKS_IN_FLIGHT_DEFAULT, max(1, CHUNKS_IN_FLIGHT_ACCEPTED // users[peer])))
 
     def _complete(self, run: Run) -> None:
+        if not run.session.completed:  # the last leaf could not be written
+            return
         run.session.finished()
         run.done_at = self._queue.now
         self.done[run.transfer_id] = self.runs.pop(run.transfer_id)

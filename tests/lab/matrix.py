@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 
 from tests.lab.measure import Measured, measure
+from tests.lab.plan import plan_of
 from tests.lab.policies import BASELINES, PRODUCT
 from tests.lab.scenario import Scenario
 from tests.lab.scenarios import SCENARIOS
-from tests.lab.world import plan_of
 
 Say = Callable[[str], None]
 

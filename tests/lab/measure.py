@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from overlay_node.protocol.limits import LEAF_HASH_BYTES
-from tests.lab.bound import Supply, optimum, supply_of
-from tests.lab.profile import FOREVER
-from tests.lab.world import Log, Outcome, Plan, World
-
-DIAL_ROUND_TRIPS = 3
-"""of a peer that joins later: TCP, TLS, hello"""
+from tests.lab.bound import Supply, crowd_bound, optimum, supply_of
+from tests.lab.plan import Plan
+from tests.lab.policies import POLICIES
+from tests.lab.profile import FOREVER, Profile
+from tests.lab.world import Log, Outcome, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +29,19 @@ class Measured:
     violation: str = ""
 
 
-def supplies_of(plan: Plan) -> list[Supply]:
+def supplies_of(plan: Plan, downloader: int = 0) -> list[Supply]:
     """Every stay of every peer that can help."""
-    manifest = sum(one.leaf_count * LEAF_HASH_BYTES for one in plan.payloads)
+    manifest = sum(len(one.packed) for one in plan.payloads)
     supplies = []
     for peer in plan.peers:
-        if peer.personality.lies or peer.personality.refuses is not None:
+        if not peer.personality.helps:
             continue
         for start, end in peer.life.present:
-            opened = start + DIAL_ROUND_TRIPS * peer.rtt_s if start > 0 else 0.0
-            if opened + 2 * peer.rtt_s < end:
+            opened = peer.opened_at(downloader, start)
+            if opened is not None and opened + 2 * peer.rtt_s < end:
                 supplies.append(
                     supply_of(
-                        peer.life.up,
+                        peer.life.up.least(peer.lines[downloader].bandwidth),
                         opened=opened,
                         end=end,
                         rtt_s=peer.rtt_s,
@@ -56,6 +54,13 @@ def supplies_of(plan: Plan) -> list[Supply]:
 
 def bound_of(plan: Plan) -> float:
     """No policy can be done before."""
+    if plan.scenario.downloaders > 1:
+        return crowd_bound(
+            supplies_of(plan),
+            ups=[Profile.constant(plan.scenario.up_mb_s * 1e6)] * plan.scenario.downloaders,
+            down=plan.down,
+            payload_bytes=plan.scenario.payload_bytes,
+        )
     return optimum(
         supplies_of(plan),
         down=plan.down,
@@ -77,22 +82,23 @@ def fairness_of(plan: Plan, outcome: Outcome) -> float:
         return jain([1 / finish if finish < FOREVER else 0.0 for finish in outcome.finishes])
     shares = []
     for peer in plan.peers:
-        able = sum(peer.life.up.carried(start, min(end, outcome.finish_s)) for start, end in peer.life.present)
-        if able > 0 and not peer.personality.lies and peer.personality.refuses is None:
+        rate = peer.life.up.least(peer.lines[0].bandwidth)
+        able = sum(rate.carried(start, min(end, outcome.finish_s)) for start, end in peer.life.present)
+        if able > 0 and peer.personality.helps and peer.meetings[0] is not None:
             shares.append(outcome.shares.get(peer.name, 0) / able)
     return jain(shares)
 
 
 def measure(plan: Plan, policy: str, *, log: Log | None = None) -> Measured:
     """Run and measure. A violated invariant is told, not raised: the report names the seed."""
-    world = World(plan, policy, log=log)
+    world = World(plan, POLICIES[policy].sessions, log=log)
     bound_s = bound_of(plan)
     violation = ""
     try:
         outcome = world.run()
     except AssertionError as error:
         violation = f"{type(error).__name__}: {error}"
-        outcome = Outcome(False, FOREVER, [], plan.scenario.payload_bytes, 0, 0, world.queue.steps, 0.0)
+        outcome = Outcome(False, [FOREVER], plan.scenario.payload_bytes, 0, 0, world.queue.steps, 0.0)
     return Measured(
         scenario=plan.scenario.name,
         seed=plan.seed,
@@ -101,8 +107,8 @@ def measure(plan: Plan, policy: str, *, log: Log | None = None) -> Measured:
         ratio=outcome.finish_s / bound_s,
         finish_s=outcome.finish_s,
         bound_s=bound_s,
-        waste=max(0.0, outcome.waste),
-        waste_bytes=max(0, outcome.received_bytes - outcome.payload_bytes),
+        waste=outcome.waste_bytes / outcome.payload_bytes,
+        waste_bytes=outcome.waste_bytes,
         fairness=fairness_of(plan, outcome) if outcome.completed else 0.0,
         wall_s=outcome.wall_s,
         violation=violation,

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from overlay_node.swarm.actions import AskChunk, ChargePeer, StoreLeaf
 from overlay_node.swarm.session import SwarmSession
 from tests.lab.payloads import LabPayload
+
+if TYPE_CHECKING:
+    from tests.lab.downloader import Downloader
 
 
 class Violated(AssertionError):
@@ -44,3 +49,13 @@ class Monitors:
         for source in session.sources.values():
             if len(source.flight) > 8:
                 raise Violated(f"{node} has {len(source.flight)} requests in flight with {source.peer} at {now:.3f}")
+
+    def at_the_end(self, downloader: Downloader) -> None:
+        """A run that is done holds every leaf; one that isn't says why it waits, or something is still on its way."""
+        for run in downloader.done.values():
+            if len(run.stored) != run.payload.leaf_count:
+                raise Violated(f"{downloader.name} is done with {len(run.stored)} of {run.payload.leaf_count} leaves")
+        for run in downloader.runs.values():
+            moving = any(source.flight or source.retry_at > 0 for source in run.session.sources.values())
+            if not moving and not run.session.waiting and run.session.sources:
+                raise Violated(f"{downloader.name} stands still and does not say why")

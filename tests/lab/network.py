@@ -17,6 +17,7 @@ from collections.abc import Callable
 from random import Random
 
 from tests.lab.events import EventQueue, Timer
+from tests.lab.loss import Line
 from tests.lab.profile import Profile
 
 SEGMENT_S = 0.05
@@ -37,7 +38,7 @@ class Pipe:
     def __init__(self, name: str, profile: Profile) -> None:
         self.name = name
         self.profile = profile
-        self.capacity = profile.at(0)
+        self.capacity = profile.at(0.0)
         self.flows: dict[Flow, None] = {}
 
     @property
@@ -55,14 +56,14 @@ class Flow:
         *,
         up: Pipe,
         down: Pipe,
-        bandwidth: Profile,
+        line: Line,
         delay_s: float,
         jitter_s: float,
         random: Random,
     ) -> None:
         self.up, self.down = up, down
         self.delay_s, self.jitter_s = delay_s, jitter_s
-        self.cap = bandwidth.at(0)
+        self.cap = line.bandwidth.at(network.queue.now)
         self.rate = 0.0
         self.pending = 0
         """bytes written and not sent"""
@@ -71,11 +72,10 @@ class Flow:
         """receives what arrives"""
         self.on_drained: Callable[[], None] = lambda: None
         """the sender may write more"""
-        self.hold_until = 0.0
-        """nothing arrives before: a loss is being made good"""
         self._network = network
         self._random = random
         self._queue: deque[memoryview] = deque()
+        self._holds = list(reversed(line.holds))
         self._segment = 0
         self._left = 0.0
         self._at = 0.0
@@ -83,7 +83,7 @@ class Flow:
         self._last_arrival = 0.0
         self._cut = False
         self._active = False
-        network.follow(bandwidth, self._set_cap)
+        network.follow(line.bandwidth, self._set_cap)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send after everything written before."""
@@ -155,9 +155,17 @@ class Flow:
 
     def _arrive(self, views: list[memoryview], *, after_s: float = 0.0) -> None:
         jitter = self._random.random() * self.jitter_s if self.jitter_s else 0.0
-        when = max(self._network.queue.now + after_s + self.delay_s + jitter, self._last_arrival, self.hold_until)
+        sent = self._network.queue.now + after_s
+        when = max(self._mended(sent) + self.delay_s + jitter, self._last_arrival)
         self._last_arrival = when
         self._network.queue.at(when, lambda: None if self._cut else self.on_segment(views))
+
+    def _mended(self, sent: float) -> float:
+        """When what is sent then is through: a loss holds it up."""
+        holds = self._holds
+        while holds and holds[-1][1] <= sent:
+            holds.pop()
+        return holds[-1][1] if holds and holds[-1][0] <= sent else sent
 
     def _set_cap(self, value: float) -> None:
         self.cap = value
@@ -195,11 +203,9 @@ class Network:
         self.follow(profile, change)
         return pipe
 
-    def flow(
-        self, *, up: Pipe, down: Pipe, bandwidth: Profile, delay_s: float, jitter_s: float, random: Random
-    ) -> Flow:
+    def flow(self, *, up: Pipe, down: Pipe, line: Line, delay_s: float, jitter_s: float, random: Random) -> Flow:
         """A new direction of a link."""
-        return Flow(self, up=up, down=down, bandwidth=bandwidth, delay_s=delay_s, jitter_s=jitter_s, random=random)
+        return Flow(self, up=up, down=down, line=line, delay_s=delay_s, jitter_s=jitter_s, random=random)
 
     def follow(self, profile: Profile, change: Callable[[float], None]) -> None:
         """Call `change` at each step of a profile that is still to come."""

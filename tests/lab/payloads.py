@@ -21,6 +21,8 @@ class LabPayload:
     key: PayloadKey
     facts: PayloadFacts
     leaves: Leaves
+    packed: bytes
+    """the leaf hashes, as a manifest carries them"""
     data: memoryview
 
     @property
@@ -47,4 +49,5 @@ def payload(size: int, number: int = 0) -> LabPayload:
     hashes = tuple(leaf_hash(data[at : at + LEAF_BYTES]) for at in range(0, size, LEAF_BYTES))
     facts = PayloadFacts(PayloadFormat.FILE, size)
     leaves = Leaves(hashes=hashes, payload_bytes=size)
-    return LabPayload(PayloadKey("file", payload_root(facts, leaves.merkle)), facts, leaves, data)
+    key = PayloadKey("file", payload_root(facts, leaves.merkle))
+    return LabPayload(key, facts, leaves, leaves.pack(), data)

@@ -1,6 +1,6 @@
-"""How peers behave. A *personality* says when a node is there, how much it can send when, and what it makes of requests.
+"""How peers behave. A *personality* says when a peer is there, how much it can send when, and what it makes of requests.
 
-Rates and presence are drawn in full before the run (`Life`), so that the bound can know them. Manners are what the serving side asks.
+Rates and presence are drawn in full before the run (`Life`), so that the bound can know them. `Manners` are what the serving side asks.
 """
 
 from __future__ import annotations
@@ -10,11 +10,29 @@ from random import Random
 from typing import TypeAlias
 
 from overlay_node.protocol.messages import ChunkError
+from tests.lab.payloads import LabPayload
 from tests.lab.profile import FOREVER, Profile
 
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
-HORIZON_S = 3600.0
-"""drawn so far ahead; no run lasts longer"""
+MeanPair: TypeAlias = tuple[float, float]
+HORIZON_S = 900.0
+"""drawn so far ahead; what holds then holds on"""
+SLOW = 10.0
+"""the slow part of a burst, and what a throttler falls to: a tenth"""
+REST_S = 0.2
+"""shortest time between two stays, and between two bursts"""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What was drawn for one peer."""
+
+    up: Profile
+    """what it can send, bytes a second"""
+    present: tuple[tuple[float, float], ...] = ((0.0, FOREVER),)
+    """when it is there: [from, to)"""
+    cut_off: tuple[tuple[float, float], ...] = ()
+    """when nothing passes to or from it, though nobody is told"""
 
 
 @dataclass(slots=True)
@@ -24,98 +42,121 @@ class Manners:
     random: Random
     lies: float = 0.0
     """share of leaves that it corrupts, always the same ones"""
-    silent_from: float = FOREVER
     refuses: ChunkError | None = None
+    """the answer to every request for a chunk"""
     boasts: bool = False
     """claims to hold everything"""
-    _bad: dict[int, bool] = field(default_factory=dict)
-
-    def silent(self, now: float) -> bool:
-        """Answers nothing any more."""
-        return now >= self.silent_from
-
-    def refusal(self, _now: float) -> ChunkError | None:
-        """The answer to every request, if it serves none."""
-        return self.refuses
+    _bad: dict[tuple[bytes, int], bool] = field(default_factory=dict)
 
     def promised(self, have: Ranges, leaf_count: int) -> Ranges:
         """What it says to hold."""
         return ((0, leaf_count),) if self.boasts else have
 
-    def spoken(self, data: memoryview, leaf: int) -> memoryview:
-        """The bytes it sends for true ones."""
+    def spoken(self, payload: LabPayload, offset: int, length: int) -> memoryview:
+        """The bytes it sends for a range."""
+        data = payload.data[offset : offset + length]
         if not self.lies:
             return data
-        if leaf not in self._bad:
-            self._bad[leaf] = self.random.random() < self.lies
-        if not self._bad[leaf]:
+        size = payload.leaves.leaf_bytes
+        bad = [leaf for leaf in range(offset // size, -(-(offset + length) // size)) if self._lies_about(payload, leaf)]
+        if not bad:
             return data
         wrong = bytearray(data)
-        wrong[len(wrong) // 2] ^= 0xFF
+        for leaf in bad:
+            wrong[max(leaf * size, offset) - offset] ^= 0xFF
         return memoryview(wrong)
 
-
-@dataclass(frozen=True, slots=True)
-class Life:
-    """What was drawn for one peer."""
-
-    up: Profile
-    present: tuple[tuple[float, float], ...] = ((0.0, FOREVER),)
-    """when it is there: [from, to)"""
-    silent_from: float = FOREVER
+    def _lies_about(self, payload: LabPayload, leaf: int) -> bool:
+        key = (payload.key.payload_root, leaf)
+        if key not in self._bad:
+            self._bad[key] = self.random.random() < self.lies
+        return self._bad[key]
 
 
 @dataclass(frozen=True, slots=True)
 class Personality:
-    """A way to live. Durations are exponential around their means unless said otherwise."""
+    """A way to live. Means are those of exponential distributions, pairs (from, to) of even ones. Seconds."""
 
     name: str = "plain"
     lies: float = 0.0
     refuses: ChunkError | None = None
     boasts: bool = False
-    burst_s: tuple[float, float] | None = None
-    """mean seconds at full rate, mean seconds at a tenth of it, in turn"""
-    throttles_at_s: tuple[float, float] | None = None
-    """its rate drops to a tenth at a time between these"""
-    freezes_at_s: tuple[float, float] | None = None
-    leaves_at_s: tuple[float, float] | None = None
-    joins_at_s: tuple[float, float] | None = None
-    flaps_s: tuple[float, float] | None = None
-    """mean seconds there, mean seconds gone, in turn"""
+    burst_s: MeanPair | None = None
+    """means of the times at full rate and at a tenth of it, in turn"""
+    throttles_s: tuple[float, float] | None = None
+    """its rate drops to a tenth between these times"""
+    freezes_s: tuple[float, float] | None = None
+    """it answers nothing any more from between these times on, and stays linked"""
+    leaves_s: tuple[float, float] | None = None
+    joins_s: tuple[float, float] | None = None
+    flaps_s: MeanPair | None = None
+    """means of the times there and gone, in turn"""
+    cut_off_s: tuple[float, float, float] | None = None
+    """a partition begins between the first two and lasts the third"""
+
+    @property
+    def honest(self) -> bool:
+        """False: it may be charged."""
+        return not self.lies and not self.boasts
+
+    @property
+    def helps(self) -> bool:
+        """False: the best schedule asks nothing of it (nothing of a liar is kept where there is a choice)."""
+        return not self.lies and self.refuses is None
 
     def draw(self, rate: float, random: Random) -> Life:
         """One peer's life."""
         up = Profile.constant(rate)
         if self.burst_s is not None:
-            up = _square(rate, rate / 10, self.burst_s, random)
-        if self.throttles_at_s is not None:
-            up = Profile.steps([(0.0, rate), (random.uniform(*self.throttles_at_s), rate / 10)])
-        present: list[tuple[float, float]] = [(0.0, FOREVER)]
-        if self.joins_at_s is not None:
-            present = [(random.uniform(*self.joins_at_s), FOREVER)]
-        if self.leaves_at_s is not None:
-            present = [(present[0][0], random.uniform(*self.leaves_at_s))]
+            up = _square(rate, rate / SLOW, self.burst_s, random)
+        if self.throttles_s is not None:
+            up = Profile.steps([(0.0, rate), (random.uniform(*self.throttles_s), rate / SLOW)])
+        if self.freezes_s is not None:
+            up = Profile.steps([(0.0, rate), (random.uniform(*self.freezes_s), 0.0)])
+        cut_off: tuple[tuple[float, float], ...] = ()
+        if self.cut_off_s is not None:
+            start = random.uniform(*self.cut_off_s[:2])
+            cut_off = ((start, start + self.cut_off_s[2]),)
+            up = up.times_factor(open_outside(cut_off))
+        return Life(up, self._stays(random), cut_off)
+
+    def _stays(self, random: Random) -> tuple[tuple[float, float], ...]:
         if self.flaps_s is not None:
-            present, time = [], 0.0
+            stays, time = [], 0.0
             while time < HORIZON_S:
-                end = time + random.expovariate(1 / self.flaps_s[0])
-                present.append((time, end))
-                time = end + 0.2 + random.expovariate(1 / self.flaps_s[1])
-        silent = random.uniform(*self.freezes_at_s) if self.freezes_at_s is not None else FOREVER
-        return Life(up, tuple(present), silent)
+                end = time + REST_S + random.expovariate(1 / self.flaps_s[0])
+                stays.append((time, end))
+                time = end + REST_S + random.expovariate(1 / self.flaps_s[1])
+            return tuple(stays)
+        start = random.uniform(*self.joins_s) if self.joins_s is not None else 0.0
+        end = random.uniform(*self.leaves_s) if self.leaves_s is not None else FOREVER
+        return ((start, end),)
 
-    def manners(self, life: Life, random: Random) -> Manners:
+    def manners(self, random: Random) -> Manners:
         """Its way with requests."""
-        return Manners(random, lies=self.lies, silent_from=life.silent_from, refuses=self.refuses, boasts=self.boasts)
+        return Manners(random, lies=self.lies, refuses=self.refuses, boasts=self.boasts)
 
 
-def _square(high: float, low: float, means: tuple[float, float], random: Random) -> Profile:
+def open_outside(closed: tuple[tuple[float, float], ...]) -> Profile:
+    """1, and 0 within the intervals."""
+    steps = [(0.0, 1.0)]
+    for start, end in closed:
+        steps += [(start, 0.0), (end, 1.0)]
+    return Profile.steps(steps)
+
+
+def _square(high: float, low: float, means: MeanPair, random: Random) -> Profile:
     steps, time, up = [], 0.0, random.random() < 0.5
     while time < HORIZON_S:
         steps.append((time, high if up else low))
-        time += 0.05 + random.expovariate(1 / means[0 if up else 1])
+        time += REST_S + random.expovariate(1 / means[0 if up else 1])
         up = not up
     return Profile.steps(steps)
 
 
 PLAIN = Personality()
+LIAR = Personality("liar", lies=1.0)
+HALF_LIAR = Personality("half-liar", lies=0.3)
+QUEUE_FOREVER = Personality("queue-forever", refuses=ChunkError.RATE_LIMITED)
+BOASTER = Personality("boaster", boasts=True)
+BURSTY = Personality("bursty", burst_s=(1.5, 1.5))

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
+from overlay_node.swarm.actions import Manifest
 from overlay_node.swarm.choice import PayloadKey
 from overlay_node.swarm.session import SwarmSession
+
+NewSession: TypeAlias = Callable[[Manifest | None, Iterable[int]], SwarmSession]
+"""(manifest and leaves that are held already) -> a session of one payload"""
+SessionMaker: TypeAlias = Callable[[PayloadKey, int, float], NewSession]
+"""(payload, seed, the node's time) -> how to make its sessions"""
 
 PRODUCT = "product"
 
@@ -17,23 +24,12 @@ class NamedPolicy:
 
     name: str
     about: str
-    make: Callable[[PayloadKey, int], SwarmSession]
-
-    def session(self, key: PayloadKey, *, seed: int) -> SwarmSession:
-        """A session of one payload with this policy."""
-        return self.make(key, seed)
+    sessions: SessionMaker
 
 
-def _product(key: PayloadKey, _seed: int) -> SwarmSession:
-    return SwarmSession(key)
+def _product(key: PayloadKey, _seed: int, _now: float) -> NewSession:
+    return lambda manifest, held: SwarmSession(key, manifest=manifest, held=held)
 
 
 POLICIES = {one.name: one for one in (NamedPolicy(PRODUCT, "what slskdn does", _product),)}
-
-
-def policy_named(name: str) -> NamedPolicy:
-    """KeyError when there is none."""
-    return POLICIES[name]
-
-
 BASELINES: tuple[str, ...] = tuple(name for name in POLICIES if name != PRODUCT)

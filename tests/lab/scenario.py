@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
+from tests.lab.nat import Nat
 from tests.lab.payloads import MB
 from tests.lab.personality import PLAIN, Personality
 
@@ -16,6 +17,17 @@ class Kind(StrEnum):
     STEADY = "steady"
     CHURN = "churn"
     FAULT = "fault"
+
+
+class Fault(StrEnum):
+    """What a hook does at the N-th event."""
+
+    DISCONNECT = "disconnect"
+    """the link to one peer breaks; both dial again"""
+    STORAGE_ERROR = "storage_error"
+    """the next leaf can't be written"""
+    RESTART = "restart"
+    """the first downloader's process starts again, with the leaves it holds"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +56,14 @@ class Group:
     """uplink, MB/s"""
     rtt_ms: Between = Between(15, 80)
     jitter_ms: float = 2.0
+    loss: float = 0.0
+    """share of packets"""
     personality: Personality = PLAIN
     holds: float = 1.0
     """share of the leaves, drawn at random"""
+    nat: Nat = Nat.NONE
+    stale: float = 0.0
+    """how likely an old mapping is all that is known of it at first"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,17 +77,24 @@ class Scenario:
     """bytes of each payload; several are fetched at once, as an album is"""
     groups: tuple[Group, ...]
     down_mb_s: float = 125.0
-    """the downloader's downlink, MB/s (125: 1 Gbit/s)"""
+    """the downloaders' downlinks, MB/s (125: 1 Gbit/s)"""
     downloaders: int = 1
     up_mb_s: float = 1.25
-    """the downloaders' uplink"""
-    limit_s: float = 1800.0
+    """the downloaders' uplinks"""
+    nat: Nat = Nat.NONE
+    """the downloaders'"""
+    faults: tuple[Fault, ...] = ()
+    """each happens at an event drawn from the first FAULT_STEPS ones"""
+    limit_s: float = 900.0
     """a run that is not done by then has failed"""
 
     @property
     def payload_bytes(self) -> int:
         """Of all files."""
         return sum(self.files)
+
+
+FAULT_STEPS = 1500
 
 
 def mb(*sizes: float) -> tuple[int, ...]:

@@ -74,6 +74,22 @@ class LabLink:
         one._out.on_segment = other._receive
         other._out.on_segment = one._receive
 
+    @staticmethod
+    def shake_hands(one: LabLink, other: LabLink) -> None:
+        """Exchange hellos at once: for links that are up before the run begins."""
+        busy = True
+        while busy:
+            busy = False
+            for end in (one, other):
+                for piece in end.connection.data_to_send():
+                    end.other.connection.receive_data(piece, end.other.clock.now())
+                    busy = True
+
+    @property
+    def delay_s(self) -> float:
+        """From here to the other end."""
+        return self._out.delay_s
+
     @property
     def is_open(self) -> bool:
         """True while messages may be sent."""

@@ -1,79 +1,40 @@
-"""One run: builds the nodes of a scenario from a seed, lets virtual time pass, tells what came of it."""
+"""One run: builds the nodes of a plan, lets virtual time pass, tells what came of it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from overlay_node.protocol.admission import AdmissionTokens
 from overlay_node.protocol.connection import Connection, LocalHello, Role
 from overlay_node.protocol.envelope import Attachment
-from overlay_node.protocol.messages import ChunkCancel, ChunkRequest, Message, PayloadRequest
+from overlay_node.protocol.messages import Message
 from overlay_node.swarm.choice import PayloadKey
 from overlay_node.swarm.piece_map import ranges_of
-from overlay_node.swarm.session import SwarmSession
 from tests.lab.downloader import Downloader
 from tests.lab.events import EventQueue
+from tests.lab.loss import Line
 from tests.lab.monitors import Monitors
 from tests.lab.network import Network, Pipe
-from tests.lab.payloads import LabPayload, payload
-from tests.lab.personality import Life, Manners, Personality, Ranges
-from tests.lab.policies import policy_named
+from tests.lab.personality import Manners, Ranges, open_outside
+from tests.lab.plan import UNLIMITED_BPS, PeerPlan, Plan
+from tests.lab.policies import SessionMaker
 from tests.lab.profile import FOREVER, Profile
-from tests.lab.scenario import Scenario
+from tests.lab.scenario import Fault
 from tests.lab.serving import Serving, Shelf
 from tests.lab.streams import Ids, stream
 from tests.lab.wire import Clock, LabLink
 
 Log = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class PeerPlan:
-    """One peer as it was drawn: what the bound knows."""
-
-    name: str
-    life: Life
-    personality: Personality
-    rtt_s: float
-    jitter_s: float
-    holds: tuple[frozenset[int] | None, ...]
-    """per payload; None = all"""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A scenario with a seed: everything that is random before the run."""
-
-    scenario: Scenario
-    seed: int
-    payloads: tuple[LabPayload, ...]
-    peers: tuple[PeerPlan, ...]
-    down: Profile
-
-
-def plan_of(scenario: Scenario, seed: int) -> Plan:
-    """Draw everything."""
-    payloads = tuple(payload(size, number) for number, size in enumerate(scenario.files))
-    peers = []
-    for at, group in enumerate(scenario.groups):
-        for index in range(group.count):
-            name = f"p{len(peers):02d}-{group.personality.name}"
-            draw = stream(seed, scenario.name, "peer", at, index)
-            rate = group.mb_s.draw(draw) * 1e6
-            rtt_s = group.rtt_ms.draw(draw) / 1000
-            life = group.personality.draw(rate, stream(seed, scenario.name, "life", at, index))
-            holds = []
-            for number, one in enumerate(payloads):
-                hold = stream(seed, scenario.name, "holds", at, index, number)
-                holds.append(
-                    None
-                    if group.holds >= 1
-                    else frozenset(leaf for leaf in range(one.leaf_count) if hold.random() < group.holds)
-                )
-            peers.append(PeerPlan(name, life, group.personality, rtt_s, group.jitter_ms / 1000, tuple(holds)))
-    return Plan(scenario, seed, payloads, tuple(peers), Profile.constant(scenario.down_mb_s * 1e6))
+PEER_DOWN_BPS = 12.5e6
+"""of a peer: only requests come this way"""
+BETWEEN_DOWNLOADERS_RTT_S = 0.04
+REDIAL_S = 0.5
+"""after a link broke by a fault"""
+RESTART_S = 1.0
+"""a process that starts again"""
 
 
 @dataclass(slots=True)
@@ -81,10 +42,8 @@ class Outcome:
     """What came of a run."""
 
     completed: bool
-    finish_s: float
-    """virtual seconds until the last downloader was done"""
     finishes: list[float]
-    """per downloader"""
+    """virtual seconds until each downloader was done; infinity for never"""
     payload_bytes: int
     """of all downloaders together"""
     received_bytes: int
@@ -95,16 +54,20 @@ class Outcome:
     """payload bytes that the first downloader got of each peer"""
 
     @property
-    def waste(self) -> float:
-        """Bytes that arrived and were in vain, per byte of payload."""
-        return (self.received_bytes - self.payload_bytes) / self.payload_bytes
+    def finish_s(self) -> float:
+        """Until the last one was done."""
+        return max(self.finishes)
+
+    @property
+    def waste_bytes(self) -> int:
+        """Bytes that arrived and were in vain."""
+        return max(0, self.received_bytes - self.payload_bytes)
 
 
 class Node:
-    """A node: its pipes, clock, links, and what it serves and fetches."""
+    """A node: its pipes, clock, links, and what it serves and fetches. Owner of its links."""
 
-    def __init__(self, world: World, index: int, name: str, up: Profile, down: Profile) -> None:
-        self.world = world
+    def __init__(self, world: World, index: int, name: str, *, up: Profile, down: Profile) -> None:
         self.name = name
         self.up: Pipe = world.network.pipe(f"{name} up", up)
         self.down: Pipe = world.network.pipe(f"{name} down", down)
@@ -115,38 +78,42 @@ class Node:
         self.links: dict[str, LabLink] = {}
         self.serving: Serving | None = None
         self.downloader: Downloader | None = None
+        self.claims: dict[PayloadKey, None] = {}
+        """what it says to hold, to everybody who is linked"""
+        self._world = world
+
+    def claim(self, key: PayloadKey) -> None:
+        """From now on it holds some of this payload, and says so."""
+        self.claims[key] = None
+        for link in list(self.links.values()):
+            self._world.tell_claims(self, link)
 
     # ---- LinkOwner
 
     def link_opened(self, link: LabLink) -> None:
         """Both sides said hello."""
+        self._world.log(f"{self.name} linked {link.peer}")
         self.links[link.peer] = link
-        self.world.log(f"{self.name} linked {link.peer}")
+        if self.serving is not None:
+            self.serving.link_opened(link)
         if self.downloader is not None:
-            self.downloader.link_opened(link)
+            self.downloader.link_opened(link, self._world.nodes[link.peer].claims)
 
     def link_received(self, link: LabLink, message: Message, attachment: Attachment) -> None:
         """A message."""
-        self.world.log_message(self, link, message)
-        match message:
-            case PayloadRequest() if self.serving is not None:
-                self.serving.payload_requested(link, message)
-            case ChunkRequest() if self.serving is not None:
-                self.serving.chunk_requested(link, message)
-            case ChunkCancel() if self.serving is not None:
-                self.serving.cancelled(link, message)
-            case _ if self.downloader is not None:
-                self.downloader.received_message(link, message, attachment)
-            case _:
-                pass
+        self._world.log_message(self, link, message)
+        if self.serving is not None and self.serving.received(link, message):
+            return
+        if self.downloader is not None:
+            self.downloader.received_message(link, message, attachment)
 
     def link_violated(self, link: LabLink, code: str) -> None:
-        """The peer broke a rule."""
-        self.world.log(f"{self.name} violated by {link.peer} {code}")
+        """The peer broke a rule. No node of a scenario ever does."""
+        raise AssertionError(f"{self.name}: {link.peer} broke a rule: {code}")
 
     def link_ended(self, link: LabLink, code: str) -> None:
         """The link is gone."""
-        self.world.log(f"{self.name} unlinked {link.peer} {code}")
+        self._world.log(f"{self.name} unlinked {link.peer} {code}")
         if self.links.get(link.peer) is link:
             del self.links[link.peer]
         if self.serving is not None:
@@ -157,24 +124,45 @@ class Node:
     def link_drained(self, link: LabLink) -> None:
         """There is room for more."""
         if self.serving is not None:
-            self.serving.serve(link)
+            self.serving.link_drained(link)
 
 
 class World:
-    """One run of a plan with a policy. `log` gets one line for each event, the same for the same seed."""
+    """One run of a plan. `sessions` makes the sessions of its downloaders; `log` gets one line for each event."""
 
-    def __init__(self, plan: Plan, policy: str, *, log: Log | None = None) -> None:
+    def __init__(self, plan: Plan, sessions: SessionMaker, *, log: Log | None = None) -> None:
         self.plan = plan
         self.queue = EventQueue()
         self.network = Network(self.queue)
-        self.policy = policy
-        self._log = log
-        honest = frozenset(one.name for one in plan.peers if not one.personality.lies)
-        self.monitors = Monitors(honest)
+        self.monitors = Monitors(frozenset(one.name for one in plan.peers if one.personality.honest))
         self.nodes: dict[str, Node] = {}
-        self._unfinished = plan.scenario.downloaders
         self.downloaders: list[Downloader] = []
+        self._log = log
+        self._unfinished = plan.scenario.downloaders
+        self._sessions = sessions
+        self._links_made = 0
         self._build()
+
+    def run(self) -> Outcome:
+        """Until everybody is done, or the scenario's limit. AssertionError when an invariant does not hold."""
+        began = time.perf_counter()
+        for downloader in self.downloaders:
+            downloader.start()
+        self.queue.run(until=self.plan.scenario.limit_s, stop=lambda: not self._unfinished)
+        for downloader in self.downloaders:
+            self.monitors.at_the_end(downloader)
+        return Outcome(
+            completed=not self._unfinished,
+            finishes=[one.done_at if one.done_at is not None else FOREVER for one in self.downloaders],
+            payload_bytes=self.plan.scenario.payload_bytes * len(self.downloaders),
+            received_bytes=sum(sum(one.received.values()) for one in self.downloaders),
+            refetched_bytes=sum(run.session.refetched_bytes for one in self.downloaders for run in one.all_runs()),
+            steps=self.queue.steps,
+            wall_s=time.perf_counter() - began,
+            shares=dict(self.downloaders[0].received),
+        )
+
+    # ---- log
 
     def log(self, line: str) -> None:
         """One event."""
@@ -186,90 +174,115 @@ class World:
         if self._log is not None:
             detail = ""
             if hasattr(message, "offset"):
-                detail = f" {message.offset}+{getattr(message, 'length', 0)}"
+                detail = (
+                    f" {message.offset}+{getattr(message, 'length', 0)} {getattr(message, 'error_code', None) or ''}"
+                )
             self.log(f"{node.name} got {message.TYPE}{detail} from {link.peer}")
 
-    def run(self) -> Outcome:
-        """Until everybody is done, or the scenario's limit."""
-        began = time.perf_counter()
-        for downloader in self.downloaders:
-            downloader.start()
-        self.queue.run(until=self.plan.scenario.limit_s, stop=lambda: not self._unfinished)
-        finishes = [one.done_at if one.done_at is not None else FOREVER for one in self.downloaders]
-        sessions = [run.session for one in self.downloaders for run in (*one.done.values(), *one.runs.values())]
-        return Outcome(
-            completed=not self._unfinished,
-            finish_s=max(finishes),
-            finishes=finishes,
-            payload_bytes=self.plan.scenario.payload_bytes * len(self.downloaders),
-            received_bytes=sum(sum(one.received.values()) for one in self.downloaders),
-            refetched_bytes=sum(session.refetched_bytes for session in sessions),
-            steps=self.queue.steps,
-            wall_s=time.perf_counter() - began,
-            shares=dict(self.downloaders[0].received),
-        )
+    def tell_claims(self, node: Node, link: LabLink) -> None:
+        """What a node claims reaches a linked downloader after a while (as a descriptor would)."""
+        other = self.nodes[link.peer].downloader
+        if other is not None:
+            keys = list(node.claims)
+            self.queue.after(link.delay_s, lambda: other.claims_heard(node.name, keys))
 
-    # ---- private
+    # ---- private: building
 
     def _build(self) -> None:
         scenario, plan = self.plan.scenario, self.plan
         for number in range(scenario.downloaders):
-            up = Profile.constant(scenario.up_mb_s * 1e6)
-            node = self._node(f"d{number:02d}", up, plan.down)
-            node.downloader = Downloader(
-                name=node.name,
-                queue=self.queue,
-                clock=node.clock,
-                payloads=list(plan.payloads),
-                session=self._session,
-                new_id=node.new_id,
-                monitors=self.monitors,
-                finished=self._finished,
-            )
-            self.downloaders.append(node.downloader)
+            self._build_downloader(f"d{number:02d}", number)
+        downloaders = list(self.nodes.values())
         for peer in plan.peers:
-            node = self._node(peer.name, peer.life.up, Profile.constant(125e6))
-            manners = peer.personality.manners(peer.life, stream(plan.seed, "manners", peer.name))
-            node.serving = Serving(self._shelves(peer, manners), manners, lambda: self.queue.now)
-            for downloader in [one for one in self.nodes.values() if one.downloader is not None]:
+            open_then = open_outside(peer.life.cut_off)
+            down = Profile.constant(PEER_DOWN_BPS).times_factor(open_then)
+            node = self._node(peer.name, up=peer.life.up, down=down)
+            manners = peer.personality.manners(stream(plan.seed, "manners", peer.name))
+            shelves = {}
+            for what, held in zip(plan.payloads, peer.holds, strict=True):
+                ranges: Ranges = ((0, what.leaf_count),) if held is None else ranges_of(held)
+                shelves[what.key] = Shelf(what, partial(_always, ranges))
+            node.claims = dict.fromkeys(shelves)
+            node.serving = Serving(queue=self.queue, clock=node.clock, shelves=shelves, manners=manners)
+            for number, downloader in enumerate(downloaders):
                 for start, end in peer.life.present:
-                    self._visit(downloader, node, peer, start, end)
+                    self._visit(downloader, number, node, peer, start, end)
+        for index, one in enumerate(downloaders):
+            for other in downloaders[index + 1 :]:
+                self._join_downloaders(one, other, at_once=True)
+        for step, fault in plan.faults:
+            self.queue.hooks[step] = partial(self.do_fault, fault)
 
-    def _session(self, what: LabPayload, _transfer_id: str) -> SwarmSession:
-        return policy_named(self.policy).session(what.key, seed=self.plan.seed)
+    def _build_downloader(self, name: str, number: int) -> None:
+        plan = self.plan
+        up = Profile.constant(plan.scenario.up_mb_s * 1e6)
+        node = self._node(name, up=up, down=plan.down)
+        shelves: dict[PayloadKey, Shelf] = {}
+        downloader = node.downloader = Downloader(
+            name=name,
+            queue=self.queue,
+            clock=node.clock,
+            payloads=list(plan.payloads),
+            sessions=lambda what: self._sessions(what.key, plan.seed * 1000 + number, node.clock.now()),
+            new_id=node.new_id,
+            monitors=self.monitors,
+            finished=self._finished,
+        )
+        if plan.scenario.downloaders > 1:  # it passes on what it has
+            manners = Manners(stream(plan.seed, "manners", name))
+            node.serving = Serving(queue=self.queue, clock=node.clock, shelves=shelves, manners=manners)
 
-    def _shelves(self, peer: PeerPlan, _manners: Manners) -> dict[PayloadKey, Shelf]:
-        shelves = {}
-        for what, held in zip(self.plan.payloads, peer.holds, strict=True):
-            ranges: Ranges = ((0, what.leaf_count),) if held is None else ranges_of(held)
-            shelves[what.key] = Shelf(what, lambda ranges=ranges: ranges)
-        return shelves
+            def began_to_hold(key: PayloadKey) -> None:
+                what = next(one for one in plan.payloads if one.key == key)
+                shelves[key] = Shelf(what, lambda: downloader.held(key))
+                node.claim(key)
 
-    def _node(self, name: str, up: Profile, down: Profile) -> Node:
-        node = Node(self, len(self.nodes), name, up, down)
+            downloader.began_to_hold = began_to_hold
+        self.downloaders.append(downloader)
+
+    def _node(self, name: str, *, up: Profile, down: Profile) -> Node:
+        node = Node(self, len(self.nodes), name, up=up, down=down)
         self.nodes[name] = node
         return node
 
-    def _visit(self, downloader: Node, node: Node, peer: PeerPlan, start: float, end: float) -> None:
+    # ---- private: links
+
+    def _visit(self, downloader: Node, number: int, node: Node, peer: PeerPlan, start: float, end: float) -> None:
         """The peer is there from `start` to `end`: linked at once at time zero, after dialling later."""
+        meets = peer.meetings[number]
+        opened = peer.opened_at(number, start)
+        if meets is None or opened is None:
+            return
+        client, server = (node, downloader) if meets.peer_dials else (downloader, node)
 
-        def arrive() -> None:
-            link = self._link(downloader, node, peer)
-            if end < FOREVER:
-                self.queue.at(end, lambda: link.cut("peer_left"))
+        def arrive(*, at_once: bool = False) -> None:
+            if self.queue.now < end:
+                link = self._link(
+                    client, server, rtt_s=peer.rtt_s, jitter_s=peer.jitter_s, at_once=at_once, line=peer.lines[number]
+                )
+                if end < FOREVER:
+                    self.queue.at(end, lambda: link.cut("peer_left"))
 
-        if start <= 0:
-            link = self._link(downloader, node, peer, handshake_at_once=True)
-            if end < FOREVER:
-                self.queue.at(end, lambda: link.cut("peer_left"))
+        if opened <= 0:
+            arrive(at_once=True)
         else:
-            self.queue.at(start + 2 * peer.rtt_s, arrive)  # TCP and TLS take a round trip each
+            self.queue.at(opened - peer.rtt_s, arrive)  # TCP and TLS are done then, hello takes the last round trip
 
-    def _link(self, client: Node, server: Node, peer: PeerPlan, *, handshake_at_once: bool = False) -> LabLink:
-        number = len(client.links)
+    def _link(
+        self,
+        client: Node,
+        server: Node,
+        *,
+        rtt_s: float,
+        jitter_s: float,
+        at_once: bool = False,
+        line: Line | None = None,
+    ) -> LabLink:
+        """`line`: from the peer to the downloader."""
+        self._links_made += 1
         ends = []
         for one, other, role in ((client, server, Role.CLIENT), (server, client, Role.SERVER)):
-            random = stream(self.plan.seed, "flow", one.name, other.name, number)
+            random = stream(self.plan.seed, "link", one.name, other.name, self._links_made)
             connection = Connection(
                 role,
                 local=LocalHello(network="lab", agent="slskdn-lab"),
@@ -277,29 +290,69 @@ class World:
                 now=one.clock.now(),
                 admission=one.admission,
                 new_id=one.new_id,
-                new_nonce=lambda random=random: random.randbytes(16),
+                new_nonce=partial(random.randbytes, 16),
             )
+            towards_downloader = line is not None and one.downloader is None
             flow = self.network.flow(
                 up=one.up,
                 down=other.down,
-                bandwidth=Profile.constant(1e12),
-                delay_s=peer.rtt_s / 2,
-                jitter_s=peer.jitter_s,
+                line=line if line is not None and towards_downloader else Line(Profile.constant(UNLIMITED_BPS)),
+                delay_s=rtt_s / 2,
+                jitter_s=jitter_s,
                 random=random,
             )
             ends.append(LabLink(self.queue, one.clock, connection, flow, one))
         LabLink.join(*ends)
-        if handshake_at_once:
-            busy = True
-            while busy:
-                busy = False
-                for end in ends:
-                    for piece in end.connection.data_to_send():
-                        end.other.connection.receive_data(piece, end.other.clock.now())
-                        busy = True
+        if at_once:
+            LabLink.shake_hands(*ends)
         for end in ends:
             end.work()
         return ends[0]
 
     def _finished(self) -> None:
         self._unfinished -= 1
+
+    # ---- faults
+
+    def do_fault(self, fault: Fault) -> None:
+        """Something goes wrong at this moment."""
+        self.log(f"fault {fault}")
+        node = self.nodes["d00"]
+        assert node.downloader is not None
+        match fault:
+            case Fault.STORAGE_ERROR:
+                node.downloader.storage_errors += 1
+            case Fault.DISCONNECT:
+                peers = [name for name in node.links if self.nodes[name].downloader is None]
+                if peers:
+                    self._break(node, stream(self.plan.seed, "break", self.queue.steps).choice(peers), REDIAL_S)
+            case Fault.RESTART:
+                node.downloader.restart(RESTART_S)
+                for name in list(node.links):
+                    self._break(node, name, RESTART_S)
+
+    def _break(self, node: Node, name: str, after_s: float) -> None:
+        """The link breaks and is dialled again later, if the peer is still there."""
+        node.links[name].cut("fault")
+        peer = next((one for one in self.plan.peers if one.name == name), None)
+        if peer is None:
+            self.queue.after(
+                after_s + 2 * BETWEEN_DOWNLOADERS_RTT_S, lambda: self._join_downloaders(node, self.nodes[name])
+            )
+            return
+        for start, end in peer.life.present:
+            if start <= self.queue.now < end:
+                self.queue.after(after_s + 2 * peer.rtt_s, partial(self._again, node, peer, end))
+
+    def _join_downloaders(self, one: Node, other: Node, *, at_once: bool = False) -> None:
+        self._link(one, other, rtt_s=BETWEEN_DOWNLOADERS_RTT_S, jitter_s=0.002, at_once=at_once)
+
+    def _again(self, node: Node, peer: PeerPlan, end: float) -> None:
+        if self.queue.now < end and peer.name not in node.links:
+            link = self._link(node, self.nodes[peer.name], rtt_s=peer.rtt_s, jitter_s=peer.jitter_s, line=peer.lines[0])
+            if end < FOREVER:
+                self.queue.at(end, lambda: link.cut("peer_left"))
+
+
+def _always(ranges: Ranges) -> Ranges:
+    return ranges
