@@ -11,6 +11,7 @@ from django.utils import timezone
 from apps.common.dispatch import TaskName
 from apps.jobs.services_events import node_events_forget
 from apps.peers.services import peers_forget
+from apps.transfers.traces import traces_sweep
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +20,7 @@ STRANGERS_STAY = timedelta(days=30)
 
 @shared_task(name=TaskName.RETENTION.value)
 def retention() -> None:
-    """Processed node events after a week, strangers among peers after a month."""
-    strangers = peers_forget(unseen_since=timezone.now() - STRANGERS_STAY)
-    log.info("retention: events=%s peers=%s", node_events_forget(), strangers)
+    """Processed node events after a week, strangers among peers after a month, traces as `swarm.tracing` says."""
+    now = timezone.now()
+    strangers = peers_forget(unseen_since=now - STRANGERS_STAY)
+    log.info("retention: events=%s peers=%s traces=%s", node_events_forget(), strangers, traces_sweep(now=now))

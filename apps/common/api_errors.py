@@ -24,6 +24,11 @@ STATUS_OF_CODE: Mapping[str, int] = {
     "job_not_retryable": 409,
     "job_unknown": 404,
     "disk_full": 507,
+    "trace_off": 404,
+    "trace_none": 404,
+    "trace_expired": 404,
+    "trace_track_unknown": 404,
+    "trace_newer": 409,
 }
 """Codes whose status does not follow from their ending (see `status_of`)."""
 

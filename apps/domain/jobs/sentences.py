@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from apps.domain.swarm.trace_sentences import TRACE_SENTENCES
+
 SENTENCES: Mapping[str, str] = {
     # Asking MusicBrainz
     "musicbrainz_unavailable": "MusicBrainz does not answer right now; it is asked again by itself.",
@@ -90,6 +92,7 @@ SENTENCES: Mapping[str, str] = {
     "leaves_invalid": "The file changed while it was read.",
     "file_changed": "The file changed while it was read.",
     "folder_missing": "There is no such folder.",
+    **TRACE_SENTENCES,
 }
 """Code → English template. `{name}` takes the param of that name; a missing one shows as a dash."""
 

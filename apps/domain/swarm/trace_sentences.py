@@ -31,7 +31,7 @@ TRACE_SENTENCES: Final[Mapping[str, str]] = {
     "trace_newer": "A newer slskdn wrote this trace; update slskdn to read it.",
     "trace_track_unknown": "Nothing was fetched for this track while tracing was on.",
     "trace_filter_invalid": "A filter is action=…, peer=…, track=…, source=… or code=…, several with commas.",
-    "trace_unreadable_file": "The trace can't be read: {reason}.",
+    "trace_io_error": "The trace can't be read: {reason}.",
 }
 """Code → English template."""
 
