@@ -14,36 +14,33 @@ import logging
 import random
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
-from apps.domain.audio.payload import PayloadFormat, leaf_bytes_of
 from apps.domain.contracts.node_work import NodeWork, TransferWork, WantReport, WantWork
 from apps.domain.errors import DomainError, Param
-from apps.domain.jobs.lifecycle import TransferState, WantDesired, WantPhase
+from apps.domain.jobs.lifecycle import TransferRole, TransferState, WantDesired, WantPhase
 from apps.domain.jobs.verdicts import DENYING, PREAMBLE_CODES
 from overlay_node.config import NodeConfig
 from overlay_node.ports import Store
 from overlay_node.protocol.messages import CancelReason
 from overlay_node.services.background import Background
 from overlay_node.services.discovery import Discovery
+from overlay_node.services.fetching import Fetched, Fetching
 from overlay_node.services.partial_folders import discard_folder, sweep_folders
-from overlay_node.services.swarm_runner import RunnerState, SwarmRunner
-from overlay_node.services.swarms import MAX_RUNNING, Swarms
-from overlay_node.swarm.choice import Candidate, NoChoice, PayloadClaim, PayloadKey, candidates_of
+from overlay_node.services.payload_choice import PayloadChoice
+from overlay_node.services.pursuit import AVOID_S, FIRST_PAUSE_S, MAX_PAUSE_S, Pursuit
+from overlay_node.services.swarm_runner import SwarmRunner
+from overlay_node.services.swarms import Swarms
+from overlay_node.swarm.choice import Candidate, NoChoice, PayloadKey
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE_S: Final = 2.0  # before a want without a source is looked for again; doubles, with jitter
-MAX_PAUSE_S: Final = 60.0
 MORE_SOURCES_S: Final = 60.0  # a transfer that flows looks for further sources this often
 SETTLE_S: Final = 3.0
 """A payload is chosen when the first look is over, or this long after its first claim: a lossy one must not win by answering first."""
-FALLBACK_S: Final = 20.0  # a transfer that waits so long gives way to another payload that somebody linked holds
-AVOID_S: Final = 600.0  # and is not chosen again before this
-BLOCKED_PAUSE_S: Final = 5.0  # before the disk is tried again; doubles
+PAUSES_S: Final = 5.0  # while those who have it are not asked for a while: between two looks at whether a pause is over
 MAX_LOOKS: Final = 4  # looks at once
 WANTS_PER_LOOK: Final = 32
 SWEEP_S: Final = 60.0  # between two sweeps of partial folders that nobody needs any more
@@ -57,25 +54,6 @@ class CompletionListener(Protocol):
     async def completed(self, releases: Sequence[uuid.UUID]) -> None: ...
 
 
-@dataclass(slots=True)
-class _Pursuit:
-    """What the node remembers of a want between passes; nothing of it needs to survive a restart."""
-
-    next_look_at: float = 0.0
-    pause: float = FIRST_PAUSE_S
-    looked: bool = False
-    looking: bool = False
-    claim_seen_at: float | None = None
-    avoid: dict[PayloadKey, float] = field(default_factory=dict)
-    blocked_code: str = ""
-    blocked_until: float = 0.0
-    blocked_pause: float = BLOCKED_PAUSE_S
-    told: WantReport | None = None
-    nothing: tuple[object, ...] | None = None
-    """under which circumstances no payload could be chosen: while they last, the rows need not be asked again"""
-    nothing_why: NoChoice | None = None
-
-
 class Reconciler:
     """`clock` is monotonic seconds, `wall` aware UTC (for people), `rng` for jitter."""
 
@@ -85,6 +63,7 @@ class Reconciler:
         *,
         store: Store,
         discovery: Discovery,
+        choice: PayloadChoice,
         background: Background,
         partial_dir: Path,
         completions: CompletionListener,
@@ -95,6 +74,7 @@ class Reconciler:
         self._config: Final = config
         self._store: Final = store
         self._discovery: Final = discovery
+        self._choice: Final = choice
         self._background: Final = background
         self._partial_dir: Final = partial_dir
         self._completions: Final = completions
@@ -102,8 +82,9 @@ class Reconciler:
         self._wall: Final = wall
         self._rng: Final = rng
         self._swarms: Swarms | None = None
+        self._fetching: Fetching | None = None
         self._bell: Final = asyncio.Event()
-        self._pursuits: Final[dict[uuid.UUID, _Pursuit]] = {}
+        self._pursuits: Final[dict[uuid.UUID, Pursuit]] = {}
         self._looks = 0
         self._reports: list[WantReport] = []
         self._next_sweep = 0.0
@@ -114,6 +95,15 @@ class Reconciler:
     def attach(self, swarms: Swarms) -> None:
         """The transfers it moves."""
         self._swarms = swarms
+        self._fetching = Fetching(
+            store=self._store,
+            swarms=swarms,
+            choice=self._choice,
+            clock=self._clock,
+            jitter=self._jitter,
+            limited=lambda: self._config.download_kbps > 0,
+            give_up=self._give_up,
+        )
 
     # ---- wake-ups
 
@@ -128,11 +118,7 @@ class Reconciler:
 
     def runner_ended(self, runner: SwarmRunner) -> None:
         """A runner assembled its file, or was blocked."""
-        if runner.state is RunnerState.BLOCKED:
-            pursuit = self._pursuit(runner.work.want_id)
-            pursuit.blocked_code = runner.code
-            pursuit.blocked_until = self._clock() + self._jitter(pursuit.blocked_pause)
-            pursuit.blocked_pause = min(pursuit.blocked_pause * 2, MAX_PAUSE_S)
+        log.debug("runner_ended transfer=%s state=%s", runner.work.id, runner.state.value)
         self._bell.set()
 
     # ---- the loop
@@ -160,11 +146,13 @@ class Reconciler:
         self.wants = {want.id: want for want in work.wants}
         active = [want for want in work.wants if want.desired is WantDesired.ACTIVE]
         self._discovery.set_wanted(active)
-        transfers = {transfer.want_id: transfer for transfer in work.transfers}
+        live: dict[uuid.UUID, list[TransferWork]] = {}
+        for transfer in work.transfers:
+            live.setdefault(transfer.want_id, []).append(transfer)
         self._stop_unknown(work)
         for want in work.wants:
             try:
-                await self._step(want, transfers.get(want.id))
+                await self._step(want, live.get(want.id, []))
             except DomainError as error:
                 log.warning("want_failed want=%s code=%s", want.id, error.code)
             except Exception:  # one want must not stop the others
@@ -175,24 +163,31 @@ class Reconciler:
         if self._clock() >= self._next_sweep:
             self._next_sweep = self._clock() + SWEEP_S
             running = self._swarms.runners
+            for peer in await self._store.denials_apply():
+                log.info("claim_refuted_later peer=%s", peer[:8])
             await sweep_folders(self._partial_dir, store=self._store, in_use=lambda one: one in running)
 
     # ---- one want
 
-    async def _step(self, want: WantWork, transfer: TransferWork | None) -> None:
-        if transfer is not None and transfer.verdict is not None:
-            await self._apply_verdict(want, transfer)
+    async def _step(self, want: WantWork, live: Sequence[TransferWork]) -> None:
+        """`live`: the want's primary and fallback, as far as there are any."""
+        judged = next((one for one in live if one.verdict is not None), None)
+        if judged is not None:
+            await self._apply_verdict(want, judged)
             return
         match want.desired:
             case WantDesired.ACTIVE:
-                await self._pursue(want, transfer)
+                await self._pursue(want, live)
             case WantDesired.PAUSED:
-                self._pause(want, transfer)
-            case WantDesired.CANCELLED | WantDesired.SATISFIED:
-                # an assembled file of a satisfied want has its verdict already: it was only written after the transfers were read
-                judged = want.desired is WantDesired.SATISFIED and transfer is not None
-                if transfer is not None and not (judged and transfer.state is TransferState.ASSEMBLED):
-                    await self._give_up(transfer, code=f"want_{want.desired.value}", reason=CancelReason.USER_CANCELLED)
+                self._pause(want, live)
+            case WantDesired.CANCELLED:
+                for transfer in live:
+                    await self._give_up(transfer, code="want_cancelled", reason=CancelReason.USER_CANCELLED)
+            case WantDesired.SATISFIED:
+                # An assembled file has its verdict already: it was only written after the transfers were read. Any other payload is not needed.
+                for transfer in live:
+                    if transfer.state is not TransferState.ASSEMBLED:
+                        await self._give_up(transfer, code="want_satisfied", reason=CancelReason.COMPLETE)
 
     async def _apply_verdict(self, want: WantWork, transfer: TransferWork) -> None:
         assert self._swarms is not None
@@ -201,8 +196,10 @@ class Reconciler:
         self._swarms.stop(transfer.id, CancelReason.COMPLETE)
         self._bell.set()  # the next payload, or the sweep
         self._next_sweep = 0.0
-        if not applied:
+        if applied is None:
             return
+        for peer in applied.charged:  # in rows; the peer book takes it in from there
+            log.info("claim_refuted peer=%s transfer=%s", peer[:8], transfer.id)
         if transfer.verdict.accepted:
             log.info("transfer_accepted transfer=%s", transfer.id)
             self._report(want, WantPhase.DONE)
@@ -211,21 +208,24 @@ class Reconciler:
         log.info("transfer_rejected transfer=%s code=%s", transfer.id, transfer.verdict.code)
         await discard_folder(self._swarms.folder(transfer.id))
         pursuit = self._pursuit(want.id)
-        pursuit.next_look_at, pursuit.pause = 0.0, FIRST_PAUSE_S
+        pursuit.look_now(0.0)
+        pursuit.begin_anew()
         code = transfer.verdict.code
         if code not in DENYING | PREAMBLE_CODES | REFETCH_CODES:
             # refused for what this job wishes: fetching the very same again at once would only be refused again
             pursuit.avoid[PayloadKey(transfer.payload_format, transfer.payload_root)] = self._clock() + AVOID_S
         self._report(want, WantPhase.SEEKING, code=transfer.verdict.code)
 
-    def _pause(self, want: WantWork, transfer: TransferWork | None) -> None:
-        """What was fetched stays on disk, and the transfer stays live: resuming goes on where it was, and at once."""
+    def _pause(self, want: WantWork, live: Sequence[TransferWork]) -> None:
+        """What was fetched stays on disk, and the transfers stay live: resuming goes on where they were, and at once."""
         assert self._swarms is not None
         pursuit = self._pursuit(want.id)
-        pursuit.next_look_at, pursuit.pause, pursuit.blocked_until = 0.0, FIRST_PAUSE_S, 0.0
-        if transfer is not None and transfer.state is TransferState.FETCHING:
-            self._swarms.stop(transfer.id, CancelReason.USER_CANCELLED)
-        if transfer is not None and transfer.state is TransferState.ASSEMBLED:
+        pursuit.look_now(0.0)
+        pursuit.blocked_until = 0.0
+        for transfer in live:
+            if transfer.state is TransferState.FETCHING:
+                self._swarms.stop(transfer.id, CancelReason.USER_CANCELLED)
+        if any(transfer.state is TransferState.ASSEMBLED for transfer in live):
             self._report(want, WantPhase.VERIFYING)
         else:
             self._report(want, WantPhase.PAUSED)
@@ -236,18 +236,25 @@ class Reconciler:
         report = runner.report() if runner is not None and runner.reports else None
         await self._store.transfer_ended(transfer.id, state=TransferState.STOPPED, code=code, report=report)
         await discard_folder(self._swarms.folder(transfer.id))
-        log.info("transfer_stopped transfer=%s code=%s", transfer.id, code)
+        log.info("transfer_stopped transfer=%s role=%s code=%s", transfer.id, transfer.role.value, code)
 
-    async def _pursue(self, want: WantWork, transfer: TransferWork | None) -> None:
-        if transfer is None:
+    async def _pursue(self, want: WantWork, live: Sequence[TransferWork]) -> None:
+        assert self._fetching is not None
+        denied = [one for one in live if (one.payload_format, one.payload_root) in want.denied]
+        fetching = [one for one in denied if one.state is TransferState.FETCHING]
+        assembled = next((one for one in live if one.state is TransferState.ASSEMBLED), None)
+        if not live:
             await self._begin(want)
-        elif transfer.state is TransferState.ASSEMBLED:
-            await self._await_verdict(want, transfer)
-        elif (transfer.payload_format, transfer.payload_root) in want.denied:
-            await self._give_up(transfer, code="payload_denied", reason=CancelReason.ERROR)
+        elif fetching:
+            for transfer in fetching:
+                await self._give_up(transfer, code="payload_denied", reason=CancelReason.ERROR)
+            self._pursuit(want.id).begin_anew()
             self._bell.set()
+        elif assembled is not None:
+            self._fetching.hold_others(live, assembled)
+            await self._await_verdict(want, assembled)
         else:
-            await self._fetch(want, transfer)
+            await self._fetch(want, live)
 
     async def _await_verdict(self, want: WantWork, transfer: TransferWork) -> None:
         assert self._swarms is not None
@@ -259,65 +266,43 @@ class Reconciler:
                 return
         self._report(want, WantPhase.VERIFYING)
 
-    async def _fetch(self, want: WantWork, transfer: TransferWork) -> None:
-        """Keep a live transfer going, or give way to a payload that can be had."""
-        assert self._swarms is not None
-        pursuit, now = self._pursuit(want.id), self._clock()
-        runner = self._swarms.runners.get(transfer.id)
-        if runner is not None and runner.state is RunnerState.BLOCKED:
-            self._swarms.stop(transfer.id, CancelReason.ERROR)
-            await self._store.transfer_blocked(transfer.id, code=runner.code)
-            runner = None
-        if runner is None:
-            if pursuit.blocked_until > now:
-                self._report(
-                    want, WantPhase.BLOCKED, code=pursuit.blocked_code, next_look_s=pursuit.blocked_until - now
-                )
-                return
-            if len(self._swarms.running) >= MAX_RUNNING:
-                self._report(want, WantPhase.SEEKING, code="queued")
-                return
-            await self._remember_claims(want)
-            runner = self._swarms.run(
-                transfer,
-                kbps=want.constraints.overlay_bandwidth_kbps,
-                group_id=want.group_id or want.id,
-                refused_preambles=want.refused_preambles,
-            )
-        elif runner.reports and pursuit.blocked_code:
-            pursuit.blocked_code, pursuit.blocked_pause = "", BLOCKED_PAUSE_S
-            await self._store.transfer_blocked(transfer.id, code="")
-        waiting = runner.waiting
-        if waiting and runner.waiting_since is not None and now - runner.waiting_since > FALLBACK_S:
-            others, _ = await self._candidates(want, avoid=runner.key)
-            if others:
-                pursuit.avoid[runner.key] = now + AVOID_S
-                await self._give_up(transfer, code="gave_way", reason=CancelReason.SWARM_REBALANCED)
-                self._bell.set()
-                return
-        if waiting:
+    async def _fetch(self, want: WantWork, live: Sequence[TransferWork]) -> None:
+        """Keep live transfers going, and say how it goes."""
+        assert self._fetching is not None
+        pursuit = self._pursuit(want.id)
+        came_to = await self._fetching.keep_going(want, live, pursuit)
+        if came_to.again:
+            self._bell.set()
+        self._tell_fetching(want, pursuit, came_to)
+
+    def _tell_fetching(self, want: WantWork, pursuit: Pursuit, came_to: Fetched) -> None:
+        now = self._clock()
+        if came_to.blocked:
+            self._report(want, WantPhase.BLOCKED, code=pursuit.blocked_code, next_look_s=pursuit.blocked_until - now)
+        elif came_to.queued:
+            self._report(want, WantPhase.SEEKING, code="queued")
+        elif came_to.waiting:
             if pursuit.told is not None and pursuit.told.phase is WantPhase.FETCHING:
-                pursuit.next_look_at, pursuit.pause = now, FIRST_PAUSE_S
+                pursuit.look_now(now)
+            next_look_s = max(0.0, pursuit.next_look_at - now)
             self._report(
-                want,
-                WantPhase.NO_SOURCE,
-                code=waiting,
-                sources=len(runner.peers),
-                next_look_s=max(0.0, pursuit.next_look_at - now),
+                want, WantPhase.NO_SOURCE, code=came_to.waiting, sources=came_to.sources, next_look_s=next_look_s
             )
         else:
             pursuit.pause = FIRST_PAUSE_S
-            self._report(want, WantPhase.FETCHING, sources=len(runner.peers))
+            code = "fallback_beside" if came_to.beside else ""
+            self._report(want, WantPhase.FETCHING, code=code, sources=came_to.sources)
 
     async def _begin(self, want: WantWork) -> None:
         """Choose a payload and start, or say why not."""
-        assert self._swarms is not None
+        assert self._fetching is not None
         pursuit, now = self._pursuit(want.id), self._clock()
-        circumstances = (self._heard, pursuit.looked, want.denied, want.constraints, int(now // MORE_SOURCES_S))
+        every_s = PAUSES_S if pursuit.nothing_why is NoChoice.NOT_DELIVERED else MORE_SOURCES_S
+        circumstances = (self._heard, pursuit.looked, want.denied, want.constraints, every_s, int(now // every_s))
         found: tuple[Candidate, ...] = ()
         why = pursuit.nothing_why
         if circumstances != pursuit.nothing:
-            found, why = await self._candidates(want)
+            found, why = await self._choice.candidates(want, without=pursuit.avoided(now))
             pursuit.nothing, pursuit.nothing_why = (None, None) if found else (circumstances, why)
         if found and pursuit.claim_seen_at is None:
             pursuit.claim_seen_at = now
@@ -327,79 +312,19 @@ class Reconciler:
             self._report(want, WantPhase.SEEKING, sources=sources)
             return
         if not found:
-            self._report(
-                want,
-                WantPhase.NO_SOURCE,
-                code=(why or NoChoice.NO_SOURCE).value,
-                next_look_s=max(0.0, pursuit.next_look_at - now),
-            )
+            code = (why or NoChoice.NO_SOURCE).value
+            self._report(want, WantPhase.NO_SOURCE, code=code, next_look_s=max(0.0, pursuit.next_look_at - now))
             return
-        if len(self._swarms.running) >= MAX_RUNNING:
+        if self._fetching.busy(want):
             self._report(want, WantPhase.SEEKING, code="queued", sources=sources)
             return
-        best = found[0]
-        transfer = await self._store.transfer_start(
-            want.id,
-            payload_format=best.key.payload_format,
-            payload_root=best.key.payload_root,
-            profile=best.profile,
-            payload_bytes=best.payload_bytes,
-            leaf_bytes=leaf_bytes_of(PayloadFormat(best.key.payload_format)),
-        )
+        transfer = await self._fetching.start(want, found[0], found, role=TransferRole.PRIMARY)
         if transfer is None:  # the want changed meanwhile: the next pass sees how
             self._bell.set()
             return
-        log.info(
-            "payload_chosen want=%s root=%s profile=%s peers=%d of=%d terms=%s",
-            want.id, best.key.payload_root.hex()[:12], best.profile, len(best.peers), len(found), best.terms,
-        )  # fmt: skip
-        await self._fetch(want, transfer)
-
-    async def _candidates(
-        self, want: WantWork, *, avoid: PayloadKey | None = None
-    ) -> tuple[tuple[Candidate, ...], NoChoice | None]:
-        """Payloads that a linked peer holds, best first."""
-        claims = await self._remember_claims(want)
-        now = self._clock()
-        avoided = {key for key, until in self._pursuit(want.id).avoid.items() if until > now}
-        linked = [
-            claim
-            for claim in claims
-            if claim.key != avoid
-            and claim.key not in avoided
-            and claim.key.payload_format in PayloadFormat._value2member_map_
-            and claim.peer in self._discovery.holders(claim.key)
-        ]
-        found, why = candidates_of(
-            linked,
-            constraints=want.constraints,
-            denied=frozenset(PayloadKey(*key) for key in want.denied),
-            duration_ms=want.duration_ms,
-        )
-        denied = want.denied and why is NoChoice.NO_SOURCE
-        return found, NoChoice.ALL_DENIED if denied else why
-
-    async def _remember_claims(self, want: WantWork) -> list[PayloadClaim]:
-        known = await self._store.claims_of(want.recording_mbid)
-        claims = [
-            PayloadClaim(
-                peer=one.claim.peer,
-                group=one.claim.group,
-                key=PayloadKey(one.claim.payload_format, one.claim.payload_root),
-                profile=one.claim.profile,
-                payload_bytes=one.claim.payload_bytes,
-                complete=one.claim.complete,
-                wrong_claims=one.wrong_claims,
-                refuted=one.refuted,
-                facts=one.claim.facts,
-            )
-            for one in known
-        ]
-        holders: dict[PayloadKey, set[str]] = {}
-        for claim in claims:
-            holders.setdefault(claim.key, set()).add(claim.peer)
-        self._discovery.note_holders(holders)
-        return claims
+        pursuit.begin_anew()
+        pursuit.paces.clear()
+        await self._fetch(want, [transfer])
 
     # ---- looking for sources
 
@@ -440,8 +365,8 @@ class Reconciler:
 
     # ---- small things
 
-    def _pursuit(self, want_id: uuid.UUID) -> _Pursuit:
-        return self._pursuits.setdefault(want_id, _Pursuit())
+    def _pursuit(self, want_id: uuid.UUID) -> Pursuit:
+        return self._pursuits.setdefault(want_id, Pursuit())
 
     def _jitter(self, pause: float) -> float:
         return pause * self._rng.uniform(0.8, 1.2)

@@ -27,12 +27,14 @@ from overlay_node.protocol.errors import RemoteProtocolError
 from overlay_node.services.background import Background
 from overlay_node.services.blobs import ChainedBlobs, LibraryBlobs, PartialBlobs
 from overlay_node.services.control_socket import ControlSocket, control_socket_path
+from overlay_node.services.deliveries import Deliveries
 from overlay_node.services.discovery import Discovery
 from overlay_node.services.doorbell import listen
 from overlay_node.services.heartbeat import MAX_LISTED, Report, beat
 from overlay_node.services.identity_lock import identity_lock
 from overlay_node.services.links import LinkHub
 from overlay_node.services.offers import ArrivingPayload, Offers
+from overlay_node.services.payload_choice import PayloadChoice
 from overlay_node.services.peer_book import NodePeerBook
 from overlay_node.services.publisher import Publisher
 from overlay_node.services.reconciler import Reconciler, utc_now
@@ -114,11 +116,13 @@ class Node:
         )
         self.dht: Final = DhtRendezvous(config)
         self.offers: Final = Offers(config, store=store, clock=clock, arriving=self._arriving)
+        self.deliveries: Final = Deliveries(store=store, clock=clock)
         self.discovery: Final = Discovery(
             config,
             store=store,
             overlay=self.overlay,
             rendezvous=self.dht,
+            deliveries=self.deliveries,
             background=background,
             clock=clock,
             claimed=self._claimed,
@@ -138,6 +142,9 @@ class Node:
             config,
             store=store,
             discovery=self.discovery,
+            choice=PayloadChoice(
+                store=store, discovery=self.discovery, deliveries=self.deliveries, book=self.book, clock=clock
+            ),
             background=background,
             partial_dir=partial_dir,
             completions=self.publisher,
@@ -156,6 +163,7 @@ class Node:
             link_of=self.overlay.links.get,
             holders=self.discovery.holders,
             partials=self._partials,
+            deliveries=self.deliveries,
             background=background,
             download_kbps=config.download_kbps,
             clock=clock,
@@ -215,6 +223,7 @@ class Node:
             spawn(_every(SEEDER_S, self.seeder.tick), "seeder")
             spawn(_every(EXPIRE_S, self._library.close_idle), "idle_files")
             spawn(_await_every(FLUSH_S, self.swarms.flush), "progress")
+            spawn(_await_every(FLUSH_S, self.deliveries.flush), "deliveries")
             spawn(_await_every(TRAFFIC_S, self.swarms.flush_traffic), "traffic")
             spawn(_await_every(PEER_BOOK_S, self.book.flush), "peer-book")
             if self.traces is not None:
@@ -251,6 +260,7 @@ class Node:
                 self.swarms.stop_all()
                 await self._background.close()
                 await self.swarms.flush_traffic()
+                await self.deliveries.flush()
                 await self.book.flush()
                 if self.traces is not None:
                     await self.traces.flush()

@@ -20,6 +20,7 @@ from blake3 import blake3
 from apps.domain.audio.payload import PayloadFacts, PayloadFormat
 from apps.domain.contracts.node_work import ProgressReport, SourceReport, TransferWork
 from apps.domain.errors import DomainError
+from apps.domain.mesh.claims import UNDELIVERED_CODES
 from apps.domain.swarm.trace import TraceAction, TraceSink
 from overlay_node.net.errors import RequestFailed
 from overlay_node.net.link import Link
@@ -39,6 +40,7 @@ from overlay_node.protocol.messages import (
 from overlay_node.protocol.rates import TokenBucket
 from overlay_node.services.background import Background
 from overlay_node.services.blobs import PartialBlobs
+from overlay_node.services.deliveries import Deliveries
 from overlay_node.store.piece_store import PieceStore, PieceStoreError, extension_of
 from overlay_node.swarm.actions import (
     Action,
@@ -106,6 +108,7 @@ class SwarmRunner:
         store: Store,
         desk: ChunkDesk,
         partials: PartialBlobs,
+        deliveries: Deliveries,
         background: Background,
         budgets: tuple[TokenBucket, ...],
         refused_preambles: frozenset[str],
@@ -126,6 +129,7 @@ class SwarmRunner:
         self._store: Final = store
         self._desk: Final = desk
         self._partials: Final = partials
+        self._deliveries: Final = deliveries
         self._background: Final = background
         self._budgets: Final = budgets
         self._refused_preambles: Final = refused_preambles
@@ -427,6 +431,8 @@ class SwarmRunner:
         except PieceStoreError as error:
             self._session.leaf_lost(action.leaf, self._clock())
             self._block(error)
+        else:
+            self._deliveries.delivered(action.peer, self.key)
 
     async def _finish(self) -> None:
         assert self._pieces is not None
@@ -468,6 +474,8 @@ class SwarmRunner:
             return
         last = self._retries.get(peer)
         pause = min(last.pause * 2, MAX_RETRY_PEER_S) if last is not None else RETRY_PEER_S
+        if code in UNDELIVERED_CODES:  # it does not have what it claims: that counts beyond this transfer
+            pause = max(pause, self._deliveries.failed(peer, self.key))
         self._retries[peer] = _Retry(self._clock() + (retry_after_s or pause), pause)
 
     def _block(self, error: DomainError) -> None:

@@ -32,6 +32,7 @@ from overlay_node.protocol.messages import (
 from overlay_node.protocol.rates import TokenBucket
 from overlay_node.services.background import Background
 from overlay_node.services.blobs import PartialBlobs
+from overlay_node.services.deliveries import Deliveries
 from overlay_node.services.swarm_runner import RunnerState, SwarmRunner
 from overlay_node.swarm.actions import Charge
 from overlay_node.swarm.choice import PayloadKey
@@ -54,6 +55,7 @@ class Swarms:
         link_of: Callable[[str], Link | None],
         holders: Callable[[PayloadKey], Iterable[str]],
         partials: PartialBlobs,
+        deliveries: Deliveries,
         background: Background,
         download_kbps: int,
         clock: Callable[[], float],
@@ -70,6 +72,7 @@ class Swarms:
         self._link_of: Final = link_of
         self._holders: Final = holders
         self._partials: Final = partials
+        self._deliveries: Final = deliveries
         self._background: Final = background
         self._clock: Final = clock
         self._ended: Final = ended
@@ -109,6 +112,7 @@ class Swarms:
             store=self._store,
             desk=self,
             partials=self._partials,
+            deliveries=self._deliveries,
             background=self._background,
             budgets=budgets,
             refused_preambles=refused_preambles,

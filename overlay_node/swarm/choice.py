@@ -80,6 +80,8 @@ class KnownPayload:
     key: PayloadKey
     is_recording: bool = False
     """a fingerprint confirmed the recording"""
+    is_other: bool = False
+    """a fingerprint confirmed another recording (which may be the same music under a second MBID)"""
     suspect: bool | None = None
     """evidence of a transcode; None: not analysed for it"""
     quality: float | None = None
@@ -103,6 +105,8 @@ class NoChoice(StrEnum):
 class Proof(StrEnum):
     """What stands behind a claim."""
 
+    OTHER = "other"
+    """it was analysed here, as another recording"""
     WORD = "word"
     DELIVERED = "delivered"
     """a claimer gave bytes of it that hashed right"""
@@ -110,7 +114,7 @@ class Proof(StrEnum):
     """it was analysed here, and is the recording"""
 
 
-_PROOF_RANK: Final = {Proof.WORD: 0, Proof.DELIVERED: 1, Proof.RECORDING: 2}
+_PROOF_RANK: Final = {Proof.OTHER: -1, Proof.WORD: 0, Proof.DELIVERED: 1, Proof.RECORDING: 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -431,6 +435,8 @@ def _quality(claims: Sequence[PayloadClaim], known: KnownPayload | None) -> int:
 def _proof(claims: Sequence[PayloadClaim], known: KnownPayload | None) -> Proof:
     if known is not None and known.is_recording:
         return Proof.RECORDING
+    if known is not None and known.is_other:
+        return Proof.OTHER
     return Proof.DELIVERED if any(claim.delivered for claim in claims) else Proof.WORD
 
 

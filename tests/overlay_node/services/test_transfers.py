@@ -15,7 +15,6 @@ from apps.domain.audio.payload import LEAF_BYTES
 from apps.domain.contracts.events import TransferAssembled, TransferEnded, TransferStarted
 from apps.domain.jobs.constraints import Constraints
 from apps.domain.jobs.lifecycle import TransferState, WantDesired, WantPhase
-from overlay_node.services import reconciler
 from overlay_node.store.memory_store import MemoryStore
 from overlay_node.store.piece_store import PieceStore
 from tests.overlay_node.services.faults import CorruptEvery, corrupt, twisted
@@ -445,28 +444,6 @@ def test_a_file_lost_while_it_waits_for_its_verdict_is_fetched_again(mesh: MeshW
         await mesh.until(lambda: row.work.state is TransferState.FETCHING)
         await mesh.until(lambda: assembled(store))
         assert same_sound(row.path, music / "one.flac")
-
-    mesh.run(scenario())
-
-
-def test_a_payload_whose_sources_are_gone_gives_way_to_another_one(
-    mesh: MeshWorld, music: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reconciler, "FALLBACK_S", 0.1)
-
-    async def scenario() -> None:
-        first = await mesh.seeder("first", library_entry(music / "one.flac"), upload_kbps=300)
-        store = MemoryStore()
-        store.want_put(want())
-        fetcher = await mesh.start("fetcher", store)
-        await mesh.until(lambda: fetcher.swarms.running and fetcher.swarms.running[0].serves)
-        await mesh.seeder("second", library_entry(music / "two.flac"))
-        await mesh.stop("first")
-        await mesh.until(lambda: assembled(store))
-        assert same_sound(assembled(store)[0].path, music / "two.flac")
-        stopped = next(row for row in store.transfers.values() if row.work.state is TransferState.STOPPED)
-        assert stopped.code == "gave_way"
-        assert stopped.sources[first.peer_id].verified_bytes > 0
 
     mesh.run(scenario())
 
