@@ -90,6 +90,8 @@ def available_query() -> QuerySet[AvailableVariant]:
 def available_rows(page: Sequence[AvailableVariant]) -> list[AvailableRow]:
     """The recordings of a page: three queries, whatever its length."""
     mbids = [row.recording_mbid for row in page]
+    if not mbids:
+        return []
     believed = _believed().filter(recording_mbid__in=mbids).order_by()
     counts = {
         line["recording_mbid"]: line

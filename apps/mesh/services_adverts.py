@@ -108,7 +108,7 @@ def adverts_expire() -> int:
 def _drop_surplus(advert: Advert) -> bool:
     """Keep what was said first; during a snapshot the rows of the one before do not count."""
     rows = advert.variants.filter(generation=advert.generation)
-    surplus = list(rows.order_by("id").values_list("id", flat=True)[MAX_PER_PEER : 2 * MAX_PER_PEER])
+    surplus = list(rows.order_by("id").values_list("id", flat=True)[MAX_PER_PEER:])
     for at in range(0, len(surplus), WRITE_ROWS):
         AvailableVariant.objects.filter(id__in=surplus[at : at + WRITE_ROWS]).delete()
     return bool(surplus)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from apps.domain.errors import DomainError
+from slskdn_site.cli import mesh_available
 
 SUMMARY = "The mesh: seed and unseed releases, list peers, show the node's state."
 
@@ -30,6 +31,9 @@ def register(parser: argparse.ArgumentParser) -> None:
         command.add_argument("release", help="MBID of the release")
     command = _command(nouns, "peers", peers, "Peers this node met, the last seen first.")
     command.add_argument("--limit", type=int, default=50, help="how many (default 50)")
+    mesh_available.register(
+        nouns.add_parser("available", help=mesh_available.SUMMARY, description=mesh_available.SUMMARY)
+    )
     _command(nouns, "status", status, "The node: address, links, transfers, announcements.")
 
 

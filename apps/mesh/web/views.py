@@ -14,24 +14,32 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
+from apps.common.pagination import keyset_page
 from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.sentences import message_of
 from apps.common.sse import stream_response
 from apps.domain.errors import DomainError
+from apps.mesh.selectors_adverts import AVAILABLE_ORDER, available_query, available_rows, available_totals
 from apps.mesh.selectors_list import announcement_list, claims_by_verdict, seed_list
 from apps.mesh.services import release_seed, release_unseed
 from apps.nodelink.selectors_status import node_glance
 from apps.nodelink.web.frame import frame_parts
 
+AVAILABLE_SHOWN = 12
+
 
 def _context() -> dict[str, object]:
     config = settings.CONFIG
+    page = keyset_page(available_query(), order=AVAILABLE_ORDER, limit=AVAILABLE_SHOWN)
     return {
         "node": node_glance(),
         "config": config,
         "announcements": announcement_list(),
         "claims": claims_by_verdict(),
+        "available": available_rows(page.items),
+        "available_more": page.next_cursor is not None,
+        "available_totals": available_totals(),
     }
 
 
@@ -40,6 +48,7 @@ def _parts() -> Mapping[str, object]:
     return {
         **frame_parts(),
         "mesh-status": render_to_string("mesh/_status.html", context),
+        "mesh-available": render_to_string("mesh/_available.html", context),
         "mesh-announced": render_to_string("mesh/_announced.html", context),
     }
 
