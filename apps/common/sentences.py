@@ -53,6 +53,7 @@ OWN: Mapping[str, Words] = {
     "too_many_streams": lazy("Too many live views are open; close some."),
     "cursor_invalid": lazy("This page of the list does not exist; begin at the first."),
     "user_unknown": lazy("There is no such user."),
+    "peer_not_found": lazy("Nothing is known of such a peer."),
     "api_key_not_found": lazy("There is no such API key."),
     "mbid_invalid": lazy("This is not a MusicBrainz id."),
     "malformed_request": lazy("This request can't be read."),

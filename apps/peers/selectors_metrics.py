@@ -56,6 +56,8 @@ class MetricsRow:
     reputation: Reputation
     standing: Standing
     cost: Cost
+    active_at: datetime
+    """its last outcome"""
 
 
 def snapshot_of(row: PeerMetrics) -> PeerMetricsSnapshot:
@@ -138,6 +140,7 @@ def metrics_row(row: PeerMetrics, *, weights: CostWeights, min_reputation: float
         reputation=reputation,
         standing=standing(reputation.score, min_reputation=min_reputation),
         cost=peer_cost(metrics, reputation.score, weights),
+        active_at=row.outcome_at,
     )
 
 
@@ -192,3 +195,24 @@ def _band(wanted: Standing, min_reputation: float) -> Q:
             return Q(reputation__gte=max(NEUTRAL, min_reputation), reputation__lt=GOOD)
         case Standing.PREFERRED:
             return Q(reputation__gte=max(GOOD, min_reputation))
+
+
+def metrics_list(
+    *,
+    sort: MetricsSort,
+    limit: int,
+    text: str = "",
+    wanted: Standing | None = None,
+    weights: CostWeights,
+    min_reputation: float,
+) -> list[MetricsRow]:
+    """Up to `limit` peers in an order. One query."""
+    rows = metrics_query(text=text, wanted=wanted, min_reputation=min_reputation).order_by(*METRICS_ORDER[sort])
+    return metrics_rows(list(rows[:limit]), weights=weights, min_reputation=min_reputation)
+
+
+def metrics_of_keys(keys: Collection[str], *, weights: CostWeights, min_reputation: float) -> dict[str, MetricsRow]:
+    """Those of these overlay peers that have metrics. One query."""
+    rows = PeerMetrics.objects.select_related("peer").filter(peer__plane=Plane.OVERLAY, peer__key__in=set(keys))
+    found = metrics_rows(list(rows), weights=weights, min_reputation=min_reputation)
+    return {one.key: one for one in found}

@@ -4,6 +4,7 @@
     {"ask": "report"}    the heartbeat's report, as of now
     {"ask": "links"}     {"links": […]} of it
     {"ask": "metrics"}   {"metrics": {name: number}}: counters since the start and gauges
+    {"ask": "swarm", "of": "<transfer id>"}    what a running transfer asks of whom, and why; {"error": "not_found"} when none runs
 
 Anything else is answered {"error": "unknown_question"}. Nothing can be changed here: what is wanted is said in rows.
 """
@@ -19,6 +20,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 log = logging.getLogger(__name__)
@@ -41,11 +43,18 @@ def control_socket_path(data_dir: Path) -> Path:
 
 
 class ControlSocket:
-    """`questions` maps each question to what answers it now."""
+    """`questions` maps each question to what answers it now; `lookups` those that are about one thing, named by `of` (None: there is none)."""
 
-    def __init__(self, path: Path, *, questions: Mapping[str, Callable[[], Answer]]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        questions: Mapping[str, Callable[[], Answer]],
+        lookups: Mapping[str, Callable[[str], Answer | None]] = MappingProxyType({}),
+    ) -> None:
         self._path: Final = path
         self._questions: Final = questions
+        self._lookups: Final = lookups
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.StreamWriter] = set()
 
@@ -97,6 +106,12 @@ class ControlSocket:
             asked = json.loads(line)
         except (ValueError, RecursionError):
             return {"error": "not_json"}
-        question = asked.get("ask") if isinstance(asked, dict) else None
-        answer = self._questions.get(question) if isinstance(question, str) else None
-        return answer() if answer is not None else {"error": "unknown_question"}
+        question, of = (asked.get("ask"), asked.get("of")) if isinstance(asked, dict) else (None, None)
+        if not isinstance(question, str):
+            return {"error": "unknown_question"}
+        if (answer := self._questions.get(question)) is not None:
+            return answer()
+        lookup = self._lookups.get(question)
+        if lookup is None or not isinstance(of, str):
+            return {"error": "unknown_question"}
+        return lookup(of) or {"error": "not_found"}

@@ -23,6 +23,7 @@ ORDER = (
     "jobs",
     "library",
     "mesh",
+    "swarm",
     "keys",
     "config",
     "verify",

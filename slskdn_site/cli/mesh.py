@@ -11,7 +11,7 @@ from datetime import datetime
 from apps.domain.errors import DomainError
 from slskdn_site.cli import mesh_available
 
-SUMMARY = "The mesh: seed and unseed releases, list peers, show the node's state."
+SUMMARY = "The mesh: seed and unseed releases, list peers and how far they are trusted, show the node's state."
 
 
 class MbidInvalid(DomainError):
@@ -21,7 +21,9 @@ class MbidInvalid(DomainError):
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """seed, unseed, peers, status; each with --json."""
+    """seed, unseed, peers, peers-metrics, peers-reputation, status; each with --json."""
+    from slskdn_site.cli._peers_table import list_options
+
     nouns = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, run, words in (
         ("seed", seed, "Announce and serve a release of the library, even when nothing is fetched."),
@@ -31,6 +33,13 @@ def register(parser: argparse.ArgumentParser) -> None:
         command.add_argument("release", help="MBID of the release")
     command = _command(nouns, "peers", peers, "Peers this node met, the last seen first.")
     command.add_argument("--limit", type=int, default=50, help="how many (default 50)")
+    for name, show, words in (
+        ("peers-metrics", peers_metrics, "What each peer did lately: counters that halve every seven days."),
+        ("peers-reputation", peers_reputation, "How far each peer is trusted (0 to 1), and why. Never sent to anyone."),
+    ):
+        command = nouns.add_parser(name, help=words, description=words)
+        list_options(command)
+        command.set_defaults(run=show)
     mesh_available.register(
         nouns.add_parser("available", help=mesh_available.SUMMARY, description=mesh_available.SUMMARY)
     )
@@ -96,6 +105,20 @@ def peers(args: argparse.Namespace) -> int:
         for row in rows
     ]
     return _print(args, answer, lines or ["No peer was met yet."])
+
+
+def peers_metrics(args: argparse.Namespace) -> int:
+    """Raw metrics of each peer."""
+    from slskdn_site.cli._peers_table import peers_print
+
+    return peers_print(args, "metrics")
+
+
+def peers_reputation(args: argparse.Namespace) -> int:
+    """Score and reason of each peer."""
+    from slskdn_site.cli._peers_table import peers_print
+
+    return peers_print(args, "reputation")
 
 
 def status(args: argparse.Namespace) -> int:

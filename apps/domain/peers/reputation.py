@@ -1,6 +1,6 @@
 """How far a peer is trusted: 0..1 from our own observations, with the reasons. Local; never sent to anyone. Pure.
 
-    raw   = 1 - (0.3 x timeouts + 0.5 x corruption + 0.2 x other failures)          not below 0
+    raw = 1 - (0.3 x timeouts + 0.5 x corruption + 0.2 x other failures)          not below 0
     score = 0.5 + (smoothed raw - 0.5) x 0.5 ** (days since the last outcome / 7)
 
 The weights are S2 G2's. What its "rates" are had to be settled, since shares of all outcomes would leave a peer that sends nothing but corrupt leaves
@@ -11,9 +11,15 @@ at 0.5, neutral, and none could ever fall below the threshold of 0.3:
   all leaves of its sender are fetched again. So a peer with one corrupt leaf in about eight ends in quarantine, whatever else it gave.
 * A wrong claim counts as `CLAIM_WEIGHT` other failures: it costs a whole file. An advert that was not delivered is one other failure.
 
-*Smoothed*: as if `PRIOR` outcomes had been seen before, half good and half bad; so strangers are at 0.5 and one mishap condemns nobody. *Decay*: the
-counters have a half-life of seven days, so that what happened lately weighs more; and while nothing happens at all, the score goes back to 0.5 with
-that same half-life, never to 0. (Counters are taken as of the last outcome, so that idle time is not counted twice.)
+*Smoothed*: with `good` successes and faults that weigh P = 0.3 t + 0.5 c + 0.2 f together (so raw = 1 - P / good),
+
+    smoothed = (PRIOR / 2 + max(0, good - P)) / (PRIOR + max(good, P))
+
+which is raw where much was seen, 0.5 for a stranger, falls with every fault and rises with every success; one mishap condemns nobody. (Averaging raw
+with 0.5 by the number of outcomes, as one would first write it, lets a small fault *raise* the score of a peer of whom little is known.)
+
+*Decay*: the counters have a half-life of seven days, so that what happened lately weighs more; and while nothing happens at all, the score goes back
+to 0.5 with that same half-life, never to 0. (Counters are taken as of the last outcome, so that idle time is not counted twice.)
 """
 
 from __future__ import annotations
@@ -27,15 +33,15 @@ from apps.domain.peers.metrics import HALF_LIFE_S, RESUMED_SAMPLES
 
 NEUTRAL: Final = 0.5
 PRIOR: Final = 8.0
-"""Pseudo-observations of the smoothing: of a stranger, five corrupt leaves alone make 0.31 and six 0.29; one mishap makes 0.44."""
+"""Pseudo-observations, half good and half bad. Of a stranger, one corrupt leaf makes 0.31 and two make 0.22; twenty timeouts make 0.29."""
 TIMEOUT_SHARE: Final = 0.3
 CORRUPTION_SHARE: Final = 0.5
 FAILURE_SHARE: Final = 0.2
 CORRUPT_WEIGHT: Final = 10.0
-CLAIM_WEIGHT: Final = 5.0
+CLAIM_WEIGHT: Final = 10.0
 MIN_SUCCESSES: Final = 1.0
 """Successes that rates are divided by at least: without any success, each fault counts in full."""
-GOOD: Final = 0.7
+GOOD: Final = 0.8
 """From here on a peer is preferred; between the threshold and here it is used, and pays for what it did."""
 NOTABLE_RATE: Final = 0.05
 """A rate from here on is named as a reason."""
@@ -44,6 +50,8 @@ SLOW_BPS: Final = 64 * 1024.0
 FADED_S: Final = HALF_LIFE_S
 MANY: Final = 100.0
 """Outcomes from which a good peer is called proven."""
+
+_LEAST_KEPT: Final = 1e-12  # forty weeks of idle time and more are all the same
 
 
 class Observed(Protocol):
@@ -161,29 +169,29 @@ def reputation_score(metrics: ObservedNow, now: float) -> float:
 
 def _score(observed: Observed, *, idle_s: float) -> tuple[ReputationTerms, float]:
     kept = 0.5 ** (max(idle_s, 0.0) / HALF_LIFE_S)
-    then = 1 / max(kept, 1e-12)  # what decayed since the last outcome comes back: it is accounted for by `kept`
+    then = 1 / max(kept, _LEAST_KEPT)  # what decayed since the last outcome comes back: it is accounted for by `kept`
     other = (
         observed.failures + observed.cancelled_by_peer + observed.not_delivered + CLAIM_WEIGHT * observed.wrong_claims
     ) * then
     timeouts, corrupt = observed.timeouts * then, CORRUPT_WEIGHT * observed.corrupt * then
     good = observed.successful * then
     per = 1 / max(good, MIN_SUCCESSES)
-    taken = ReputationTerms(
+    weight = TIMEOUT_SHARE * timeouts + CORRUPTION_SHARE * corrupt + FAILURE_SHARE * other
+    terms = ReputationTerms(
         timeouts=TIMEOUT_SHARE * timeouts * per,
         corruption=CORRUPTION_SHARE * corrupt * per,
         failures=FAILURE_SHARE * other * per,
         outcomes=good + timeouts + observed.corrupt * then + other,
         kept=kept,
     )
-    raw = max(0.0, 1.0 - taken.timeouts - taken.corruption - taken.failures)
-    smoothed = (PRIOR * NEUTRAL + taken.outcomes * raw) / (PRIOR + taken.outcomes)
-    return taken, NEUTRAL + (smoothed - NEUTRAL) * kept
+    smoothed = (PRIOR / 2 + max(0.0, good - weight)) / (PRIOR + max(good, weight))
+    return terms, NEUTRAL + (smoothed - NEUTRAL) * kept
 
 
 def _reasons(observed: Observed, terms: ReputationTerms, *, idle_s: float) -> tuple[ReasonGiven, ...]:
     if terms.outcomes < 0.01:
         return (ReasonGiven(code=Reason.STRANGER),)
-    per = max(observed.successful, MIN_SUCCESSES * terms.kept)
+    per = max(observed.successful, MIN_SUCCESSES * max(terms.kept, _LEAST_KEPT))  # rates as of the last outcome
     weights = (
         (Reason.CORRUPT, observed.corrupt, CORRUPTION_SHARE * CORRUPT_WEIGHT),
         (Reason.WRONG_CLAIMS, observed.wrong_claims, FAILURE_SHARE * CLAIM_WEIGHT),

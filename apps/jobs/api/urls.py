@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from apps.jobs.actions import ACTIONS
-from apps.jobs.api import streams, views
+from apps.jobs.api import streams, swarm, views
 
 urlpatterns = [
     path("jobs", views.Jobs.as_view(), name="api-jobs"),
@@ -13,6 +13,7 @@ urlpatterns = [
     path("jobs/recording", views.RecordingJobs.as_view(), name="api-job-recording"),
     path("jobs/<uuid:job_id>", views.OneJob.as_view(), name="api-job"),
     path("jobs/<uuid:job_id>/events", streams.job_events, name="api-job-events"),
+    path("swarm/jobs/<uuid:job_id>", swarm.OneJobSwarm.as_view(), name="api-swarm-job"),
     path("events", streams.list_events, name="api-events"),
     *(
         path(
