@@ -41,7 +41,7 @@ from tests.lab.events import EventQueue
 from tests.lab.monitors import Monitors
 from tests.lab.payloads import LabPayload
 from tests.lab.personality import Ranges
-from tests.lab.policies import NewSession
+from tests.lab.policies import Scheduling
 from tests.lab.wire import Clock, LabLink
 
 STORAGE_S = 0.002
@@ -76,7 +76,7 @@ class Downloader:
         queue: EventQueue,
         clock: Clock,
         payloads: list[LabPayload],
-        sessions: Callable[[LabPayload], NewSession],
+        scheduling: Scheduling,
         new_id: Callable[[], str],
         monitors: Monitors,
         finished: Callable[[], None],
@@ -94,7 +94,7 @@ class Downloader:
         self._queue = queue
         self._clock = clock
         self._waiting = deque(payloads)
-        self._sessions = sessions
+        self._scheduling = scheduling
         self._new_id = new_id
         self._monitors = monitors
         self._finished = finished
@@ -123,6 +123,7 @@ class Downloader:
     def restart(self, pause_s: float) -> None:
         """The process ends and starts again: what was verified lies on the disk, all else is forgotten. Links are cut by the caller."""
         self._stopped = True
+        self._scheduling.paces.clear()
         self._queues.clear()
         self._asked.clear()
         old, self.runs = self.runs, {}
@@ -245,6 +246,9 @@ class Downloader:
                 if peer in run.peers and at <= now:
                     run.retries[peer] = (float("inf"), pause)
                     self._add(run, peer)
+            for peer in list(run.session.sources):
+                if peer in self._links:
+                    run.session.progress(peer, self._links[peer].bytes_received, now)
             self._do(run, run.session.tick(now))
             self._monitors.after_tick(self.name, run.session, now)
         if self.done_at is None:
@@ -362,7 +366,7 @@ class Downloader:
         while self._waiting and len(self.runs) < MAX_RUNNING:
             payload = self._waiting.popleft()
             transfer_id = self._new_id()
-            run = Run(transfer_id, payload, self._sessions(payload)(None, ()))
+            run = Run(transfer_id, payload, self._scheduling.session(payload.key))
             self.runs[transfer_id] = run
             self._begin(run)
 
@@ -378,7 +382,7 @@ class Downloader:
         for transfer_id, before in old.items():
             manifest = before.session.manifest
             held = tuple(before.stored) if manifest is not None else ()
-            run = Run(transfer_id, before.payload, self._sessions(before.payload)(manifest, held))
+            run = Run(transfer_id, before.payload, self._scheduling.session(before.payload.key, manifest, held))
             run.stored = before.stored if manifest is not None else {}
             self.runs[transfer_id] = run
             if manifest is not None:

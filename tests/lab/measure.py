@@ -91,7 +91,7 @@ def fairness_of(plan: Plan, outcome: Outcome) -> float:
 
 def measure(plan: Plan, policy: str, *, log: Log | None = None) -> Measured:
     """Run and measure. A violated invariant is told, not raised: the report names the seed."""
-    world = World(plan, POLICIES[policy].sessions, log=log)
+    world = World(plan, POLICIES[policy], log=log)
     bound_s = bound_of(plan)
     violation = ""
     try:

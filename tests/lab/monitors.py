@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from overlay_node.swarm.actions import AskChunk, ChargePeer, StoreLeaf
+from overlay_node.swarm.invariants import broken
 from overlay_node.swarm.session import SwarmSession
 from tests.lab.payloads import LabPayload
 
@@ -16,12 +17,18 @@ class Violated(AssertionError):
     """An invariant does not hold."""
 
 
+CHECK_EVERY = 10
+"""ticks: the full check costs as much as many decisions"""
+
+
 class Monitors:
-    """`honest` are the peers that never send a wrong byte."""
+    """`honest` are the peers that may never be charged."""
 
     def __init__(self, honest: frozenset[str]) -> None:
         self.charges = 0
+        self.checks = 0
         self._honest = honest
+        self._ticks = 0
 
     def stored(self, node: str, payload: LabPayload, action: StoreLeaf) -> None:
         """No byte is accepted unverified."""
@@ -37,25 +44,29 @@ class Monitors:
     def asked(self, node: str, session: SwarmSession, action: AskChunk) -> None:
         """No leaf is requested from a quarantined peer while another has it."""
         source = session.sources[action.peer]
-        assert session.map is not None
-        leaf = action.offset // session.map.leaf_bytes
-        if source.quarantined and any(
-            other is not source and other.clean_for(leaf) for other in session.sources.values()
-        ):
-            raise Violated(f"{node} asked {action.peer}, which is quarantined, for leaf {leaf} that others hold")
+        if source.tainted and session.board is not None:
+            leaf = action.offset // session.board.map.leaf_bytes
+            if any(other is not source and other.clean_for(leaf) for other in session.sources.values()):
+                raise Violated(f"{node} asked {action.peer}, which is quarantined, for leaf {leaf} that others hold")
 
     def after_tick(self, node: str, session: SwarmSession, now: float) -> None:
-        """Limits are not exceeded."""
-        for source in session.sources.values():
-            if len(source.flight) > 8:
-                raise Violated(f"{node} has {len(source.flight)} requests in flight with {source.peer} at {now:.3f}")
+        """The session's own invariants hold, now and then looked at in full."""
+        self._ticks += 1
+        if session.violations:
+            raise Violated(f"{node} at {now:.3f}: {dict(session.violations)}")
+        if self._ticks % CHECK_EVERY == 0:
+            self.check(node, session, now)
 
-    def at_the_end(self, downloader: Downloader) -> None:
+    def check(self, node: str, session: SwarmSession, now: float) -> None:
+        """All of them."""
+        self.checks += 1
+        if found := list(broken(session, now)):
+            raise Violated(f"{node} at {now:.3f}: {', '.join(found)}")
+
+    def at_the_end(self, downloader: Downloader, now: float) -> None:
         """A run that is done holds every leaf; one that isn't says why it waits, or something is still on its way."""
         for run in downloader.done.values():
             if len(run.stored) != run.payload.leaf_count:
                 raise Violated(f"{downloader.name} is done with {len(run.stored)} of {run.payload.leaf_count} leaves")
-        for run in downloader.runs.values():
-            moving = any(source.flight or source.retry_at > 0 for source in run.session.sources.values())
-            if not moving and not run.session.waiting and run.session.sources:
-                raise Violated(f"{downloader.name} stands still and does not say why")
+        for run in downloader.all_runs():
+            self.check(downloader.name, run.session, now)

@@ -1,35 +1,70 @@
-"""Policies by name: the product's, and what others do."""
+"""Policies by name, and how a node's sessions are made with them: the product's, its plain one, and the baselines."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from random import Random
 
+from apps.domain.swarm.estimate import Pace
+from apps.domain.swarm.settings import SchedulerMode, SchedulerSettings
 from overlay_node.swarm.actions import Manifest
 from overlay_node.swarm.choice import PayloadKey
+from overlay_node.swarm.peer_book import MemoryPeerBook
+from overlay_node.swarm.policy import Policy
+from overlay_node.swarm.policy_cost import CostPolicy
+from overlay_node.swarm.policy_plain import PlainPolicy
 from overlay_node.swarm.session import SwarmSession
-
-NewSession: TypeAlias = Callable[[Manifest | None, Iterable[int]], SwarmSession]
-"""(manifest and leaves that are held already) -> a session of one payload"""
-SessionMaker: TypeAlias = Callable[[PayloadKey, int, float], NewSession]
-"""(payload, seed, the node's time) -> how to make its sessions"""
+from tests.lab.baselines import BASELINE_POLICIES
 
 PRODUCT = "product"
 
 
 @dataclass(frozen=True, slots=True)
 class NamedPolicy:
-    """A policy and how a session gets it."""
+    """A policy; `make` is called once for each session."""
 
     name: str
     about: str
-    sessions: SessionMaker
+    make: Callable[[Random], Policy]
 
 
-def _product(key: PayloadKey, _seed: int, _now: float) -> NewSession:
-    return lambda manifest, held: SwarmSession(key, manifest=manifest, held=held)
+def _cost(mode: SchedulerMode) -> Callable[[Random], Policy]:
+    return lambda random: CostPolicy(SchedulerSettings(mode=mode), draw=random.randrange)
 
 
-POLICIES = {one.name: one for one in (NamedPolicy(PRODUCT, "what slskdn does", _product),)}
-BASELINES: tuple[str, ...] = tuple(name for name in POLICIES if name != PRODUCT)
+_OURS = (
+    NamedPolicy(PRODUCT, "what slskdn does: the balanced mode", _cost(SchedulerMode.BALANCED)),
+    NamedPolicy("conservative", "slskdn's conservative mode", _cost(SchedulerMode.CONSERVATIVE)),
+    NamedPolicy("aggressive", "slskdn's aggressive mode", _cost(SchedulerMode.AGGRESSIVE)),
+    NamedPolicy("plain", "slskdn with the scheduler switched off", lambda _random: PlainPolicy()),
+)
+_OTHERS = tuple(NamedPolicy(one.name, (one.__doc__ or "").strip(), one) for one in BASELINE_POLICIES)
+POLICIES: dict[str, NamedPolicy] = {one.name: one for one in (*_OURS, *_OTHERS)}
+BASELINES: tuple[str, ...] = tuple(one.name for one in _OTHERS)
+
+
+@dataclass(slots=True)
+class Scheduling:
+    """What the sessions of one node share, as `overlay_node.services.swarms` shares it: the peers' book and the paces of its links."""
+
+    policy: NamedPolicy
+    random: Random
+    now: Callable[[], float]
+    book: MemoryPeerBook = field(init=False)
+    paces: dict[str, Pace] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.book = MemoryPeerBook(self.now())
+
+    def session(self, key: PayloadKey, manifest: Manifest | None = None, held: Iterable[int] = ()) -> SwarmSession:
+        """A session of one payload; `held` are leaves that lie on the disk (only with `manifest`)."""
+        return SwarmSession(
+            key,
+            manifest=manifest,
+            held=held,
+            policy=self.policy.make(self.random),
+            book=self.book,
+            paces=self.paces,
+            now=self.now(),
+        )

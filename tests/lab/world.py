@@ -20,7 +20,7 @@ from tests.lab.monitors import Monitors
 from tests.lab.network import Network, Pipe
 from tests.lab.personality import Manners, Ranges, open_outside
 from tests.lab.plan import UNLIMITED_BPS, PeerPlan, Plan
-from tests.lab.policies import SessionMaker
+from tests.lab.policies import NamedPolicy, Scheduling
 from tests.lab.profile import FOREVER, Profile
 from tests.lab.scenario import Fault
 from tests.lab.serving import Serving, Shelf
@@ -128,9 +128,9 @@ class Node:
 
 
 class World:
-    """One run of a plan. `sessions` makes the sessions of its downloaders; `log` gets one line for each event."""
+    """One run of a plan. All its downloaders follow `policy`; `log` gets one line for each event."""
 
-    def __init__(self, plan: Plan, sessions: SessionMaker, *, log: Log | None = None) -> None:
+    def __init__(self, plan: Plan, policy: NamedPolicy, *, log: Log | None = None) -> None:
         self.plan = plan
         self.queue = EventQueue()
         self.network = Network(self.queue)
@@ -139,7 +139,7 @@ class World:
         self.downloaders: list[Downloader] = []
         self._log = log
         self._unfinished = plan.scenario.downloaders
-        self._sessions = sessions
+        self._policy = policy
         self._links_made = 0
         self._build()
 
@@ -150,7 +150,7 @@ class World:
             downloader.start()
         self.queue.run(until=self.plan.scenario.limit_s, stop=lambda: not self._unfinished)
         for downloader in self.downloaders:
-            self.monitors.at_the_end(downloader)
+            self.monitors.at_the_end(downloader, self.nodes[downloader.name].clock.now())
         return Outcome(
             completed=not self._unfinished,
             finishes=[one.done_at if one.done_at is not None else FOREVER for one in self.downloaders],
@@ -223,7 +223,7 @@ class World:
             queue=self.queue,
             clock=node.clock,
             payloads=list(plan.payloads),
-            sessions=lambda what: self._sessions(what.key, plan.seed * 1000 + number, node.clock.now()),
+            scheduling=Scheduling(self._policy, stream(plan.seed, "policy", number), node.clock.now),
             new_id=node.new_id,
             monitors=self.monitors,
             finished=self._finished,
