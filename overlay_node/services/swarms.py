@@ -286,8 +286,7 @@ class Swarms:
         users = Counter(peer for runner in self.running for peer in runner.peers)
         for runner in self.running:
             for peer in runner.peers:
-                cap = max(1, CHUNKS_IN_FLIGHT_ACCEPTED // users[peer])
-                runner.share(peer, min(CHUNKS_IN_FLIGHT_DEFAULT, cap))
+                runner.share(peer, link_share(users[peer]))
 
     def _charge(self, peer: str, charge: Charge) -> None:
         self._charges.setdefault(peer, Counter())[charge] += 1
@@ -305,6 +304,11 @@ def _bucket(kbps: int, now: float) -> TokenBucket | None:
         return None
     rate = float(kbps * KIB)
     return TokenBucket(rate=rate, burst=max(rate, float(MAX_CHUNK_BYTES)), now=now)
+
+
+def link_share(transfers: int) -> int:
+    """How many requests each of so many transfers may have in flight on one link. The lab asks this too."""
+    return min(CHUNKS_IN_FLIGHT_DEFAULT, max(1, CHUNKS_IN_FLIGHT_ACCEPTED // transfers))
 
 
 def _covers(cancel: ChunkCancel, request: ChunkRequest) -> bool:
