@@ -10,7 +10,8 @@ from apps.domain.errors import Param
 TRACE_SENTENCES: Final[Mapping[str, str]] = {
     # Findings
     "trace_corrupt": "Corrupt leaves from peer {peer}: {count}; dropped and fetched again.",
-    "trace_corrupt_parted": "Corrupt leaves from peer {peer}: {count}; parted thereafter, {again} of its good leaves fetched elsewhere.",
+    "trace_corrupt_parted": "Corrupt leaves from peer {peer}: {count}; parted thereafter.",
+    "trace_corrupt_refetched": "Corrupt leaves from peer {peer}: {count}; parted thereafter, its good leaves fetched elsewhere: {again}.",
     "trace_timeouts": "Peer {peer} timed out {count} ×.",
     "trace_refusals": "Peer {peer} did not serve {count} × ({why}).",
     "trace_left": "Peer {peer} left {count} ×.",

@@ -385,10 +385,16 @@ def _planes(peers: Sequence[PeerShare]) -> tuple[PlaneShare, ...]:
 
 def _findings(transfers: list[TransferTally], flows: list[_Flow], stalls: Sequence[Stall]) -> list[Finding]:
     found: list[Finding] = []
+    by_peer: dict[str, list[tuple[PeerTally, _Flow]]] = {}
+    for transfer, flow in zip(transfers, flows, strict=True):
+        for key, peer in transfer.peers.items():
+            by_peer.setdefault(key, []).append((peer, flow))
+    tracks = {transfer.context.track for transfer in transfers}
+    only = next(iter(tracks)) if len(tracks) == 1 else None
+    for key, shares in by_peer.items():
+        found += _peer_findings(key, shares, only)
     for transfer, flow in zip(transfers, flows, strict=True):
         track = transfer.context.track
-        for key, peer in transfer.peers.items():
-            found += _peer_findings(key, peer, flow, track)
         found += [
             Finding(
                 code="trace_rescue", params={"why": event.code, "at": _after(transfer, event.at)}, tone="warn",
@@ -417,16 +423,15 @@ def _findings(transfers: list[TransferTally], flows: list[_Flow], stalls: Sequen
                     track=track,
                 )
             )
-    found += [
-        Finding(
-            code="trace_stall_open" if stall.open else "trace_stall",
-            params={"seconds": round(stall.seconds), "why": stall.code},
-            tone="warn",
-            at=stall.start,
-            track=stall.track,
-        )
-        for stall in stalls
-    ]
+    reached: dict[str, datetime] = {}
+    for stall in sorted(
+        stalls, key=lambda one: (one.start, -one.seconds)
+    ):  # several transfers stand still together: said once
+        if stall.code not in reached or stall.start > reached[stall.code]:
+            params: dict[str, Param] = {"seconds": round(stall.seconds), "why": stall.code}
+            code = "trace_stall_open" if stall.open else "trace_stall"
+            found.append(Finding(code=code, params=params, tone="warn", at=stall.start, track=only))
+        reached[stall.code] = max(stall.end, reached.get(stall.code, stall.end))
     received = sum(transfer.received for transfer in transfers)
     vain = sum(peer.vain for transfer in transfers for peer in transfer.peers.values())
     if received and vain / received > DUPLICATE_SHARE:
@@ -436,7 +441,8 @@ def _findings(transfers: list[TransferTally], flows: list[_Flow], stalls: Sequen
     return found
 
 
-def _peer_findings(key: str, peer: PeerTally, flow: _Flow, track: uuid.UUID) -> list[Finding]:
+def _peer_findings(key: str, shares: list[tuple[PeerTally, _Flow]], track: uuid.UUID | None) -> list[Finding]:
+    """What one peer did, over all its transfers. `track`: where it was only one."""
     found: list[Finding] = []
 
     def say(code: str, tone: str, at: datetime | None = None, **params: Param) -> None:
@@ -444,16 +450,22 @@ def _peer_findings(key: str, peer: PeerTally, flow: _Flow, track: uuid.UUID) -> 
             Finding(code=code, params={"peer": key[:SHORT_KEY], **params}, tone=tone, at=at, peer=key, track=track)
         )
 
-    if peer.bad_leaves:
-        parted = "trace_corrupt_parted" if key in flow.dropped or flow.parted[key] else "trace_corrupt"
-        say(parted, "bad", flow.bad_at.get(key), count=peer.bad_leaves, again=flow.parted[key])
-    timeouts = sum(peer.errors[code] for code in TIMEOUTS)
-    if timeouts:
+    bad = sum(peer.bad_leaves for peer, _flow in shares)
+    if bad:
+        again = sum(flow.parted[key] for _peer, flow in shares)
+        parted = again or any(key in flow.dropped for _peer, flow in shares)
+        at = min((flow.bad_at[key] for _peer, flow in shares if key in flow.bad_at), default=None)
+        if again:
+            say("trace_corrupt_refetched", "bad", at, count=bad, again=again)
+        else:
+            say("trace_corrupt_parted" if parted else "trace_corrupt", "bad", at, count=bad)
+    errors = sum((peer.errors for peer, _flow in shares), Counter[str]())
+    if timeouts := sum(errors[code] for code in TIMEOUTS):
         say("trace_timeouts", "warn", count=timeouts)
-    for code, count in peer.errors.items():
+    for code, count in errors.most_common():
         if code not in TIMEOUTS | DEPARTURES:
             say("trace_refusals", "info", count=count, why=code)
-    if (left := sum(peer.left[code] for code in DEPARTURES)) > 0:
+    if left := sum(peer.left[code] for peer, _flow in shares for code in DEPARTURES):
         say("trace_left", "info", count=left)
     return found
 

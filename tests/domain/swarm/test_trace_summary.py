@@ -103,7 +103,7 @@ def test_corrupt_leaves_are_called_out_with_what_followed() -> None:
     lost = event(2, "leaf_lost", "liarliarliar", leaf=0, offset=0, length=LEAF, code="sender_corrupt")
     assert found_in(bad) == ["Corrupt leaves from peer liarliar: 2; dropped and fetched again."]
     assert found_in([*bad, lost]) == [
-        "Corrupt leaves from peer liarliar: 2; parted thereafter, 1 of its good leaves fetched elsewhere."
+        "Corrupt leaves from peer liarliar: 2; parted thereafter, its good leaves fetched elsewhere: 1."
     ]
 
 
