@@ -65,11 +65,10 @@ class Deliveries:
         record = self._known.get((peer, key))
         return record is not None and record.until > self._clock()
 
-    def next_end_s(self, key: PayloadKey) -> float | None:
-        """Seconds until the first of the pauses about this payload is over; None when there is none."""
-        now = self._clock()
-        ends = [record.until - now for (_, one), record in self._known.items() if one == key and record.until > now]
-        return min(ends, default=None)
+    def left_s(self, peer: str, key: PayloadKey) -> float:
+        """Seconds until it may be asked for this payload again; 0 when it may now."""
+        record = self._known.get((peer, key))
+        return max(0.0, record.until - self._clock()) if record is not None else 0.0
 
     async def flush(self) -> None:
         """Write what was learnt: once a second, and at the end. What could not be written is written with the next."""

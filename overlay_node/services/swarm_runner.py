@@ -141,6 +141,8 @@ class SwarmRunner:
         self._pieces: PieceStore | None = None
         self._peers: set[str] = set()
         self._never: set[str] = set()
+        self._undelivered: set[str] = set()
+        """charged with not having what they advertised, and not dropped for it yet"""
         self._retries: dict[str, _Retry] = {}
         self._arrivals: deque[tuple[float, int]] = deque()
         self.requested_leaves = 0
@@ -327,6 +329,9 @@ class SwarmRunner:
                 case ChargePeer(peer=peer, charge=charge):
                     log.info("peer_charged transfer=%s peer=%s charge=%s", self.work.id, peer[:8], charge.value)
                     self._charged(peer, charge)
+                    if charge is Charge.NOT_DELIVERED:
+                        self._deliveries.failed(peer, self.key)
+                        self._undelivered.add(peer)
                 case DropPeer(peer=peer, code=code, retry_after_s=retry_after_s):
                     self._drop(peer, code, retry_after_s)
                 case Waiting(code):
@@ -474,7 +479,10 @@ class SwarmRunner:
             return
         last = self._retries.get(peer)
         pause = min(last.pause * 2, MAX_RETRY_PEER_S) if last is not None else RETRY_PEER_S
-        if code in UNDELIVERED_CODES:  # it does not have what it claims: that counts beyond this transfer
+        if peer in self._undelivered:  # it does not have what it claims: that counts beyond this transfer
+            self._undelivered.discard(peer)
+            pause = max(pause, self._deliveries.left_s(peer, self.key))
+        elif code in UNDELIVERED_CODES:
             pause = max(pause, self._deliveries.failed(peer, self.key))
         self._retries[peer] = _Retry(self._clock() + (retry_after_s or pause), pause)
 

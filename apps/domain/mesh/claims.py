@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-COOLING_S: Final = 60.0
+COOLING_S: Final = 30.0
 """Before a peer that failed to deliver a payload is asked for it again; doubles with every further time."""
 MAX_COOLING_S: Final = 86_400.0
 """A day: by then a disk was mounted again or a file fetched anew, if ever."""
