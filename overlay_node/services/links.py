@@ -25,11 +25,13 @@ from overlay_node.protocol.messages import (
     PayloadHave,
     PayloadRequest,
 )
+from overlay_node.protocol.sharing import FingerprintBundleAdvert, FingerprintBundleRequest, MeshCacheJob
 from overlay_node.services.background import Background
 from overlay_node.services.discovery import Discovery
 from overlay_node.services.offers import Offers
 from overlay_node.services.publisher import Publisher
 from overlay_node.services.seeder import Seeder
+from overlay_node.services.sharing import Sharing
 from overlay_node.services.swarms import Swarms
 
 log = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ class LinkHub:
         self._seeder: Seeder | None = None
         self._offers: Offers | None = None
         self._publisher: Publisher | None = None
+        self._sharing: Sharing | None = None
         self._wake: Callable[[], None] = lambda: None
         self._met: Callable[[str], None] = lambda _peer: None
 
@@ -66,6 +69,7 @@ class LinkHub:
         seeder: Seeder,
         offers: Offers,
         publisher: Publisher,
+        sharing: Sharing,
         wake: Callable[[], None],
         met: Callable[[str], None] = lambda _peer: None,
     ) -> None:
@@ -73,20 +77,24 @@ class LinkHub:
         self._met = met
         self._discovery, self._swarms, self._seeder = discovery, swarms, seeder
         self._offers, self._publisher, self._wake = offers, publisher, wake
+        self._sharing = sharing
 
     def link_ready(self, link: Link) -> None:
         """A new link: its peer is asked for what is wanted."""
         assert self._discovery is not None
+        assert self._sharing is not None
         log.info("link_ready peer=%s dialled=%s group=%s", link.peer_id[:8], link.dialled_by_me, link.group)
         self.since[link] = time.time()
         self._met(link.peer_id)
         self._discovery.link_ready(link)
+        self._sharing.link_ready(link)
 
     def link_message(self, link: Link, message: Message, attachment: Attachment) -> None:
         """A message that no request waits for."""
         assert self._discovery is not None
         assert self._swarms is not None
         assert self._seeder is not None
+        assert self._sharing is not None
         match message:
             case ChunkResponse():
                 self._swarms.chunk(link, message, attachment)
@@ -105,6 +113,13 @@ class LinkHub:
             case MbidSwarmDescriptor():
                 discovery, told = self._discovery, message
                 self._take_up(link, message, lambda: discovery.descriptor(link, told))
+            case FingerprintBundleRequest():
+                self._sharing.adverts.requested(link, message)
+            case FingerprintBundleAdvert():
+                self._sharing.availability.advert(link, message)
+            case MeshCacheJob():
+                jobs, job = self._sharing.cache_jobs, message
+                self._take_up(link, message, lambda: jobs.requested(link, job))
             case ErrorReply():
                 self._swarms.refused(link, message)
             case _:  # late answers nobody waits for any more
@@ -115,10 +130,12 @@ class LinkHub:
         assert self._swarms is not None
         assert self._seeder is not None
         assert self._publisher is not None
+        assert self._sharing is not None
         log.info("link_closed peer=%s code=%s", link.peer_id[:8], reason_code)
         self.since.pop(link, None)
         self._seeder.link_closed(link)
         self._publisher.link_closed(link)
+        self._sharing.link_closed(link)
         if not any(other.peer_id == link.peer_id for other in self.since):
             self._swarms.link_closed(link.peer_id)
         self._wake()

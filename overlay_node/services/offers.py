@@ -12,6 +12,7 @@ from typing import Final
 
 from apps.domain.contracts.node_work import HeldRelease, HeldVariant
 from apps.domain.errors import DomainError
+from apps.domain.mesh.policy import MAX_ANNOUNCED
 from overlay_node.config import NodeConfig
 from overlay_node.ports import Store
 from overlay_node.protocol.limits import MAX_TITLE_CHARS, MAX_TRACKS_PER_DESCRIPTOR, MAX_VARIANTS_PER_RESPONSE
@@ -75,6 +76,13 @@ class Offers:
     async def seeded(self) -> tuple[uuid.UUID, ...]:
         """Releases seeded by configuration or by hand."""
         return tuple(dict.fromkeys([*self._config.seed_releases, *await self._store.seeded_releases()]))
+
+    async def advertised(self, *, limit: int) -> list[HeldVariant]:
+        """What is told unasked: whole payloads of the announced releases and the seeded ones. Empty when the policy forbids it."""
+        if not self._config.policy.may_announce:
+            return []
+        told = tuple(dict.fromkeys([*(await self.releases())[:MAX_ANNOUNCED], *await self.seeded()]))
+        return await self._store.variants_offered(recordings=(), releases=told, within=told, limit=limit)
 
     async def answer(self, query: MbidQuery) -> MbidResponse:
         """The answer to a query; empty when we hold nothing of it or may not say."""

@@ -32,7 +32,7 @@ MAX_AT_ONCE: Final = 4
 
 
 class Publisher:
-    """`port` is our overlay's TCP port; `links` the open links."""
+    """`port` is our overlay's TCP port; `links` the open links; `gained` is told that a track was added to what we hold."""
 
     def __init__(
         self,
@@ -45,6 +45,7 @@ class Publisher:
         links: Callable[[], Iterable[Link]],
         clock: Callable[[], float],
         rng: random.Random,
+        gained: Callable[[], None] = lambda: None,
     ) -> None:
         self._config: Final = config
         self._store: Final = store
@@ -54,11 +55,13 @@ class Publisher:
         self._links: Final = links
         self._clock: Final = clock
         self._rng: Final = rng
+        self._gained: Final = gained
         self._releases: tuple[uuid.UUID, ...] | None = None
         self._rows: list[AnnouncedRelease] = []
         self._due: dict[uuid.UUID, float] = {}
         self._pauses: dict[uuid.UUID, float] = {}
-        self._told: dict[tuple[Link, uuid.UUID], float] = {}
+        self._told: Final[dict[Link, dict[uuid.UUID, float]]] = {}
+        """when an open link was told of a release, within the announcing interval"""
         self._next_descriptors = 0.0
         self.announced = 0
         """releases that some DHT node stores for us now"""
@@ -84,12 +87,13 @@ class Publisher:
 
     async def completed(self, releases: Sequence[uuid.UUID]) -> None:
         """A track of these releases arrived and was accepted."""
+        self._gained()
         for release in releases:
             await self._tell(list(self._links()), release, forced=True)
 
     def link_closed(self, link: Link) -> None:
         """Forget what it was told."""
-        self._told = {key: at for key, at in self._told.items() if key[0] is not link}
+        self._told.pop(link, None)
 
     # ---- private
 
@@ -128,13 +132,14 @@ class Publisher:
         if self._clock() < self._next_descriptors:
             return
         self._next_descriptors = self._clock() + self._config.announce_every_s
+        self._forget_old()
         for release in await self._offers.seeded():
             await self._tell(list(self._links()), release, forced=False)
 
     async def _tell(self, links: Sequence[Link], release: uuid.UUID, *, forced: bool) -> None:
         """Send the release's descriptor to those who were not told lately (`forced`: to all). It is read from the rows once."""
         since = self._clock() - self._config.announce_every_s
-        due = [link for link in links if forced or self._told.get((link, release), since) <= since]
+        due = [link for link in links if forced or self._told.get(link, {}).get(release, since) <= since]
         if not due or not self._config.policy.may_announce:
             return
         descriptor = await self._offers.descriptor(release)
@@ -148,4 +153,13 @@ class Publisher:
             except LocalProtocolError as error:
                 log.debug("descriptor_not_sent code=%s", error.code)
                 continue
-            self._told[link, release] = self._clock()
+            self._told.setdefault(link, {})[release] = self._clock()
+
+    def _forget_old(self) -> None:
+        """What was told an interval ago decides nothing any more: links live long, and releases come and go."""
+        since = self._clock() - self._config.announce_every_s
+        for link, told in list(self._told.items()):
+            for release in [release for release, at in told.items() if at <= since]:
+                del told[release]
+            if not told or not link.is_open:
+                del self._told[link]

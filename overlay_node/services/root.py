@@ -10,12 +10,14 @@ import asyncio
 import logging
 import os
 import random
+import secrets
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import Any, Final
 
+from apps.domain.contracts.node_work import WantWork
 from apps.domain.errors import DomainError
 from overlay_node.config import NodeConfig
 from overlay_node.net.identity import NodeIdentity, identity_load_or_create
@@ -40,6 +42,8 @@ from overlay_node.services.publisher import Publisher
 from overlay_node.services.reconciler import Reconciler, utc_now
 from overlay_node.services.rendezvous import DhtRendezvous
 from overlay_node.services.seeder import Seeder
+from overlay_node.services.sharing import TICK_S as SHARING_S
+from overlay_node.services.sharing import Sharing
 from overlay_node.services.swarms import Swarms
 from overlay_node.services.tracing import FLUSH_S as TRACE_S
 from overlay_node.services.tracing import TraceFiles, traces_sweep
@@ -54,6 +58,7 @@ TRAFFIC_S: Final = 5.0
 PEER_BOOK_S: Final = 5.0
 EXPIRE_S: Final = 30.0
 SEEDER_S: Final = 1.0  # the seeding core keeps time itself; this is its pulse
+ENOUGH_SOURCES: Final = 4  # a transfer with as many asks no further neighbours
 STOP_S: Final = 4.0  # for the orderly part of stopping; then it is cut short
 
 
@@ -136,6 +141,7 @@ class Node:
             links=lambda: list(self.overlay.links),
             clock=clock,
             rng=rng,
+            gained=self._track_gained,
         )
         partial_dir = config.data_dir / "partial"
         self.reconciler: Final = Reconciler(
@@ -182,12 +188,25 @@ class Node:
             sent=self._sent,
             violated=self._violated,
         )
+        self.sharing: Final = Sharing(
+            config,
+            store=store,
+            offers=self.offers,
+            discovery=self.discovery,
+            background=background,
+            clock=clock,
+            links=lambda: list(self.overlay.links),
+            wants=self._wants,
+            short=self._short_of_sources,
+            secret=secrets.token_bytes(32),
+        )
         self.hub.attach(
             discovery=self.discovery,
             swarms=self.swarms,
             seeder=self.seeder,
             offers=self.offers,
             publisher=self.publisher,
+            sharing=self.sharing,
             wake=self.reconciler.wake,
             met=self.book.link_opened,
         )
@@ -219,6 +238,8 @@ class Node:
             spawn(self.dht.run(), "dht")
             spawn(self.reconciler.run(), "reconciler")
             spawn(self.publisher.run(), "publisher")
+            spawn(self.sharing.adverts.run(), "adverts")
+            spawn(_await_every(SHARING_S, self.sharing.tick), "sharing")
             spawn(_every(TICK_S, self.swarms.tick), "tick")
             spawn(_every(SEEDER_S, self.seeder.tick), "seeder")
             spawn(_every(EXPIRE_S, self._library.close_idle), "idle_files")
@@ -334,6 +355,7 @@ class Node:
             "slskdn_node_payload_bytes_up_total": self.swarms.up_bytes.total(),
             "slskdn_node_bad_leaves_total": self.swarms.bad_leaves,
             "slskdn_node_releases_announced": self.publisher.announced,
+            **{f"slskdn_node_{name}": float(count) for name, count in sorted(self.sharing.report().items())},
             "slskdn_node_trace_events_dropped_total": self.traces.dropped if self.traces is not None else 0,
             **{f"slskdn_node_ignored_{name}": float(count) for name, count in sorted(counts.items())},
         }
@@ -366,6 +388,18 @@ class Node:
 
     def _sent(self, peer: str, count: int) -> None:
         self.swarms.up_bytes[peer] += count
+
+    def _track_gained(self) -> None:
+        self.sharing.adverts.wake()
+
+    def _wants(self) -> list[WantWork]:
+        return list(self.reconciler.wants.values())
+
+    def _short_of_sources(self, want_id: uuid.UUID) -> bool:
+        return not any(
+            runner.work.want_id == want_id and len(runner.peers) >= ENOUGH_SOURCES
+            for runner in self.swarms.runners.values()
+        )
 
     def _arriving(self) -> list[ArrivingPayload]:
         found = []

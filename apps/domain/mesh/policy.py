@@ -14,6 +14,10 @@ FEATURE_FETCH = "payload/1"
 """Hello feature of a node that asks for payloads."""
 FEATURE_SERVE = "serve/1"
 """Hello feature of a node that answers payload_request and mbid_query with what it holds."""
+FEATURE_ADVERTS = "adverts/1"
+"""Hello feature of a node that understands adverts; who also serves tells its own."""
+FEATURE_CACHE_JOBS = "cache_jobs/1"
+"""Hello feature of a node that understands cache jobs; who also serves answers them."""
 
 
 class Mode(StrEnum):
@@ -77,4 +81,5 @@ class MeshPolicy:
         """What hello names: nothing that the policy forbids."""
         if not self.may_open:
             return ()
-        return (FEATURE_FETCH, FEATURE_SERVE) if self.may_serve else (FEATURE_FETCH,)
+        understood = (FEATURE_FETCH, FEATURE_ADVERTS, FEATURE_CACHE_JOBS)
+        return (*understood, FEATURE_SERVE) if self.may_serve else understood
