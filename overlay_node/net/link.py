@@ -127,6 +127,9 @@ class Link:
         self._linger: DelayedCall | None = None
         self._waiting: Final[dict[str, tuple[Deferred[Reply], DelayedCall]]] = {}
         self._drain_waiters: list[Deferred[None]] = []
+        self._stall: DelayedCall | None = None
+        self._taken_at = 0.0
+        """when the transport last took something of what waits, or when that began to wait"""
         self._gone = False
 
     def __repr__(self) -> str:
@@ -196,7 +199,10 @@ class Link:
         return result
 
     def drained(self) -> Deferred[None]:
-        """Fires when no more than WRITE_BUFFER_HIGH_BYTES wait for the socket (at once, if so), or when the link is gone."""
+        """Fires when no more than WRITE_BUFFER_HIGH_BYTES wait for the socket (at once, if so), or when the link is gone.
+
+        A peer that takes nothing for WRITE_STALL_S while something waits is cut off (``reads_too_slowly``), so it always fires.
+        """
         result: Deferred[None] = Deferred()
         if self._gone or self._queued_bytes <= limits.WRITE_BUFFER_HIGH_BYTES:
             result.callback(None)
@@ -229,6 +235,8 @@ class Link:
             self._violated(error)
         if self._connection.has_events or self._connection.has_data_to_send:
             self._work()
+        elif (due := self._connection.frame_due) is not None and due < self._timer_at:
+            self._set_timer()
 
     def data_received(self, data: bytes) -> None:
         """As ``buffer_updated``, for a TLS layer that brings its own bytes."""
@@ -248,6 +256,7 @@ class Link:
         self._connection.close(reason, now=self._host.clock.seconds())
         self._stop(self._timer)
         self._stop(self._linger)
+        self._stop(self._stall)
         self._queue.clear()
         self._queued_bytes = 0
         for message_id in list(self._waiting):
@@ -316,14 +325,15 @@ class Link:
             self._linger = self._host.clock.callLater(limits.CLOSE_LINGER_S, self._transport.abortConnection)
 
     def _flush(self) -> None:
+        if not self._queue:
+            self._taken_at = self._host.clock.seconds()
         for piece in self._connection.data_to_send():
             size = len(piece)
             self._queued_bytes += size
             self.bytes_sent += size
             self._queue.append(piece)
         if self._queued_bytes > limits.WRITE_BUFFER_MAX_BYTES and not self._gone:
-            self.close_reason = self.close_reason or "reads_too_slowly"
-            self._transport.abortConnection()
+            self._cut_slow_reader()
             return
         self._pump()
         self._set_timer()
@@ -333,6 +343,7 @@ class Link:
         if self._pumping:  # the transport may call resumeProducing from within write
             return
         self._pumping = True
+        wrote = False
         try:
             while self._queue and not self._paused and not self._gone:
                 batch: list[Attachment | memoryview] = []
@@ -347,13 +358,34 @@ class Link:
                     size += len(piece)
                 self._queued_bytes -= size
                 self._transport.writeSequence(batch)
+                wrote = True
         finally:
             self._pumping = False
+        if self._queue:
+            if wrote:
+                self._taken_at = self._host.clock.seconds()
+            if self._stall is None:
+                self._stall = self._host.clock.callLater(self._connection.limits.write_stall_s, self._stalled)
         if self._queued_bytes <= limits.WRITE_BUFFER_HIGH_BYTES and self._drain_waiters:
             self._wake_drained()
         if self._connection.state is ConnectionState.CLOSED and not self._queue and not self._gone:
             self._transport.unregisterProducer()
             self._transport.loseConnection()
+
+    def _stalled(self) -> None:
+        """The peer is cut off when it took nothing for long. Comes too early when it took something meanwhile, and then asks again."""
+        self._stall = None
+        if not self._queue or self._gone:
+            return
+        left = self._taken_at + self._connection.limits.write_stall_s - self._host.clock.seconds()
+        if left > 0:
+            self._stall = self._host.clock.callLater(left, self._stalled)
+        else:
+            self._cut_slow_reader()
+
+    def _cut_slow_reader(self) -> None:
+        self.close_reason = self.close_reason or "reads_too_slowly"
+        self._transport.abortConnection()
 
     def _wake_drained(self) -> None:
         waiters, self._drain_waiters = self._drain_waiters, []

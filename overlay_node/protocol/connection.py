@@ -137,6 +137,7 @@ class Connection:
         self._heard_at = now
         self._business_at = now
         self._pong_deadline: float | None = None
+        self._frame_began_at: float | None = None
         self._ping_nonce = 0
         # rates
         self._control_in: Final = TokenBucket(
@@ -190,7 +191,10 @@ class Connection:
         try:
             frame = self._decoder.buffer_updated(count)
             if frame is not None:
+                self._frame_began_at = None
                 self._handle(frame)
+            elif self._frame_began_at is None:
+                self._frame_began_at = now
         except RemoteProtocolError as error:
             self._end(error.code)
             raise
@@ -311,7 +315,17 @@ class Connection:
             times.append(self._heard_at + self.limits.ping_interval_s)
         if self._held_back:
             times.append(self._now + self._control_out.wait_s(self._now))
+        if (due := self.frame_due) is not None:
+            times.append(due)
         return min(times)
+
+    @property
+    def frame_due(self) -> float | None:
+        """When the frame that has begun must be whole; None between frames."""
+        if self._frame_began_at is None:
+            return None
+        at_least = self._decoder.announced_bytes / limits.FRAME_MIN_BYTES_PER_S
+        return self._frame_began_at + self.limits.frame_timeout_s + at_least
 
     def handle_timer(self, now: float) -> None:
         """Do what is due at ``now``. Calling it early or late is harmless."""
@@ -324,6 +338,9 @@ class Connection:
             return
         if self._pong_deadline is not None and now >= self._pong_deadline:
             self.close("pong_timeout", now=now)
+            return
+        if (due := self.frame_due) is not None and now >= due:
+            self.close("frame_timeout", now=now)
             return
         if now >= self._business_at + self.limits.idle_timeout_s:
             self.close("idle", now=now)

@@ -131,6 +131,17 @@ class FrameDecoder:
         """True while a frame has begun and is not whole."""
         return self._phase is not _Phase.PREFIX or self._filled > 0
 
+    @property
+    def announced_bytes(self) -> int:
+        """Bytes of the frame that has begun, as far as it has told its lengths; 0 between frames."""
+        match self._phase:
+            case _Phase.PREFIX:
+                return self._filled
+            case _Phase.ENVELOPE:
+                return self._goal
+            case _Phase.ATTACHMENT | _Phase.SKIP:
+                return self._header.wire_bytes
+
     def get_buffer(self) -> memoryview:
         """Where the next bytes belong. Never empty; valid until ``buffer_updated``."""
         return memoryview(self._target)[self._filled : self._goal]

@@ -53,6 +53,11 @@ MAX_REFUSED_TOKENS: Final = (
 PING_INTERVAL_S: Final = 120.0  # spec. Of silence from the peer; below the 5 min of common NAT TCP timeouts
 PONG_TIMEOUT_S: Final = 30.0  # spec. A link whose pong is late is dead
 IDLE_TIMEOUT_S: Final = 300.0  # spec. No message but ping and pong in either direction
+FRAME_TIMEOUT_S: Final = (
+    30.0  # ours. From the first byte of a frame to its last, and the time of its bytes at the rate below
+)
+FRAME_MIN_BYTES_PER_S: Final = 4 * KIB  # ours. A peer that sends a byte a second holds a link and a buffer for nothing
+WRITE_STALL_S: Final = 60.0  # ours. A peer that takes nothing of what waits for it for so long is cut off
 CLOSE_LINGER_S: Final = 5.0  # ours. How long a `bye` may sit in the socket before the connection is cut
 
 # ---- rates --------------------------------------------------------------------------------------------------------------------------
@@ -141,8 +146,8 @@ MAX_BAN_S: Final = 86_400.0  # ours. A day, so that a shared address is not lost
 MAX_KNOWN_OFFENDERS: Final = 1000  # spec's "known peers"; the oldest record is dropped first
 WRITE_BUFFER_HIGH_BYTES: Final = 1 * MIB  # ours. Two full chunks: above, producers pause
 WRITE_BUFFER_MAX_BYTES: Final = (
-    16 * MIB
-)  # ours. 8 accepted requests of 512 KiB, four times over: a peer that reads nothing is cut off
+    8 * MIB
+)  # ours. 8 accepted requests of 512 KiB, twice over: a peer that asks and reads nothing is cut off
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +160,8 @@ class Limits:
     ping_interval_s: float = PING_INTERVAL_S
     pong_timeout_s: float = PONG_TIMEOUT_S
     idle_timeout_s: float = IDLE_TIMEOUT_S
+    frame_timeout_s: float = FRAME_TIMEOUT_S
+    write_stall_s: float = WRITE_STALL_S
     control_messages_per_s: float = CONTROL_MESSAGES_PER_S
     control_burst: float = CONTROL_BURST
     control_send_per_s: float = CONTROL_SEND_PER_S
