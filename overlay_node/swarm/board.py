@@ -1,13 +1,14 @@
 """What a policy looks at: the leaves of one payload, which are free, which are with whom, and who holds what.
 
-Owns the order in which free leaves are offered (what came back first, then rarest, then lowest number) and the counts behind it. The session
+Owns the order in which free leaves are offered (what came back first, then rarest, then lowest number, or at random where others fetch the same
+payload: those who all fetch in one order have nothing to give each other) and the counts behind it. The session
 changes it; policies read it. All lookups a decision needs are O(1) amortised: the order is sorted anew only when who holds what has changed,
 and every source remembers how far it has looked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from overlay_node.swarm.piece_map import PieceMap
@@ -27,6 +28,7 @@ class Board:
         "_returned",
         "_stale",
         "completes",
+        "draw",
         "epoch",
         "everything",
         "holders",
@@ -45,6 +47,8 @@ class Board:
         """per leaf: how many sources hold it that hold only a part, with nothing against them"""
         self.completes = 0
         """how many sources hold everything, with nothing against them"""
+        self.draw: Callable[[int], int] | None = None
+        """a random number below n, for the order of equally rare leaves; None = ascending"""
         self.epoch = 0
         """grows with every sorting: where sources have looked is then void"""
         self.parked: Final[dict[Source, None]] = {}
@@ -240,8 +244,14 @@ class Board:
         return None
 
     def _sort(self) -> None:
-        free = self.map.free()
-        self._order = sorted(free, key=self.holders.__getitem__) if any(self.holders) else list(free)
+        order = list(self.map.free())
+        if any(self.holders):
+            if self.draw is not None:
+                for at in range(len(order) - 1, 0, -1):  # Fisher and Yates
+                    other = self.draw(at + 1)
+                    order[at], order[other] = order[other], order[at]
+            order.sort(key=self.holders.__getitem__)
+        self._order = order
         self._head = 0
         self._returned.clear()
         self._stale = 0

@@ -36,10 +36,14 @@ FRESH_SHARE: Final = 0.05
 """The common end is reckoned again when this share of the time to it has passed,"""
 FRESH_FLOOR_S: Final = 0.02
 """but not more often than this."""
+AUDIT_RATE_BPS: Final = 4.0 * 1024 * 1024
+"""Assumed of a peer that has delivered nothing yet, for its first round trip: a far one would idle for most of it otherwise"""
 AUDIT_DRAWS: Final = 8
 """random leaves tried for one that is free; then the next free one serves"""
 PAIR_LEAF_S: Final = 0.06
 """A peer that delivers a leaf in less time is asked for two in one request: half the messages, and a shorter window in requests."""
+PAIR_WINDOW: Final = 4
+"""leaves; likewise for a peer whose window is longer: requests in flight are few"""
 PARTED_LEAF_S: Final = 0.25
 """Near the end, a leaf that takes longer is asked for in pieces, so that losing the race for it costs less."""
 WAKE_AT_TICK: Final = 4
@@ -74,6 +78,7 @@ class CostPolicy(Policy):
     def begin(self, board: Board, now: float) -> None:
         self._board = board
         self._leaf_bytes = board.map.leaf_bytes
+        board.draw = self._draw
 
     def shuns(self, reputation: float) -> bool:
         return reputation < self.settings.min_reputation
@@ -156,9 +161,8 @@ class CostPolicy(Policy):
         done = pace.ready_at(now) + each
         if done - now <= PLENTY * board.free_count * leaf_bytes / self._rate:
             if (
-                each < PAIR_LEAF_S
+                (each < PAIR_LEAF_S or source.window_bytes > PAIR_WINDOW * leaf_bytes)
                 and reason is Reason.ASSIGNED
-                and source.trusted
                 and 2 * leaf_bytes <= MAX_CHUNK_BYTES
                 and board.is_free(leaf + 1)
                 and source.has(leaf + 1)
@@ -240,6 +244,10 @@ class CostPolicy(Policy):
         pace = source.pace
         wanted = pace.rate_bps * (pace.delay_s + self.mode.cushion_s) + self._leaf_bytes
         return int(min(max(wanted, 2 * self._leaf_bytes), source.cap * max(MAX_CHUNK_BYTES, self._leaf_bytes)))
+
+    def _audit_window(self, source: Source) -> int:
+        """Bytes in flight before the first leaf verified: two leaves, and what a good line carries until we know."""
+        return self.mode.audit_leaves * self._leaf_bytes + int(AUDIT_RATE_BPS * source.pace.delay_s)
 
     def _unforeseen(self) -> None:
         self._fresh_until = float("-inf")

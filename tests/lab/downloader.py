@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from overlay_node.protocol.envelope import Attachment
 from overlay_node.protocol.errors import LocalProtocolError
-from overlay_node.protocol.limits import CHUNKS_IN_FLIGHT_ACCEPTED, CHUNKS_IN_FLIGHT_DEFAULT
+from overlay_node.protocol.limits import CHUNKS_IN_FLIGHT_ACCEPTED
 from overlay_node.protocol.messages import (
     ChunkCancel,
     ChunkRequest,
@@ -37,6 +37,7 @@ from overlay_node.swarm.actions import (
 from overlay_node.swarm.choice import PayloadKey
 from overlay_node.swarm.piece_map import ranges_of
 from overlay_node.swarm.session import TICK_S, SwarmSession
+from overlay_node.swarm.shares import requests_each
 from tests.lab.events import EventQueue
 from tests.lab.monitors import Monitors
 from tests.lab.payloads import LabPayload
@@ -392,10 +393,10 @@ class Downloader:
 
     def _share(self) -> None:
         """Divide what a link accepts between the transfers that use it."""
-        users = Counter(peer for run in self.runs.values() for peer in run.peers)
+        shares = requests_each(run.peers for run in self.runs.values())
         for run in self.runs.values():
             for peer in run.peers:
-                run.session.share(peer, min(CHUNKS_IN_FLIGHT_DEFAULT, max(1, CHUNKS_IN_FLIGHT_ACCEPTED // users[peer])))
+                run.session.share(peer, shares[peer])
 
     def _complete(self, run: Run) -> None:
         if not run.session.completed:  # the last leaf could not be written

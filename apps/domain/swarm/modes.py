@@ -23,7 +23,7 @@ class ModeParameters:
     cushion_s: float
     """what is asked ahead beyond the delay: covers jitter and the time until an answer is acted upon"""
     audit_leaves: int
-    """most leaves in flight with a peer that has not delivered a verified one yet"""
+    """most leaves in flight with a near peer that has not delivered a verified one yet"""
     slack: float
     """a peer gets a leaf when it would be there by the common end, stretched by this share of the time left"""
     move_gain: float
@@ -54,7 +54,7 @@ MODES: Final[Mapping[SchedulerMode, ModeParameters]] = MappingProxyType(
         SchedulerMode.BALANCED: ModeParameters(
             memory_s=1.5,
             cushion_s=0.10,
-            audit_leaves=3,
+            audit_leaves=2,
             slack=0.03,
             move_gain=0.05,
             race_gain=0.2,
@@ -65,7 +65,7 @@ MODES: Final[Mapping[SchedulerMode, ModeParameters]] = MappingProxyType(
         SchedulerMode.AGGRESSIVE: ModeParameters(
             memory_s=0.8,
             cushion_s=0.15,
-            audit_leaves=4,
+            audit_leaves=3,
             slack=0.0,
             move_gain=0.02,
             race_gain=0.1,
