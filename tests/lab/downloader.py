@@ -21,7 +21,7 @@ from overlay_node.protocol.messages import (
     split_leaf_hashes,
 )
 from overlay_node.services.swarm_runner import MAX_RETRY_PEER_S, NEVER_AGAIN, RETRY_PEER_S
-from overlay_node.services.swarms import MAX_RUNNING
+from overlay_node.services.swarms import MAX_RUNNING, link_share
 from overlay_node.swarm.actions import (
     Action,
     AskChunk,
@@ -37,7 +37,6 @@ from overlay_node.swarm.actions import (
 from overlay_node.swarm.choice import PayloadKey
 from overlay_node.swarm.piece_map import ranges_of
 from overlay_node.swarm.session import TICK_S, SwarmSession
-from overlay_node.swarm.shares import requests_each
 from tests.lab.events import EventQueue
 from tests.lab.monitors import Monitors
 from tests.lab.payloads import LabPayload
@@ -393,10 +392,10 @@ class Downloader:
 
     def _share(self) -> None:
         """Divide what a link accepts between the transfers that use it."""
-        shares = requests_each(run.peers for run in self.runs.values())
+        users = Counter(peer for run in self.runs.values() for peer in run.peers)
         for run in self.runs.values():
             for peer in run.peers:
-                run.session.share(peer, shares[peer])
+                run.session.share(peer, link_share(users[peer]))
 
     def _complete(self, run: Run) -> None:
         if not run.session.completed:  # the last leaf could not be written

@@ -15,7 +15,7 @@ from tests.lab.profile import FOREVER, Profile
 
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
 MeanPair: TypeAlias = tuple[float, float]
-HORIZON_S = 900.0
+HORIZON_S = 240.0
 """drawn so far ahead; what holds then holds on"""
 SLOW = 10.0
 """the slow part of a burst, and what a throttler falls to: a tenth"""

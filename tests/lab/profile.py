@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
+from operator import mul
 
 FOREVER = float("inf")
 
@@ -57,9 +58,7 @@ class Profile:
     def when(self, start: float, amount: float) -> float:
         """When `amount` bytes will have been carried since `start`; infinity for never."""
         goal = self.carried_by(start) + amount
-        index = bisect_right(self.times, max(start, 0.0)) - 1
-        while index + 1 < len(self.times) and self._sums[index + 1] < goal:
-            index += 1
+        index = max(bisect_left(self._sums, goal) - 1, bisect_right(self.times, max(start, 0.0)) - 1)
         if amount <= 0:
             return start
         if self.values[index] <= 0:
@@ -68,17 +67,29 @@ class Profile:
 
     def times_factor(self, other: Profile) -> Profile:
         """The product of two: a capacity and a share of it."""
-        times = sorted({*self.times, *other.times})
-        return Profile(tuple(times), tuple(self.at(time) * other.at(time) for time in times))
+        return self._joined(other, mul)
 
     def least(self, other: Profile) -> Profile:
         """The lower of two at each time."""
+        return self._joined(other, min)
+
+    def _joined(self, other: Profile, function: Callable[[float, float], float]) -> Profile:
+        if len(other.times) == 1 and len(self.times) == 1:
+            return Profile.constant(function(self.values[0], other.values[0]))
         times = sorted({*self.times, *other.times})
-        return Profile(tuple(times), tuple(min(self.at(time), other.at(time)) for time in times))
+        return Profile(tuple(times), tuple(function(self.at(time), other.at(time)) for time in times))
 
     @staticmethod
     def total(profiles: Iterable[Profile]) -> Profile:
         """The sum of many."""
-        found = list(profiles)
-        times = sorted({0.0, *(time for one in found for time in one.times)})
-        return Profile(tuple(times), tuple(sum(one.at(time) for one in found) for time in times))
+        changes: dict[float, float] = {0.0: 0.0}
+        for one in profiles:
+            before = 0.0
+            for time, value in zip(one.times, one.values, strict=True):
+                changes[time] = changes.get(time, 0.0) + value - before
+                before = value
+        times, values, level = sorted(changes), [], 0.0
+        for time in times:
+            level += changes[time]
+            values.append(max(level, 0.0))  # a hair below 0 by rounding
+        return Profile(tuple(times), tuple(values))

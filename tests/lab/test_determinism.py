@@ -21,13 +21,13 @@ def digest_elsewhere(scenario: str, seed: int, hash_seed: str) -> str:
 
 
 def test_two_processes_with_other_hashes_write_the_same_log() -> None:
-    here = log_digest(Task("steady-mixed", 3, "product"))
-    assert digest_elsewhere("steady-mixed", 3, "1") == here
-    assert digest_elsewhere("steady-mixed", 3, "2") == here
+    here = log_digest(Task("steady-small", 3, "product"))
+    assert digest_elsewhere("steady-small", 3, "1") == here
+    assert digest_elsewhere("steady-small", 3, "2") == here
 
 
 def test_another_seed_writes_another_log() -> None:
-    assert log_digest(Task("steady-mixed", 3, "product")) != log_digest(Task("steady-mixed", 4, "product"))
+    assert log_digest(Task("steady-small", 3, "product")) != log_digest(Task("steady-small", 4, "product"))
 
 
 def test_the_log_tells_each_message() -> None:
