@@ -43,6 +43,8 @@ class NodeConfig:
     redis_url: str = ""
     """for wake-ups; "" = polling only"""
     wake_channel: str = "slskdn:node"
+    stock_tls: bool = False
+    """Twisted's own TLS class, which behaves the same at twice the CPU: for comparison"""
     network: str = "public"
     """peers of different networks part at once"""
     version: str = "0.1.0"

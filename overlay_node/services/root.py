@@ -20,6 +20,7 @@ from typing import Any, Final
 from apps.domain.contracts.node_work import WantWork
 from apps.domain.errors import DomainError
 from overlay_node.config import NodeConfig
+from overlay_node.net.bulk_tls import choose_tls_protocol
 from overlay_node.net.identity import NodeIdentity, identity_load_or_create
 from overlay_node.net.link import Link
 from overlay_node.net.overlay import Overlay
@@ -109,6 +110,7 @@ class Node:
                 features=policy.features, network=config.network, boot_id=self.boot_id, agent=config.agent
             ),
             allow_private=config.allow_private,
+            tls_protocol=(lambda: None) if config.stock_tls else choose_tls_protocol,
             offended=self._offended,
         )
         self.book: Final = NodePeerBook(
