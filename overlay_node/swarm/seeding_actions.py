@@ -39,8 +39,8 @@ class Served(Generic[BlobT]):
     offer: Offer[BlobT]
     since: float
     """when its state was entered, or the peer last asked (not once it has ended)"""
-    told: set[int]
-    """leaves the peer knows that we have"""
+    told: set[int] | None = None
+    """leaves the peer knows that we have; None = all there are"""
     state: SeederState = SeederState.IDLE
     queued: int = 0
     """requests that wait"""
@@ -71,7 +71,6 @@ class Upload(Generic[BlobT]):
     """A request that was accepted: a chunk, or a manifest. Mutable; handed back to the core when it was carried out."""
 
     link: int
-    peer: str
     served: Served[BlobT]
     request: ChunkRequest | PayloadRequest
     cost: int

@@ -21,6 +21,7 @@ from overlay_node.protocol.limits import MIB
 TURN_S: Final = 10.0  # long enough to be worth the connection's slow start, short enough that a line of three turns stays below 30 s
 TURN_BYTES: Final = 1 * MIB  # four leaves: on a slow line a turn is measured in what it gave, not in seconds
 TURN_MAX_S: Final = 60.0  # then it is over in any case
+LULL_S: Final = 0.5  # a peer that is silent for less is between two requests, and counts on its slot
 IDLE_S: Final = 2.0  # a round trip and a scheduler's tick, with room: a peer between two requests keeps its slot
 GRACE_S: Final = 5.0  # how long a place is kept for a peer that comes late
 MAX_LINE: Final = 256  # places kept; whoever comes when the line is full is told to come back, without a place
@@ -51,11 +52,13 @@ class Turn:
         """Seconds until the turn is over, as far as can be told."""
         held = now - self.since
         left = max(0.0, TURN_S - held)
-        if not self.stalled and self.served_bytes < TURN_BYTES:
-            speed = self.served_bytes / held if held > 0 else 0.0
+        if (
+            held >= 1.0 and not self.stalled and self.served_bytes < TURN_BYTES
+        ):  # before, nothing can be told of its speed
+            speed = self.served_bytes / held
             missing = (TURN_BYTES - self.served_bytes) / speed if speed > 0 else TURN_MAX_S
             left = max(left, min(TURN_MAX_S - held, missing))
-        if self.idle_since is not None:
+        if self.idle_since is not None and now - self.idle_since >= LULL_S:
             left = min(left, max(0.0, self.idle_since + IDLE_S - now))
         return left
 
