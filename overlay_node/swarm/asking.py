@@ -222,16 +222,19 @@ class Asking:
                 return self._refuse()
         else:
             carriers = board.carriers(leaf)
-            if len(carriers) != 1 or carriers[0] is source or not source.has(leaf) or order.leaves != 1:
-                if len(carriers) > 2:
-                    self._violations[TWO_CULPRITS] += 1
+            if not carriers or source in carriers or not source.has(leaf) or order.leaves != 1:
                 return self._refuse()
             if order.claim is Claim.MOVE:
-                held = [one for one in carriers[0].flight.values() if one.covers(leaf)]
-                actions += self.take_back(carriers[0], held, CancelReason.SWARM_REBALANCED, now)
-                self.awake.pop(carriers[0], None)  # it is the one that is too slow: not asked again for the same
-                self._parked[carriers[0]] = None
+                loser = order.loser if order.loser is not None else carriers[0]
+                if loser not in carriers or (order.loser is None and len(carriers) > 1):
+                    return self._refuse()
+                held = [one for one in loser.flight.values() if one.covers(leaf)]
+                actions += self.take_back(loser, held, CancelReason.SWARM_REBALANCED, now)
+                self.awake.pop(loser, None)  # it is the one that is too slow: not asked again for the same
+                self._parked[loser] = None
                 self._statistics.moves += 1
+            elif len(carriers) > 1:
+                return self._refuse()
             else:
                 self._statistics.races += 1
             self._retried.add(leaf)
@@ -266,6 +269,8 @@ class Asking:
             bucket.take_debt(now, end - start)
         for leaf in range(first, last + 1):
             board.asked(leaf, source)
+            if board.carrier_count(leaf) > 2:
+                self._violations[TWO_CULPRITS] += 1
         self._statistics.decisions += 1
         source.asked_last_at = now
         if self._parked:

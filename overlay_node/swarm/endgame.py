@@ -1,9 +1,10 @@
 """The end game: what a source without work of its own takes over from one that would bring it later. Pure; O(sources) for each question.
 
 Theory. Nothing is free any more (or what is free would come too late from this source). The payload is whole when its last leaf arrives, so the
-one worth improving is the owner whose queue ends last. Its last leaf is taken if the taker would have it clearly earlier: moved, when the owner has
-not begun with it (no byte is lost), raced for with a second whole copy otherwise (the loser's bytes are duplicates, counted, at most one leaf per
-owner). Every step makes the end earlier by the estimates, so it comes to rest by itself; the gain that is asked for keeps their errors out.
+one worth improving is the owner whose queue ends last. Its last leaf is taken if the taker would have it clearly earlier, and by the common end:
+a taker that would be late itself leaves it to a quicker one that has not finished yet. The leaf is moved, when the owner has not begun with it (no
+byte is lost), raced for with a second whole copy otherwise (the loser's bytes are duplicates, counted). Of two that race already the later one
+makes room. Every step makes the end earlier by the estimates, so it comes to rest by itself; the gain that is asked for keeps their errors out.
 """
 
 from __future__ import annotations
@@ -19,47 +20,72 @@ from overlay_node.swarm.source import Source
 
 TAIL_PART_BYTES = 64 * KIB
 """Pieces of a leaf in the end game: a cancel saves what was not begun, and an owner is seen to be late within a piece."""
-VICTIMS = 3
+VICTIMS = 4
 """How many owners, from the last to finish on, are looked at for one order."""
 
 
-def take_over(
-    board: Board, taker: Source, now: float, *, mode: ModeParameters, candidates: Iterable[Source]
-) -> Order | None:
-    """What `taker` should take over from one of `candidates`; None when that wins nothing."""
-    leaf_bytes = board.map.leaf_bytes
-    own = taker.pace.ready_at(now) + leaf_bytes / taker.pace.rate_bps
-    ends = sorted(
-        ((one.pace.ready_at(now), one.peer, one) for one in candidates if one is not taker and one.flight),
-        key=lambda entry: (-entry[0], entry[1]),
-    )
+def take_over(board: Board, taker: Source, now: float, *, mode: ModeParameters, latest: float) -> Order | None:
+    """What `taker` should take over; None when that wins nothing, or when it would not have it by `latest`."""
+    own = taker.pace.ready_at(now) + board.map.leaf_bytes / taker.pace.rate_bps
+    if own > latest:
+        return None
     left = own - now
-    least = min(mode.move_gain, mode.race_gain) * left
+    least = own + max(min(mode.move_gain, mode.race_gain) * left, mode.gain_floor_s)
+    ends = [
+        (one.pace.ready_at(now), one.peer, one) for one in board.sources.values() if one.flight and one is not taker
+    ]
+    ends = sorted((entry for entry in ends if entry[0] > least), key=lambda entry: (-entry[0], entry[1]))
     for ready, _, owner in ends[:VICTIMS]:
-        if ready - own <= max(least, mode.gain_floor_s):
-            return None
         after = 0
         for request in reversed(owner.flight.values()):
             ends_at = ready - after / owner.pace.rate_bps
             after += request.length
-            if ends_at - own <= mode.gain_floor_s:
+            if ends_at <= least:
                 break
-            leaf = _takeable(board, taker, request)
-            if leaf is None:
-                continue
-            claim = Claim.MOVE if _unbegun(owner, request, ends_at, leaf, now) else Claim.RACE
-            gain = mode.move_gain if claim is Claim.MOVE else mode.race_gain
-            if ends_at - own <= max(gain * left, mode.gain_floor_s):
-                continue
-            reason = Reason.SHIFTED_AWAY if claim is Claim.MOVE else Reason.TAKEN_OVER
-            return Order(leaf, part_bytes=TAIL_PART_BYTES if claim is Claim.RACE else 0, reason=reason, claim=claim)
+            order = _order(board, taker, owner, request, now, own=own, mode=mode, ends_at=ends_at)
+            if order is not None:
+                return order
     return None
 
 
-def _takeable(board: Board, taker: Source, request: Request) -> int | None:
+def arrival_of(source: Source, leaf: int, now: float) -> float:
+    """When `source` is expected to have brought the whole of `leaf`, which it was asked for."""
+    ready, after = source.pace.ready_at(now), 0
+    for request in reversed(source.flight.values()):
+        if request.covers(leaf):
+            break
+        after += request.length
+    return ready - after / source.pace.rate_bps
+
+
+def _order(
+    board: Board,
+    taker: Source,
+    owner: Source,
+    request: Request,
+    now: float,
+    *,
+    own: float,
+    mode: ModeParameters,
+    ends_at: float,
+) -> Order | None:
     for leaf in range(request.leaf + request.leaves - 1, request.leaf - 1, -1):
-        if board.carrier_count(leaf) == 1 and taker.has(leaf) and not (taker.tainted and board.rarity(leaf)):
-            return leaf
+        carriers = board.carriers(leaf)
+        if not carriers or taker in carriers or not taker.has(leaf) or (taker.tainted and board.rarity(leaf)):
+            continue
+        if len(carriers) == 1:
+            unbegun = _unbegun(owner, request, ends_at, leaf, now)
+            claim, gain = (Claim.MOVE, mode.move_gain) if unbegun else (Claim.RACE, mode.race_gain)
+            loser, comes_at = None, ends_at
+        else:  # two race already: the later one makes room, if both are late
+            arrivals = [(arrival_of(one, leaf, now), one.peer, one) for one in carriers]
+            claim, gain = Claim.MOVE, mode.race_gain
+            comes_at, loser = min(arrivals)[0], max(arrivals)[2]
+        if comes_at - own <= max(gain * (own - now), mode.gain_floor_s):
+            continue
+        reason = Reason.TAKEN_OVER if claim is Claim.RACE else Reason.SHIFTED_AWAY
+        parts = 0 if claim is Claim.MOVE and loser is None else TAIL_PART_BYTES
+        return Order(leaf, part_bytes=parts, reason=reason, claim=claim, loser=loser)
     return None
 
 

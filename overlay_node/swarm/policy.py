@@ -6,7 +6,7 @@ for one source at a time, and only when something changed for it: it has room, i
 is switched off; the lab's baselines are others.
 
 What a policy SHALL keep to: `choose` returns an order for a leaf that the board says may be asked of that source (`Board.may_ask`), free for
-`Claim.FREE`, in flight with exactly one other peer for `Claim.MOVE` and `Claim.RACE`. The session refuses any other order, counts it
+`Claim.FREE`, in flight with exactly one other peer for `Claim.RACE`, with others only for `Claim.MOVE`. The session refuses any other order, counts it
 (`refused_orders`) and parks the source; nothing breaks. A policy holds no clock and no randomness but what it is given.
 """
 
@@ -83,8 +83,8 @@ class Order:
     """0, or the length of the first request, shorter than the others: tells the delay and the pace early"""
     reason: Reason = Reason.ASSIGNED
     claim: Claim = Claim.FREE
-    priority: int = 5
-    """0-10, on the wire: advice to the seeder"""
+    loser: Source | None = None
+    """MOVE: who is told to forget it, when two race for it; None = its only owner"""
 
 
 class Policy:

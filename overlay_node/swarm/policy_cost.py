@@ -13,11 +13,12 @@ a peer that was held back is probed after a while. Urgent leaves go to peers of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Final
 
 from apps.domain.swarm.cost import cost_variance, peer_costs
-from apps.domain.swarm.estimate import finish_time
+from apps.domain.swarm.estimate import finish_time, fluid_finish
 from apps.domain.swarm.modes import MODES, ModeParameters
 from apps.domain.swarm.ranges import BASE_PRIORITY, UrgentRange
 from apps.domain.swarm.settings import SchedulerSettings
@@ -36,6 +37,10 @@ FRESH_SHARE: Final = 0.05
 """The common end is reckoned again when this share of the time to it has passed,"""
 FRESH_FLOOR_S: Final = 0.02
 """but not more often than this."""
+LATE_LEAF: Final = 0.25
+"""of a leaf: a queue that ends so little after the common end is left alone"""
+LATE_ROUNDS: Final = 2
+"""how often what is late is reckoned into the end that says what is late"""
 AUDIT_RATE_BPS: Final = 4.0 * 1024 * 1024
 """Assumed of a peer that has delivered nothing yet, for its first round trip: a far one would idle for most of it otherwise"""
 AUDIT_DRAWS: Final = 8
@@ -68,6 +73,7 @@ class CostPolicy(Policy):
         """bytes a second of all sources that may be asked"""
         self._finish = 0.0
         self._fresh_until = float("-inf")
+        self._reckoned_at = float("-inf")
         self._rebalance_at = float("-inf")
         self._chunks = 0
         self._median_cost = 0.0
@@ -112,6 +118,8 @@ class CostPolicy(Policy):
     def arrived(self, source: Source, request: Request, now: float) -> None:
         if source.trusted:
             source.window_bytes = self._window(source)
+        if not source.pace.settled:  # what it turns out to be was not foreseen
+            self._fresh_until = min(self._fresh_until, self._reckoned_at + FRESH_FLOOR_S)
         self._chunks += 1
         if now >= self._rebalance_at or self._chunks >= max(self.settings.rebalance_chunks, len(self._board.sources)):
             self._rebalance(now)
@@ -232,12 +240,17 @@ class CostPolicy(Policy):
         if board.rarity(leaf) <= 1 or not board.flying:
             return True
         finish = self._common_end(now)
-        return done <= finish + self.mode.slack * max(finish - now, 0.0) + self.mode.gain_floor_s / 2
+        return done <= finish + self._slack(finish, now)
 
     def _take_over(self, source: Source, now: float) -> Order | None:
         if not source.pace.known or source.tainted:
             return None
-        return take_over(self._board, source, now, mode=self.mode, candidates=self._board.sources.values())
+        finish = self._common_end(now)
+        latest = finish + self._slack(finish, now)
+        return take_over(self._board, source, now, mode=self.mode, latest=latest)
+
+    def _slack(self, finish: float, now: float) -> float:
+        return self.mode.slack * max(finish - now, 0.0) + self.mode.gain_floor_s
 
     def _window(self, source: Source) -> int:
         """Bytes in flight that keep the peer busy: bandwidth x (delay + cushion), two leaves at least, a full set of requests at most."""
@@ -257,30 +270,32 @@ class CostPolicy(Policy):
         if now < self._fresh_until:
             return self._finish
         leaf_bytes = self._leaf_bytes
-        lanes, ends = [], []
+        lanes, pooled, queued = [], [], 0.0
         for source in self._board.sources.values():
             if source.active and not source.tainted and source.retry_at <= now:
                 pace = source.pace
-                each = leaf_bytes / pace.rate_bps
-                ready = pace.ready_at(now)
-                queued = int(pace.left_bytes / leaf_bytes)  # whole leaves that could still be moved
-                lanes.append((ready, each))
-                ends.append((ready, each, queued))
+                each, held = leaf_bytes / pace.rate_bps, source.flight_bytes / leaf_bytes
+                begins = now if held else now + pace.delay_s
+                lanes.append((pace.ready_at(now), each, held, begins))
+                pooled.append((begins, each))
+                queued += held
         free = self._board.free_count
-        finish = finish_time(lanes, free) if free else now
-        moved, lanes = 0, []
-        for ready, each, queued in ends:
-            if queued and ready > finish:
-                late = min(queued, int((ready - finish) / each) + 1)
-                moved += late
-                lanes.append((ready - late * each, each))
-            else:
-                lanes.append((ready, each))
-        if moved or not free:
-            finish = finish_time(lanes, free + moved) if free + moved else now
-        if lanes:
-            finish = max(finish, *(ready for ready, _ in lanes)) if not free else finish
+        # As if all that is asked for could be dealt out anew, byte by byte: not later than the true end.
+        finish = max(fluid_finish(pooled, free + queued), now) if pooled else now
+        for _ in range(LATE_ROUNDS):
+            # What would come later than that will be taken from its owners: it has to be carried too, and they have room again.
+            late, starts = 0, []
+            for ready, each, held, begins in lanes:
+                if held and ready > finish + LATE_LEAF * each:
+                    count = min(math.ceil(held), int((ready - finish) / each) + 1)
+                    late += count
+                    starts.append((max(ready - count * each, begins), each))
+                else:
+                    starts.append((ready, each))
+            if free + late:
+                finish = max(finish, finish_time(starts, free + late))
         self._finish = finish
+        self._reckoned_at = now
         self._fresh_until = now + max(FRESH_SHARE * (finish - now), FRESH_FLOOR_S)
         return finish
 

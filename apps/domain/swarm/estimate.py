@@ -20,6 +20,10 @@ from typing import Final
 
 SAMPLE_S: Final = 0.05
 """Shortest time a sample of the rate covers: what a socket hands over together says nothing about the peer chunk by chunk."""
+FIRST_WEIGHT: Final = 0.5
+"""Of the time of a first answer, whose rate rests on an assumed delay."""
+SETTLED_S: Final = 0.5
+"""A rate that rests on so many seconds is not expected to jump any more."""
 DELAY_WEIGHT: Final = 0.25
 """Of the newest observation in the average of the delay."""
 UNKNOWN_DELAY_S: Final = 0.1
@@ -51,7 +55,6 @@ class Pace:
         "_last_total",
         "_observed_s",
         "_partial",
-        "_provisional",
         "_sample_bytes",
         "_sample_s",
         "busy_from",
@@ -88,7 +91,6 @@ class Pace:
         self.rtt_s: float | None = None
         """the delay the last answer showed; None when it had queued"""
         self._fresh = True
-        self._provisional: tuple[float, float] | None = None
         self._observed_s = 0.0
         self._sample_s = 0.0
         self._sample_bytes = 0.0
@@ -156,6 +158,11 @@ class Pace:
     # ---- what is expected
 
     @property
+    def settled(self) -> bool:
+        """True once the rate rests on enough."""
+        return self._observed_s >= SETTLED_S
+
+    @property
     def head(self) -> Asked | None:
         """The request that is being answered."""
         return next(iter(self.queue), None)
@@ -210,34 +217,27 @@ class Pace:
                 self.busy_s = max(elapsed - self.delay_s, elapsed / 2)
                 self._sample(count, self.busy_s)
             return
-        # Its first answer: delay and rate in one number. The next answer tells them apart.
+        # Its first answer: delay and rate in one number. The delay seen so far (of the manifest) tells them apart, roughly: half the weight.
         self.busy_s = max(elapsed - self.delay_s, elapsed / 4)
+        rate = max(count / self.busy_s, SLOWEST_BPS)
         if not self.known:
-            self.rate_bps = max(count / self.busy_s, SLOWEST_BPS)
+            self.rate_bps = rate
+            self._observed_s = FIRST_WEIGHT * self.busy_s
+        else:
+            self._sample(count, self.busy_s)
         self.known = True
-        self._provisional = (elapsed, count)
 
     def _sample(self, count: float, seconds: float) -> None:
         self._sample_bytes += count
         self._sample_s += seconds
-        if self._sample_s < SAMPLE_S and (self._observed_s > 0 or self._sample_s < SAMPLE_S / 5):
+        if self._sample_s < SAMPLE_S:
             return
-        seconds = max(self._sample_s, 1e-4)
-        rate = self._sample_bytes / seconds
-        if self._observed_s <= 0:
-            self.rate_bps = max(rate, SLOWEST_BPS)
-        else:
-            weight = max(1 - math.exp(-seconds / self.memory_s), seconds / (self._observed_s + seconds))
-            self.rate_bps = max(self.rate_bps + weight * (rate - self.rate_bps), SLOWEST_BPS)
+        seconds, rate = self._sample_s, self._sample_bytes / self._sample_s
+        weight = max(1 - math.exp(-seconds / self.memory_s), seconds / (self._observed_s + seconds))
+        self.rate_bps = max(self.rate_bps + weight * (rate - self.rate_bps), SLOWEST_BPS)
         self.known = True
         self._observed_s = min(self._observed_s + seconds, 8 * self.memory_s)
         self._sample_bytes = self._sample_s = 0.0
-        if self._provisional is not None:
-            elapsed, first = self._provisional
-            self._provisional = None
-            delay = elapsed - first / self.rate_bps
-            if delay > 0:
-                self.delay_s = self.rtt_s = delay
 
 
 def finish_time(lanes: Sequence[tuple[float, float]], leaves: int) -> float:
