@@ -16,6 +16,7 @@ from apps.domain.jobs.lifecycle import (
     TRANSFER_LIVE,
     JobState,
     TrackState,
+    TransferRole,
     TransferState,
     WantPhase,
 )
@@ -66,8 +67,46 @@ class RejectedView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerUpView:
+    """A payload that was on offer and not chosen."""
+
+    payload_root: str
+    """Hex."""
+    profile: str
+    peers: int
+    term: str
+    """What decided against it."""
+    ours: str
+    """The chosen payload's value of that term."""
+    theirs: str
+
+    @property
+    def sentence(self) -> str:
+        """The reason for a person."""
+        return sentence(f"passed_{self.term}", {"ours": self.ours, "theirs": self.theirs})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoiceView:
+    """Why a transfer's payload was chosen."""
+
+    term: str
+    """What set it apart from the next best; "only": there was no other."""
+    ours: str
+    theirs: str
+    others: int
+    """Payloads that were on offer besides."""
+    runners_up: tuple[RunnerUpView, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The reason for a person."""
+        return sentence(f"chosen_{self.term}", {"ours": self.ours, "theirs": self.theirs})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TransferView:
-    """The transfer a track shows: the live one, else the accepted one, else the latest."""
+    """The transfer a track shows: the live one (of two the one that is further), else the accepted one, else the latest."""
 
     id: uuid.UUID
     state: TransferState
@@ -85,6 +124,9 @@ class TransferView:
     """Seconds to go at this speed; None when unknown."""
     started_at: datetime
     ended_at: datetime | None
+    role: TransferRole = TransferRole.PRIMARY
+    choice: ChoiceView | None = None
+    """None for transfers of an earlier version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +173,8 @@ class TrackView:
     transfer: TransferView | None
     sources: tuple[SourceView, ...]
     rejected: tuple[RejectedView, ...]
+    beside: TransferView | None = None
+    """The other live transfer of a track that has two: another payload, of which no byte is mixed in."""
 
     @property
     def sentence(self) -> str:
@@ -378,6 +422,7 @@ def _track(track: JobTrack, transfers: list[Transfer], sources: Mapping[uuid.UUI
         desired=want.desired if want else "",
         progress=_progress(track),
         transfer=_transfer(shown) if shown else None,
+        beside=next((_transfer(one) for one in transfers if one is not shown and _live(one)), None),
         sources=_sources(shown, transfers, sources),
         rejected=tuple(_rejected(one, sources.get(one.id, [])) for one in transfers if _refused(one)),
     )
@@ -387,10 +432,20 @@ def _refused(transfer: Transfer) -> bool:
     return hasattr(transfer, "verdict") and not transfer.verdict.accepted
 
 
+def _live(transfer: Transfer) -> bool:
+    return transfer.state in TRANSFER_LIVE and not _refused(transfer)
+
+
 def _shown_transfer(transfers: list[Transfer]) -> Transfer | None:
-    def rank(one: Transfer) -> tuple[bool, bool, datetime]:
-        live = one.state in TRANSFER_LIVE and not _refused(one)
-        return (live, one.state == TransferState.ACCEPTED, one.created_at)
+    def rank(one: Transfer) -> tuple[bool, bool, float, bool, datetime]:
+        live = _live(one)
+        # An accepted one beats whatever is left over beside it, for the moment until the node has stopped that.
+        return (live and not accepted, one.state == TransferState.ACCEPTED, *lead(one, live=live), one.created_at)
+
+    def lead(one: Transfer, *, live: bool) -> tuple[float, bool]:
+        return (_share(one), one.role == TransferRole.PRIMARY) if live else (0.0, False)
+
+    accepted = any(one.state == TransferState.ACCEPTED for one in transfers)
 
     return max(transfers, key=rank, default=None)
 
@@ -426,6 +481,40 @@ def _transfer(row: Transfer) -> TransferView:
         eta_s=-(-left // row.speed_bps) if fetching and row.speed_bps > 0 else None,
         started_at=row.created_at,
         ended_at=row.ended_at,
+        role=TransferRole(row.role),
+        choice=_choice(row.choice),
+    )
+
+
+def _share(row: Transfer) -> float:
+    """0..1; an assembled file is further than any other."""
+    if row.state == TransferState.ASSEMBLED:
+        return 2.0
+    return row.verified_bytes / row.payload_bytes if row.payload_bytes else 0.0
+
+
+def _choice(stored: Mapping[str, object]) -> ChoiceView | None:
+    """Version 1 of `overlay_node.swarm.choice.Explanation.to_json`."""
+    listed = stored.get("runners_up")
+    if stored.get("version") != 1 or not isinstance(listed, list):
+        return None
+    others = stored.get("others", 0)
+    return ChoiceView(
+        term=str(stored.get("term", "")),
+        ours=str(stored.get("ours", "")),
+        theirs=str(stored.get("theirs", "")),
+        others=others if isinstance(others, int) else 0,
+        runners_up=tuple(
+            RunnerUpView(
+                payload_root=str(one["root"]),
+                profile=str(one["profile"]),
+                peers=int(one["peers"]),
+                term=str(one["term"]),
+                ours=str(one["ours"]),
+                theirs=str(one["theirs"]),
+            )
+            for one in listed
+        ),
     )
 
 

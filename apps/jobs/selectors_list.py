@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from apps.common.pagination import DEFAULT_LIMIT, Page, keyset_page
-from apps.domain.jobs.lifecycle import TRANSFER_LIVE, JobState, TrackState, TransferState
+from apps.domain.jobs.lifecycle import TRANSFER_LIVE, JobState, TrackState, TransferRole, TransferState
 from apps.jobs.models import JobTrack
 from apps.jobs.selectors import JobRow, job_query, job_row
 from apps.transfers.models import Transfer
@@ -65,7 +65,15 @@ def track_progress(job_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, list[Tr
 def _chosen_transfers(want_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, Transfer]:
     states = sorted({*TRANSFER_LIVE, TransferState.ACCEPTED})
     rows = Transfer.objects.filter(want_id__in=list(want_ids), state__in=states)
-    return {row.want_id: row for row in rows.only("want_id", "state", "verified_bytes", "payload_bytes", "speed_bps")}
+    fields = ("want_id", "state", "role", "verified_bytes", "payload_bytes", "speed_bps")
+    # Of two that are live the one that is further, as on the job's page; the accepted one before both.
+    return {row.want_id: row for row in sorted(rows.only(*fields), key=_lead)}
+
+
+def _lead(row: Transfer) -> tuple[bool, bool, float, bool]:
+    share = row.verified_bytes / row.payload_bytes if row.payload_bytes else 0.0
+    accepted, assembled = row.state == TransferState.ACCEPTED, row.state == TransferState.ASSEMBLED
+    return (accepted, assembled, share, row.role == TransferRole.PRIMARY)
 
 
 def _progress(state: TrackState, transfer: Transfer | None) -> TrackProgress:

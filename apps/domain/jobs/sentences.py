@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from apps.domain.jobs.choice_words import CHOICE_SENTENCES
 from apps.domain.swarm.trace_sentences import TRACE_SENTENCES
 
 SENTENCES: Mapping[str, str] = {
@@ -40,6 +41,10 @@ SENTENCES: Mapping[str, str] = {
     "gave_way": "Nobody could give the rest of this payload; another one is fetched instead.",
     "only_bad_sources": "Only peers that sent wrong bytes have what is missing; others are looked for.",
     "no_source": "Nobody on the mesh has this track right now; it is looked for again.",
+    "fallback_beside": "This payload stalls; another one is fetched beside it.",
+    "sources_not_delivering": "Who offers this track did not deliver it; they are asked again after a pause.",
+    "want_cancelled": "Cancelled.",
+    "want_satisfied": "Another payload of this track was complete first.",
     # Verification
     "wrong_recording": "The file is another recording: {title} by {artist} ({recording}).",
     "placed_wrong_recording": "AcoustID knows by now that the file is another recording: {title} by {artist}.",
@@ -93,6 +98,7 @@ SENTENCES: Mapping[str, str] = {
     "file_changed": "The file changed while it was read.",
     "folder_missing": "There is no such folder.",
     **TRACE_SENTENCES,
+    **CHOICE_SENTENCES,
 }
 """Code → English template. `{name}` takes the param of that name; a missing one shows as a dash."""
 

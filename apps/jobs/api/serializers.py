@@ -139,6 +139,29 @@ class ProgressOut(serializers.Serializer[object]):
     since = serializers.DateTimeField()
 
 
+class RunnerUpOut(serializers.Serializer[object]):
+    """A payload that was on offer and not chosen."""
+
+    payload_root = serializers.CharField(help_text="Hex.")
+    profile = serializers.CharField()
+    peers = serializers.IntegerField()
+    term = serializers.CharField(help_text="What decided against it.")
+    ours = serializers.CharField(help_text="The chosen payload's value of that term.")
+    theirs = serializers.CharField()
+    message = serializers.CharField(source="sentence")
+
+
+class ChoiceOut(serializers.Serializer[object]):
+    """Why the payload was chosen."""
+
+    term = serializers.CharField(help_text="What set it apart from the next best; only: there was no other.")
+    ours = serializers.CharField()
+    theirs = serializers.CharField()
+    message = serializers.CharField(source="sentence")
+    others = serializers.IntegerField(help_text="Payloads that were on offer besides.")
+    runners_up = RunnerUpOut(many=True)
+
+
 class TransferOut(serializers.Serializer[object]):
     """The payload on its way, or the one that was accepted."""
 
@@ -155,6 +178,8 @@ class TransferOut(serializers.Serializer[object]):
     eta_s = serializers.IntegerField(allow_null=True)
     started_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
+    role = serializers.CharField(help_text="primary, or fallback: another payload beside a primary that stalls.")
+    choice = ChoiceOut(allow_null=True)
 
 
 class SourceOut(serializers.Serializer[object]):
@@ -210,6 +235,7 @@ class TrackOut(serializers.Serializer[object]):
     transfer = TransferOut(allow_null=True)
     sources = SourceOut(many=True)
     rejected = RejectedOut(many=True)
+    beside = TransferOut(allow_null=True, help_text="The other payload of a track that fetches two; nothing is mixed.")
 
 
 class JobHeadOut(serializers.Serializer[object]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -13,7 +14,7 @@ from django.utils.translation import ngettext
 from apps.common.sentences import Sentence, sentence, source_sentence
 from apps.common.text import display_text
 from apps.domain.jobs.lifecycle import JOB_MOVES, JobState, TrackState, WantPhase
-from apps.jobs.selectors import JobRow, JobTree, RejectedView, SourceView, TrackView
+from apps.jobs.selectors import JobRow, JobTree, RejectedView, RunnerUpView, SourceView, TrackView
 from apps.jobs.selectors_list import TrackProgress, track_progress
 
 Words = str | Promise
@@ -138,6 +139,14 @@ class RejectedLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PassedLine:
+    """A payload that was not chosen, under a track."""
+
+    view: RunnerUpView
+    says: Sentence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrackLine:
     """One track of the tree."""
 
@@ -148,11 +157,21 @@ class TrackLine:
     sources: tuple[SourceLine, ...]
     rejected: tuple[RejectedLine, ...]
     open: bool
+    chosen: str = ""
+    """why its payload was taken; "" when there was no choice to make"""
+    passed: tuple[PassedLine, ...] = ()
 
     @property
     def label(self) -> str:
         """What the bar says to those who don't see it."""
         return _("Progress of %(title)s") % {"title": display_text(self.view.title, limit=120)}
+
+
+class ChoiceLines(TypedDict, total=False):
+    """The parts of a TrackLine that tell of the choice."""
+
+    chosen: str
+    passed: tuple[PassedLine, ...]
 
 
 def job_lines(rows: Sequence[JobRow]) -> list[JobLine]:
@@ -292,7 +311,21 @@ def track_line(track: TrackView) -> TrackLine:
         ),
         rejected=tuple(RejectedLine(view=one, says=sentence(one.code, one.params)) for one in track.rejected),
         open=track.state in {TrackState.DOWNLOADING, TrackState.VERIFYING} or bool(track.rejected),
+        **_choice_lines(track),
     )
+
+
+def _choice_lines(track: TrackView) -> ChoiceLines:
+    choice = track.transfer.choice if track.transfer else None
+    if choice is None or not choice.others:
+        return {}
+    return {
+        "chosen": sentence(f"chosen_{choice.term}", {"ours": choice.ours, "theirs": choice.theirs}).what,
+        "passed": tuple(
+            PassedLine(view=one, says=sentence(f"passed_{one.term}", {"ours": one.ours, "theirs": one.theirs}))
+            for one in choice.runners_up
+        ),
+    }
 
 
 def _track_look(track: TrackView) -> Look:
