@@ -94,6 +94,7 @@ def trace_events(job: uuid.UUID, recordings: Sequence[uuid.UUID], *, chunks: int
     left = [each] * len(contexts)
     begun: dict[int, float] = {}
     ended: dict[int, float] = {}
+    last: dict[int, float] = {}
     asked = 0
 
     def active(at: float) -> list[int]:
@@ -112,9 +113,10 @@ def trace_events(job: uuid.UUID, recordings: Sequence[uuid.UUID], *, chunks: int
 
     def verified(number: int, at: float) -> None:
         left[number] -= 1
+        last[number] = max(last.get(number, 0.0), at)
         if left[number] == 0:
-            ended[number] = at
-            note(contexts[number], at + 0.0001, TraceAction.TRANSFER_COMPLETED, length=each * LEAF)
+            ended[number] = last[number]
+            note(contexts[number], last[number] + 0.0001, TraceAction.TRANSFER_COMPLETED, length=each * LEAF)
 
     def send(peer: Peer, at: float) -> None:
         nonlocal asked

@@ -89,6 +89,13 @@ def percent(part: float | None, whole: float | None) -> int:
     return min(100, max(0, math.floor(100 * (part or 0) / whole))) if whole else 0
 
 
+@register.simple_tag
+def percent_of(share: float) -> str:
+    """A share of 0…1 in percent: with a decimal near both ends, so that little is told from nothing and most from all."""
+    digits = 1 if 0 < share < 0.1 or 0.9 < share < 1 else 0
+    return f"{100 * share:.{digits}f}{NUMBER_GAP}%"
+
+
 @register.filter
 def when(moment: datetime | None) -> SafeString:
     """A relative time that knows its exact one; `times.js` keeps it fresh and shows the exact one in the browser's zone."""

@@ -207,21 +207,22 @@ def trace_summary(trace: Trace, *, now: datetime | None = None, stall_s: float =
 def _flow(events: Sequence[TraceEvent], *, now: datetime | None, stall_s: float) -> _Flow:
     flow = _Flow()
     since: datetime | None = None  # last progress, while a session runs
-    why, last = "", None
+    why, last, complete = "", None, False
     for event in events:
         action = event.action
         if action == TraceAction.TRANSFER_STARTED:
-            since, why = event.at, ""
+            since, why, complete = event.at, "", False
         elif action == TraceAction.LEAF_VERIFIED:
             if since is not None:
                 _stall(flow, event.context, span=(since, event.at), code=why, stall_s=stall_s)
-            since, why = event.at, ""
+            since, why = (None if complete else event.at), ""
             flow.arrivals.append((event.at.timestamp(), event.length))
         elif action in {TraceAction.TRANSFER_COMPLETED, TraceAction.TRANSFER_ABORTED}:
             if since is not None:
                 _stall(flow, event.context, span=(since, event.at), code=why, stall_s=stall_s)
-            since = None
+            since, complete = None, action == TraceAction.TRANSFER_COMPLETED
         else:
+            complete = complete and action != TraceAction.LEAF_LOST  # then something has to come again
             why = event.code or why if action == TraceAction.WAITING else why
             _note(flow, event)
         last = event
