@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from apps.jobs.actions import ACTIONS
-from apps.jobs.api import streams, swarm, views
+from apps.jobs.api import streams, swarm, traces, views
 
 urlpatterns = [
     path("jobs", views.Jobs.as_view(), name="api-jobs"),
@@ -14,6 +14,11 @@ urlpatterns = [
     path("jobs/<uuid:job_id>", views.OneJob.as_view(), name="api-job"),
     path("jobs/<uuid:job_id>/events", streams.job_events, name="api-job-events"),
     path("swarm/jobs/<uuid:job_id>", swarm.OneJobSwarm.as_view(), name="api-swarm-job"),
+    path("jobs/<uuid:job_id>/trace", traces.Trace.as_view(), name="api-job-trace"),
+    path("jobs/<uuid:job_id>/trace/columns", traces.TraceColumns.as_view(), name="api-job-trace-columns"),
+    path("jobs/<uuid:job_id>/trace/summary", traces.TraceSummaryView.as_view(), name="api-job-trace-summary"),
+    path("jobs/<uuid:job_id>/trace/tracks/<str:track>", traces.TrackSummaryView.as_view(), name="api-job-trace-track"),
+    path("swarm/tracing", traces.Tracing.as_view(), name="api-tracing"),
     path("events", streams.list_events, name="api-events"),
     *(
         path(
