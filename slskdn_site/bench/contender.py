@@ -50,6 +50,8 @@ class Round:
     """from the order to download until the file stands complete"""
     delay: Delay | None = None
     """None for contenders without an event loop that can be asked"""
+    scheduling_cpu_s: float | None = None
+    """of the download: what scheduling, metrics and the bookkeeping of verification took, hashing not counted; None where nobody measures it"""
 
 
 class Contender(Protocol):

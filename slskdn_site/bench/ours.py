@@ -22,9 +22,12 @@ ANSWER_S: Final = 10.0
 
 
 class Ours:
-    """See the module."""
+    """See the module. `stock_tls`: with Twisted's own TLS class on both sides. `seeders`: how many, each on an address of its own."""
 
-    name: Final = "ours"
+    def __init__(self, name: str = "ours", *, seeders: int = SEEDERS, stock_tls: bool = False) -> None:
+        self.name: Final = name
+        self._seeders: Final = seeders
+        self._stock_tls: Final = stock_tls
 
     def missing(self) -> str | None:
         """Nothing."""
@@ -33,58 +36,66 @@ class Ours:
     def bring(self, work: Workload, folder: Path) -> tuple[Round, Path]:
         """See Contender."""
         with ExitStack() as stack:
-            hosts = [f"127.0.0.{number}" for number in range(2, 2 + SEEDERS)]
+            hosts = [f"127.0.0.{number}" for number in range(2, 2 + self._seeders)]
             seeders = [
-                stack.enter_context(_start(f"seed{at}", _spec(work, folder / f"seed{at}", host, serves=True), folder))
+                stack.enter_context(
+                    start_node(f"seed{at}", self._spec(work, folder / f"seed{at}", host, serves=True), folder)
+                )
                 for at, host in enumerate(hosts)
             ]
             met = []
             for host, seeder in zip(hosts, seeders, strict=True):
                 ready = seeder.hear("ready", within_s=READY_S)
-                met.append(PeerSpec(peer_id=str(ready["peer_id"]), host=host, port=int(_number(ready, "port"))))
-            spec = _spec(work, folder / "get", f"127.0.0.{2 + SEEDERS}", serves=False, seeders=tuple(met))
-            downloader = stack.enter_context(_start("get", spec, folder))
+                met.append(PeerSpec(peer_id=str(ready["peer_id"]), host=host, port=int(number_of(ready, "port"))))
+            spec = self._spec(work, folder / "get", f"127.0.0.{2 + self._seeders}", serves=False, seeders=tuple(met))
+            downloader = stack.enter_context(start_node("get", spec, folder))
             downloader.hear("ready", within_s=READY_S)
-            before = [_usage(seeder) for seeder in seeders]
+            before = [usage_of(seeder) for seeder in seeders]
             downloader.tell("go")
             done = downloader.hear("assembled", within_s=work.deadline_s)
-            after = [_usage(seeder) for seeder in seeders]
+            after = [usage_of(seeder) for seeder in seeders]
         given = done["given_bytes"]
-        if not isinstance(given, Mapping) or sum(1 for count in given.values() if count) != SEEDERS:
-            raise BenchFailed(f"Not all {SEEDERS} seeders gave something: {given}.")
+        if not isinstance(given, Mapping) or sum(1 for count in given.values() if count) != self._seeders:
+            raise BenchFailed(f"Not all {self._seeders} seeders gave something: {given}.")
         figures = Round(
-            download_cpu_s=_number(done, "cpu_s"),
+            download_cpu_s=number_of(done, "cpu_s"),
             seed_cpu_s=sum(after) - sum(before),
-            seconds=_number(done, "seconds"),
-            delay=Delay(p50_ms=_number(done, "delay_p50_ms"), p99_ms=_number(done, "delay_p99_ms")),
+            seconds=number_of(done, "seconds"),
+            delay=Delay(p50_ms=number_of(done, "delay_p50_ms"), p99_ms=number_of(done, "delay_p99_ms")),
+            scheduling_cpu_s=number_of(done, "scheduling_cpu_s"),
         )
         return figures, Path(str(done["path"]))
 
+    def _spec(
+        self, work: Workload, data: Path, host: str, *, serves: bool, seeders: tuple[PeerSpec, ...] = ()
+    ) -> NodeSpec:
+        return NodeSpec(
+            data=str(data),
+            host=host,
+            payload_bytes=work.payload_bytes,
+            root_hex=work.root.hex(),
+            leaves_path=str(work.leaves),
+            payload_path=str(work.path) if serves else "",
+            seeders=seeders,
+            stock_tls=self._stock_tls,
+        )
 
-def _spec(work: Workload, data: Path, host: str, *, serves: bool, seeders: tuple[PeerSpec, ...] = ()) -> NodeSpec:
-    return NodeSpec(
-        data=str(data),
-        host=host,
-        payload_bytes=work.payload_bytes,
-        root_hex=work.root.hex(),
-        leaves_path=str(work.leaves),
-        payload_path=str(work.path) if serves else "",
-        seeders=seeders,
-    )
 
-
-def _start(name: str, spec: NodeSpec, folder: Path) -> Child:
+def start_node(name: str, spec: NodeSpec, folder: Path, *, env: Mapping[str, str] | None = None) -> Child:
+    """A process of `ours_node`."""
     Path(spec.data).mkdir(mode=0o700)
     path = spec.write(folder / f"{name}.json")
-    return Child([sys.executable, "-m", "slskdn_site.bench.ours_node", str(path)], log=folder / f"{name}.log")
+    return Child([sys.executable, "-m", "slskdn_site.bench.ours_node", str(path)], log=folder / f"{name}.log", env=env)
 
 
-def _usage(node: Child) -> float:
+def usage_of(node: Child) -> float:
+    """CPU seconds of a process that answers `usage`."""
     node.tell("usage")
-    return _number(node.hear("usage", within_s=ANSWER_S), "cpu_s")
+    return number_of(node.hear("usage", within_s=ANSWER_S), "cpu_s")
 
 
-def _number(message: Mapping[str, object], key: str) -> float:
+def number_of(message: Mapping[str, object], key: str) -> float:
+    """Raises BenchFailed."""
     value = message.get(key)
     if not isinstance(value, int | float):
         raise BenchFailed(f"A node told no number for {key}.")

@@ -3,19 +3,21 @@
     python -m slskdn_site.bench.ours_node SPEC
 
 SPEC is a JSON file (`ours_spec.NodeSpec`). The process writes {"event": "ready", "peer_id", "port"} once it listens. A line `usage` on its standard
-input is answered by {"event": "usage", "cpu_s"}; `go` makes a downloader want the payload, and {"event": "assembled", …} follows once it stands
+input is answered by {"event": "usage", "cpu_s"}, `links` by {"event": "links", "count"}; `dial HOST PORT` makes it dial; `go` makes a downloader want the payload, and {"event": "assembled", …} follows once it stands
 on disk, synced. It ends on SIGTERM, or when its standard input is closed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
 import resource
 import signal
 import sys
 import uuid
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Final
 
@@ -29,11 +31,14 @@ from overlay_node.config import NodeConfig
 from overlay_node.services.root import Node
 from overlay_node.store.memory_store import LibraryEntry, MemoryStore
 from slskdn_site.bench.ours_spec import NodeSpec, payload_facts
+from slskdn_site.bench.session_cpu import measured_sessions
 from slskdn_site.bench.statistics import percentile
+from slskdn_site.cli.main import django_setup
 
 RELEASE: Final = uuid.UUID("b0000000-0000-4000-8000-000000000001")
 RECORDING: Final = uuid.UUID("b0000000-0000-4000-8000-000000000002")
 PROFILE: Final = "flac-16-44100-2"
+_ANSWERS: Final = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
 TIMER_S: Final = 0.005  # of the timer whose lateness is the loop's delay
 
 
@@ -100,12 +105,24 @@ class Clerk:
         for line in lines:
             if line == b"usage":
                 _say("usage", cpu_s=_cpu_s())
+            elif line == b"links":
+                _say("links", count=len(self._node.overlay.links))
             elif line == b"go":
-                task = self._loop.create_task(self._download())
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._begin(self._download())
+            elif line.startswith(b"dial "):
+                _word, host, port = line.decode("ascii").split()
+                self._begin(self._dial(host, int(port)))
+
+    def _begin(self, work: Coroutine[object, object, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _dial(self, host: str, port: int) -> None:
+        await self._node.overlay.dial(host, port).asFuture(self._loop)
 
     async def _download(self) -> None:
+        stopwatch = measured_sessions()
         cpu_s, began = _cpu_s(), self._loop.time()
         delay = LoopDelay(self._loop)
         delay.begin()
@@ -131,6 +148,7 @@ class Clerk:
             cpu_s=used,
             delay_p50_ms=p50_ms,
             delay_p99_ms=p99_ms,
+            scheduling_cpu_s=stopwatch.seconds,
             refetched_bytes=report.refetched_bytes,
             given_bytes={source.peer: source.verified_bytes for source in report.sources},
         )
@@ -139,6 +157,10 @@ class Clerk:
 def main() -> int:
     """Run the node until SIGTERM."""
     spec = NodeSpec.read(Path(sys.argv[1]))
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what is logged must not mix with the answers
+    if spec.django:
+        django_setup()
+        importlib.import_module("overlay_node.store.django_store")
     store = BenchStore((_library_entry(spec),) if spec.payload_path else ())
     config = NodeConfig(
         data_dir=Path(spec.data),
@@ -149,6 +171,7 @@ def main() -> int:
         dht_host=spec.host,
         dht_port=0,
         seed_releases=(RELEASE,) if spec.payload_path else (),
+        stock_tls=spec.stock_tls,
         network="bench",
     )
     clerks: list[Clerk] = []
@@ -205,8 +228,8 @@ def _cpu_s() -> float:
 
 
 def _say(event: str, **values: object) -> None:
-    sys.stdout.write(json.dumps({"event": event, **values}) + "\n")
-    sys.stdout.flush()
+    _ANSWERS.write(json.dumps({"event": event, **values}) + "\n")
+    _ANSWERS.flush()
 
 
 if __name__ == "__main__":

@@ -35,6 +35,10 @@ class NodeSpec:
     leaves_path: str
     payload_path: str = ""
     seeders: tuple[PeerSpec, ...] = ()
+    stock_tls: bool = False
+    """Twisted's own TLS class"""
+    django: bool = False
+    """load what the node of a daemon loads for its rows, though they are kept in memory: its size counts"""
 
     def write(self, path: Path) -> Path:
         """As JSON."""

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
+from typing import Any
 
 import pytest
 
 from slskdn_site.bench.contender import Delay, Round
+from slskdn_site.bench.memory import MemoryUse
 from slskdn_site.bench.transport import transport_table
-from slskdn_site.bench.transport_run import Machine, TransportOptions, contenders, report_of
+from slskdn_site.bench.transport_report import Machine, Measured, report_of
+from slskdn_site.bench.transport_run import PARTS, contenders
 
-OPTIONS = TransportOptions(mib=512, rounds=3)
 MACHINE = Machine(cpus=2, load_before=0.5, load_after=2.5, python="3.11.7", folder="/somewhere")
 
 
 def ours(*sums: float) -> list[Round]:
     """Rounds of half a GiB: download CPU, seed CPU = half of it, 2 s each."""
     return [
-        Round(download_cpu_s=one, seed_cpu_s=one / 2, seconds=2.0, delay=Delay(p50_ms=1.0, p99_ms=10 * one))
+        Round(
+            download_cpu_s=one,
+            seed_cpu_s=one / 2,
+            seconds=2.0,
+            delay=Delay(p50_ms=1.0, p99_ms=10 * one),
+            scheduling_cpu_s=one / 10,
+        )
         for one in sums
     ]
 
@@ -26,8 +35,12 @@ def theirs(*sums: float) -> list[Round]:
     return [Round(download_cpu_s=one, seed_cpu_s=one / 2, seconds=1.0) for one in sums]
 
 
+def told(**rounds: list[Round] | None) -> dict[str, Any]:
+    return report_of(Measured(mib=512, rounds=rounds), machine=MACHINE)
+
+
 def test_the_report_tells_medians_extremes_and_ratios() -> None:
-    report = report_of(OPTIONS, machine=MACHINE, rounds={"ours": ours(1.0, 3.0, 2.0), "nginx_curl": theirs(1, 1, 1)})
+    report = told(ours=ours(1.0, 3.0, 2.0), nginx_curl=theirs(1, 1, 1))
     assert json.loads(json.dumps(report)) == report
     assert report["ours"] == {
         "cpu_s_per_gib": {"download": 4.0, "seed": 2.0, "sum": 6.0},
@@ -42,26 +55,67 @@ def test_the_report_tells_medians_extremes_and_ratios() -> None:
 
 
 def test_what_is_not_installed_is_null() -> None:
-    report = report_of(OPTIONS, machine=MACHINE, rounds={"ours": ours(1.0), "nginx_curl": None})
+    report = told(ours=ours(1.0), nginx_curl=None, stock=None)
     assert report["peers"] == {"nginx_curl": None}
     assert report["ratios"] == {"nginx_curl": None}
-    assert "not installed" in transport_table(report)
+    assert report["stock"] is report["seed_vs_stock"] is report["peers_32"] is report["memory"] is None
+    assert "not measured" in transport_table(report)
+    assert {bar["name"]: bar["holds"] for bar in report["bars"]} == {
+        "nginx_curl": None,
+        "libtorrent_plain": None,
+        "seed_vs_stock": None,
+        "reactor_delay_p99_ms": True,
+        "peers_32_ratio_to_3": None,
+        "memory_rss_mb": None,
+        "scheduling_share": True,
+    }
 
 
 def test_the_table_says_which_way_a_ratio_counts() -> None:
-    table = transport_table(
-        report_of(OPTIONS, machine=MACHINE, rounds={"ours": ours(1.0, 1.0, 1.0), "nginx_curl": theirs(1, 1, 1)})
-    )
-    assert "CPU of nginx_curl / ours: 1.00 (above 1, ours is cheaper)" in table
+    table = transport_table(told(ours=ours(1.0, 1.0, 1.0), nginx_curl=theirs(1, 1, 1)))
+    assert re.search(r"^nginx_curl .* 1\.00$", table, re.MULTILINE)
+    assert "above 1: ours is cheaper" in table
     assert "p99 10.0 ms" in table
 
 
 def test_without_a_round_of_ours_there_is_no_report() -> None:
     with pytest.raises(ValueError, match="no round of ours"):
-        report_of(OPTIONS, machine=MACHINE, rounds={"ours": [], "nginx_curl": theirs(1)})
+        told(ours=[], nginx_curl=theirs(1))
 
 
 def test_contenders_have_different_names_and_ours_comes_first() -> None:
     names = [one.name for one in contenders()]
     assert names[0] == "ours"
     assert len(set(names)) == len(names)
+    assert set(names) < set(PARTS)
+
+
+def test_every_bar_is_held_against_what_was_measured() -> None:
+    measured = Measured(
+        mib=512,
+        rounds={
+            "ours": ours(1.0),
+            "nginx_curl": theirs(0.5),
+            "libtorrent_plain": theirs(1.25),
+            "stock": theirs(2.0),
+        },
+        many=ours(1.2),
+        few=ours(1.0),
+        many_mib=512,
+        memory=MemoryUse(idle=100, busy=8, rss_mb=250.1, served_mb_per_s=500.0),
+    )
+    report: dict[str, Any] = report_of(measured, machine=MACHINE)
+    assert report["seed_vs_stock"] == 0.5
+    assert report["peers_32"] == {"mib": 512, "cpu_s_per_gib": 3.6, "ratio_to_3": 1.2}
+    assert report["memory"] == {"idle": 100, "busy": 8, "rss_mb": 250.1, "served_mb_per_s": 500.0}
+    assert report["scheduling"] == {"cpu_s_per_gib": 0.2, "share": 0.0667, "share_of_download": 0.1}
+    assert {bar["name"]: (bar["value"], bar["holds"]) for bar in report["bars"]} == {
+        "nginx_curl": (0.5, False),
+        "libtorrent_plain": (1.25, True),
+        "seed_vs_stock": (0.5, True),
+        "reactor_delay_p99_ms": (10.0, True),
+        "peers_32_ratio_to_3": (1.2, False),
+        "memory_rss_mb": (250.1, False),
+        "scheduling_share": (0.0667, True),
+    }
+    assert "DOES NOT HOLD" in transport_table(report)

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from slskdn_site.bench import memory
 from slskdn_site.bench.children import Child
 from slskdn_site.bench.contender import BenchFailed, Workload
-from slskdn_site.bench.nginx_curl import NginxCurl
+from slskdn_site.bench.memory import memory_use
 from slskdn_site.bench.payload import check_same, workload_make
+from slskdn_site.bench.session_cpu import Stopwatch
+from slskdn_site.bench.transport_run import contenders
 from slskdn_site.cli.main import main
 
 
@@ -35,25 +38,63 @@ def work(tmp_path: Path) -> Workload:
     return workload_make(tmp_path, mib=1)
 
 
+def bench(folder: Path, *parts: str) -> int:
+    return main(["bench", "transport", "--json", "--mib", "8", "--rounds", "1", "--dir", str(folder), "--only", *parts])
+
+
 @pytest.mark.e2e
 def test_three_nodes_serve_a_fourth_and_the_report_is_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = children()
-    assert main(["bench", "transport", "--json", "--mib", "8", "--rounds", "1", "--dir", str(folder)]) == 0
+    assert bench(folder, "nginx_curl", "aria2", "libtorrent_plain", "libtorrent_encrypted", "stock") == 0
     report = json.loads(capsys.readouterr().out)
-    for figures in (report["ours"], *(one for one in report["peers"].values() if one is not None)):
+    for figures in (report["ours"], report["stock"], *(one for one in report["peers"].values() if one is not None)):
         cpu = figures["cpu_s_per_gib"]
         assert set(cpu) == {"download", "seed", "sum"}
         assert all(value > 0 for value in cpu.values())
         assert cpu["sum"] == pytest.approx(cpu["download"] + cpu["seed"], abs=0.01)
         assert figures["mb_per_s"] > 0
-    installed = NginxCurl().missing() is None
-    assert (report["ratios"]["nginx_curl"] is not None) == installed
+    installed = {one.name: one.missing() is None for one in contenders()[1:-1]}
+    assert {name: ratio is not None for name, ratio in report["ratios"].items()} == installed
+    assert report["seed_vs_stock"] > 0
+    assert 0 < report["scheduling"]["share"] < report["scheduling"]["share_of_download"] < 1
     assert 0 <= report["reactor_delay_ms"]["p50"] <= report["reactor_delay_ms"]["p99"]
     assert not list(folder.iterdir())
     assert children() == before
 
 
-@pytest.mark.parametrize("arguments", [["--mib", "0"], ["--mib", "5000"], ["--rounds", "0"], ["--dir", "/nowhere"]])
+@pytest.mark.e2e
+def test_a_crowd_is_linked_and_served_while_the_node_is_weighed(folder: Path, work: Workload) -> None:
+    before = children()
+    use = memory_use(work, folder, idle=3, busy=2, watched_s=0.5)
+    assert (use.idle, use.busy) == (3, 2)
+    assert 20 < use.rss_mb < 1000
+    assert use.served_mb_per_s > 0
+    assert children() == before
+
+
+@pytest.mark.e2e
+def test_strangers_beyond_what_the_gate_takes_in_are_dialled_by_the_node(
+    folder: Path, work: Workload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "MAX_INBOUND_CONNECTIONS", 2)
+    assert memory_use(work, folder, idle=3, busy=1, watched_s=0.1).idle == 3
+
+
+def test_a_session_is_timed_without_what_it_hashes() -> None:
+    stopwatch = Stopwatch()
+    spared = stopwatch.sparing(lambda: sum(range(200_000)))
+    timed = stopwatch.counting(lambda: [spared() for _ in range(20)])
+    spared()
+    assert stopwatch.seconds == 0, "hashing outside of sessions is nobody's account"
+    stopwatch.counting(timed)()
+    mostly_spared = stopwatch.seconds
+    stopwatch.counting(lambda: [sum(range(200_000)) for _ in range(20)])()
+    assert 0 <= mostly_spared < (stopwatch.seconds - mostly_spared) / 2
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--only", "rsync"], ["--mib", "0"], ["--mib", "5000"], ["--rounds", "0"], ["--dir", "/nowhere"]]
+)
 def test_impossible_measurements_are_refused_with_a_sentence(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
