@@ -9,7 +9,10 @@ from datetime import datetime
 from django.db.models import BigIntegerField, Case, F, QuerySet, Sum, When
 from django.utils import timezone
 
+from apps.domain.peers.reputation import Standing
+from apps.domain.swarm.cost import MIN_REPUTATION, CostWeights
 from apps.peers.models import Peer, TrafficLedger
+from apps.peers.selectors_metrics import MetricsRow, band, metrics_row
 
 PEER_ORDER = ("-id",)
 """Newest acquaintance first: the one order that never moves under a reader."""
@@ -32,24 +35,40 @@ class PeerRow:
     violations: int
     banned_until: datetime | None
 
+    metrics: MetricsRow | None = None
+    """None: it never gave or refused us anything"""
+
     @property
     def banned(self) -> bool:
         """True while it is shut out."""
         return self.banned_until is not None and self.banned_until > timezone.now()
 
 
-def peer_query(*, text: str = "", faulty: bool = False) -> QuerySet[Peer]:
-    """Peers; `text` is the beginning of a key, `faulty` keeps those with bad leaves, wrong claims or violations."""
-    rows = Peer.objects.all()
+def peer_query(
+    *, text: str = "", faulty: bool = False, wanted: Standing | None = None, min_reputation: float = MIN_REPUTATION
+) -> QuerySet[Peer]:
+    """Peers with their metrics; `text` is the beginning of a key, `faulty` keeps those with bad leaves, wrong claims or violations, `wanted` a band
+    of reputation."""
+    rows = Peer.objects.select_related("metrics")
     if text:
         rows = rows.filter(key__startswith=text)
     if faulty:
         rows = rows.exclude(bad_leaves=0, wrong_claims=0, violations=0)
-    return rows
+    return rows.filter(band(wanted, min_reputation, prefix="metrics__")) if wanted is not None else rows
 
 
-def peer_rows(peers: Sequence[Peer]) -> list[PeerRow]:
+def peer_rows(
+    peers: Sequence[Peer], *, weights: CostWeights | None = None, min_reputation: float = MIN_REPUTATION
+) -> list[PeerRow]:
     """The peers of a page with their bytes; one query for all of them."""
+    now = timezone.now()
+    known = {
+        peer.pk: metrics_row(
+            peer.metrics, peer=peer, weights=weights or CostWeights(), min_reputation=min_reputation, now=now
+        )
+        for peer in peers
+        if hasattr(peer, "metrics")
+    }
     sums = (
         TrafficLedger.objects.filter(peer_id__in=[peer.pk for peer in peers])
         .values("peer_id")
@@ -70,6 +89,7 @@ def peer_rows(peers: Sequence[Peer]) -> list[PeerRow]:
             wrong_claims=peer.wrong_claims,
             violations=peer.violations,
             banned_until=peer.banned_until,
+            metrics=known.get(peer.pk),
         )
         for peer in peers
     ]

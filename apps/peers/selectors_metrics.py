@@ -106,13 +106,16 @@ def wrong_claims_of(keys: Collection[str]) -> dict[str, int]:
 
 
 def metrics_query(
-    *, text: str = "", wanted: Standing | None = None, min_reputation: float = MIN_REPUTATION
+    *, text: str = "", faulty: bool = False, wanted: Standing | None = None, min_reputation: float = MIN_REPUTATION
 ) -> QuerySet[PeerMetrics]:
-    """Rows with metrics; `text` is the beginning of a key, `wanted` a band of reputation."""
+    """Rows with metrics and their peers; `text` is the beginning of a key, `faulty` keeps peers with bad leaves, wrong claims or violations ever,
+    `wanted` a band of reputation."""
     rows = PeerMetrics.objects.select_related("peer")
     if text:
         rows = rows.filter(peer__key__startswith=text)
-    return rows.filter(_band(wanted, min_reputation)) if wanted is not None else rows
+    if faulty:
+        rows = rows.exclude(peer__bad_leaves=0, peer__wrong_claims=0, peer__violations=0)
+    return rows.filter(band(wanted, min_reputation)) if wanted is not None else rows
 
 
 def metrics_rows(
@@ -124,30 +127,26 @@ def metrics_rows(
 ) -> list[MetricsRow]:
     """The rows of a page, as of now. No query (`metrics_query` joined the peer)."""
     moment = now or timezone.now()
-    return [metrics_row(row, weights=weights, min_reputation=min_reputation, now=moment) for row in rows]
+    return [metrics_row(row, peer=row.peer, weights=weights, min_reputation=min_reputation, now=moment) for row in rows]
 
 
-def metrics_row(row: PeerMetrics, *, weights: CostWeights, min_reputation: float, now: datetime) -> MetricsRow:
+def metrics_row(
+    row: PeerMetrics, *, peer: Peer, weights: CostWeights, min_reputation: float, now: datetime
+) -> MetricsRow:
     """One peer, decayed to now."""
     metrics = snapshot_of(row).decayed_to(now)
     reputation = reputation_of(metrics, idle_s=metrics.idle_s)
     return MetricsRow(
         peer_id=row.peer_id,
-        key=row.peer.key,
-        agent=row.peer.agent,
-        last_seen=row.peer.last_seen,
+        key=peer.key,
+        agent=peer.agent,
+        last_seen=peer.last_seen,
         metrics=metrics,
         reputation=reputation,
         standing=standing(reputation.score, min_reputation=min_reputation),
         cost=peer_cost(metrics, reputation.score, weights),
         active_at=row.outcome_at,
     )
-
-
-def metrics_of_peer(peer_id: int, *, weights: CostWeights, min_reputation: float) -> MetricsRow | None:
-    """Of one peer; None when it never gave anything."""
-    row = PeerMetrics.objects.select_related("peer").filter(peer_id=peer_id).first()
-    return None if row is None else metrics_row(row, weights=weights, min_reputation=min_reputation, now=timezone.now())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,14 +169,14 @@ def standing_summary(*, weights: CostWeights, min_reputation: float) -> Standing
         low=Min("reputation"),
         high=Max("reputation"),
         every=Count("pk"),
-        **{band.value: Count("pk", filter=_band(band, min_reputation)) for band in Standing},
+        **{one.value: Count("pk", filter=band(one, min_reputation)) for one in Standing},
     )
     every = counts["every"]
     median = rows.order_by("reputation", "peer_id").values_list("reputation", flat=True)[every // 2] if every else None
     known = rows.filter(throughput_bps__gt=0).order_by(F("outcome_at").desc(), "peer_id")[:MAX_COUNTED]
     costs = [peer_cost(snapshot_of(row), row.reputation, weights).total for row in known]
     return StandingSummary(
-        bands={band: counts[band.value] for band in Standing},
+        bands={one: counts[one.value] for one in Standing},
         lowest=counts["low"],
         median=median,
         cost_variance=cost_variance(costs),
@@ -185,16 +184,20 @@ def standing_summary(*, weights: CostWeights, min_reputation: float) -> Standing
     )
 
 
-def _band(wanted: Standing, min_reputation: float) -> Q:
-    match wanted:
-        case Standing.QUARANTINED:
-            return Q(reputation__lt=min_reputation)
-        case Standing.DOWN_WEIGHTED:
-            return Q(reputation__gte=min_reputation, reputation__lt=NEUTRAL)
-        case Standing.NEUTRAL:
-            return Q(reputation__gte=max(NEUTRAL, min_reputation), reputation__lt=GOOD)
-        case Standing.PREFERRED:
-            return Q(reputation__gte=max(GOOD, min_reputation))
+def band(wanted: Standing, min_reputation: float, *, prefix: str = "") -> Q:
+    """Rows whose score means `wanted`; `prefix` leads from the rows to their metrics."""
+    low, high = {
+        Standing.QUARANTINED: (None, min_reputation),
+        Standing.DOWN_WEIGHTED: (min_reputation, max(NEUTRAL, min_reputation)),
+        Standing.NEUTRAL: (max(NEUTRAL, min_reputation), max(GOOD, min_reputation)),
+        Standing.PREFERRED: (max(GOOD, min_reputation), None),
+    }[wanted]
+    condition = Q()
+    if low is not None:
+        condition &= Q(**{f"{prefix}reputation__gte": low})
+    if high is not None:
+        condition &= Q(**{f"{prefix}reputation__lt": high})
+    return condition
 
 
 def metrics_list(

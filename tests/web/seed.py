@@ -84,6 +84,7 @@ def _fill(count: int) -> None:
     for peer in peers:
         TrafficLedger.objects.create(peer=peer, plane="overlay", direction="down", total_bytes=peer.pk * 7_340_032)
         TrafficLedger.objects.create(peer=peer, plane="overlay", direction="up", total_bytes=peer.pk * 1_048_576)
+    learn(peers[: max(0, count - 1)] if count > 1 else peers[:3])
     if not count:
         return
     NodeHeartbeat.objects.create(
@@ -149,6 +150,43 @@ def _fill(count: int) -> None:
         payload_bytes=1,
         heard_at=now,
         verdict="refuted",
+    )
+
+
+def learn(peers: list) -> None:
+    """Metrics of every temper for peers; the last of a long list was never asked for anything."""
+    from django.utils import timezone
+
+    from apps.domain.contracts.peer_work import PeerMetricsReport
+    from apps.domain.peers.metrics import PeerMetricsSnapshot
+    from apps.peers.services_metrics import peer_metrics_record
+
+    tempers = [
+        {"successful": 900.0, "rtt_s": 0.031, "throughput_bps": 7_300_000.0, "throughput_var": 2e11},
+        {"successful": 40.0, "timeouts": 26.0, "rtt_s": 1.4, "throughput_bps": 31_000.0, "timeout_rate": 0.31},
+        {"successful": 6.0, "corrupt": 9.0, "rtt_s": 0.05, "throughput_bps": 4_100_000.0, "error_rate": 0.58},
+        {"successful": 3.0, "rtt_s": 0.22, "throughput_bps": 880_000.0},
+        {"not_delivered": 14.0, "cancelled_by_peer": 3.0, "error_rate": 0.77},
+        {"successful": 300.0, "wrong_claims": 4.0, "failed": (("io_error", 11.0), ("other", 2.0)), "rtt_s": 0.4},
+    ]
+    now = timezone.now()
+    peer_metrics_record(
+        [
+            PeerMetricsReport(
+                peer=peer.key,
+                metrics=PeerMetricsSnapshot(
+                    **{
+                        "at": now,
+                        "idle_s": 86_400.0 * (n % 5) * (n % 3),
+                        "samples": 10.0,
+                        "verified_bytes": 1e6 * (n % 97),
+                        "busy": float(n % 4),
+                        **tempers[n % len(tempers)],
+                    }
+                ),
+            )
+            for n, peer in enumerate(peers)
+        ]
     )
 
 

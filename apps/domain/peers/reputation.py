@@ -45,6 +45,8 @@ GOOD: Final = 0.8
 """From here on a peer is preferred; between the threshold and here it is used, and pays for what it did."""
 NOTABLE_RATE: Final = 0.05
 """A rate from here on is named as a reason."""
+NOTABLE_COUNT: Final = 0.5
+"""Wrong bytes and wrong claims are named as long as so many are remembered: a single one stays a reason for seven days."""
 SLOW_BPS: Final = 64 * 1024.0
 """Throughput below which "low throughput" is said: a reason for the cost, it takes nothing off the score."""
 FADED_S: Final = HALF_LIFE_S
@@ -98,6 +100,9 @@ class Reason(StrEnum):
     LEAVES = "leaves"
     LOW_THROUGHPUT = "low_throughput"
     FADED = "faded"
+
+
+_GRAVE: Final = frozenset({Reason.CORRUPT, Reason.WRONG_CLAIMS})
 
 
 class Standing(StrEnum):
@@ -203,7 +208,7 @@ def _reasons(observed: Observed, terms: ReputationTerms, *, idle_s: float) -> tu
     found = [
         (weight * count / per, ReasonGiven(code=code, params=_share(count, per)))
         for code, count, weight in weights
-        if count / per >= NOTABLE_RATE or (weight >= 1 and count / per * weight >= NOTABLE_RATE)
+        if count / per >= NOTABLE_RATE or (code in _GRAVE and count >= NOTABLE_COUNT)
     ]
     found.sort(key=lambda pair: -pair[0])
     reasons = [reason for _, reason in found]

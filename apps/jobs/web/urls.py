@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.jobs.web import traces, views
+from apps.jobs.web import swarm, traces, views
 
 urlpatterns = [
     path("", views.arriving, name="arriving"),
     path("jobs/<uuid:job_id>", views.job, name="job"),
     path("jobs/<uuid:job_id>/trace", traces.trace, name="job-trace"),
+    path("jobs/<uuid:job_id>/swarm", swarm.swarm, name="job-swarm"),
     path("jobs/act/<slug:name>", views.action, name="job-action"),
     path("find", views.find, name="find"),
     path("ask", views.ask, name="ask"),

@@ -6,4 +6,7 @@ from django.urls import path
 
 from apps.peers.web import views
 
-urlpatterns = [path("peers", views.peers, name="peers")]
+urlpatterns = [
+    path("peers", views.peers, name="peers"),
+    path("peers/<str:key>", views.peer, name="peer"),
+]

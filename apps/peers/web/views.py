@@ -1,26 +1,140 @@
-"""Peers: whom this node met, what they gave, what was wrong."""
+"""Peers: whom this node met, what they gave, how far they are trusted, and one peer with its past."""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_GET
 
-from apps.common.pagination import CursorInvalid, keyset_page
+from apps.common.pagination import CursorInvalid, Page, keyset_page
 from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.text import searched
-from apps.peers.selectors_list import PEER_ORDER, peer_query, peer_rows
+from apps.domain.peers.reputation import Standing
+from apps.peers.models import Peer
+from apps.peers.selectors_list import PEER_ORDER, PeerRow, peer_query, peer_rows
+from apps.peers.selectors_metrics import METRICS_ORDER, MetricsSort, metrics_query
+from apps.peers.selectors_one import peer_one
+from apps.peers.web.looks import MetricsLook, count, metrics_look
+from apps.peers.words import STANDING_WORDS
+
+SORTS: Final[Mapping[str, Promise]] = {
+    "": lazy("Newest acquaintance"),
+    MetricsSort.LAST_ACTIVE.value: lazy("Last active"),
+    MetricsSort.LOWEST_REPUTATION.value: lazy("Lowest reputation"),
+    MetricsSort.HIGHEST_REPUTATION.value: lazy("Highest reputation"),
+    MetricsSort.FASTEST.value: lazy("Fastest"),
+    MetricsSort.SLOWEST.value: lazy("Slowest"),
+    MetricsSort.MOST_ERRORS.value: lazy("Most errors"),
+    MetricsSort.MOST_TIMEOUTS.value: lazy("Most timeouts"),
+}
+SHOWN: Final[Mapping[str, Promise]] = {
+    "": lazy("All"),
+    **{one.value: STANDING_WORDS[one] for one in Standing},
+    "faulty": lazy("With faults"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerLine:
+    """A row of the table."""
+
+    peer: PeerRow
+    metrics: MetricsLook | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListQuery:
+    """What the address asks for; what it can't ask for is left out."""
+
+    text: str
+    show: str
+    sort: str
+
+    @classmethod
+    def of(cls, params: Mapping[str, str]) -> ListQuery:
+        show, sort = params.get("show", ""), params.get("sort", "")
+        return cls(
+            text=searched(params.get("q", "")),
+            show=show if show in SHOWN else "",
+            sort=sort if sort in SORTS else "",
+        )
+
+    def page(self, cursor: str | None) -> Page[Peer]:
+        """Raises CursorInvalid."""
+        wanted = Standing(self.show) if self.show in set(Standing) else None
+        faulty, threshold = self.show == "faulty", settings.SWARM_SCHEDULER.min_reputation
+        if not self.sort:
+            rows = peer_query(text=self.text, faulty=faulty, wanted=wanted, min_reputation=threshold)
+            return keyset_page(rows, order=PEER_ORDER, cursor=cursor)
+        known = metrics_query(text=self.text, faulty=faulty, wanted=wanted, min_reputation=threshold)
+        page = keyset_page(known, order=METRICS_ORDER[MetricsSort(self.sort)], cursor=cursor)
+        return Page([row.peer for row in page.items], page.next_cursor, page.previous_cursor)
 
 
 @require_GET
 @page_role(Role.VIEWER)
 def peers(request: HttpRequest) -> HttpResponse:
-    """Newest acquaintance first."""
-    text, faulty = searched(request.GET.get("q", "")), request.GET.get("show") == "faulty"
+    """In the order that was asked for, the newest acquaintance first by itself."""
+    query, chosen = ListQuery.of(request.GET.dict()), settings.SWARM_SCHEDULER
     try:
-        page = keyset_page(peer_query(text=text, faulty=faulty), order=PEER_ORDER, cursor=request.GET.get("cursor"))
+        page = query.page(request.GET.get("cursor"))
     except CursorInvalid:
         return redirect("peers")
-    context = {"page": page, "peers": peer_rows(page.items), "text": text, "faulty": faulty}
+    rows = peer_rows(page.items, weights=chosen.weights, min_reputation=chosen.min_reputation)
+    lines = [PeerLine(peer=row, metrics=metrics_look(row.metrics) if row.metrics else None) for row in rows]
+    context = {
+        "page": page,
+        "lines": lines,
+        "query": query,
+        "sorts": SORTS.items(),
+        "shown": SHOWN.items(),
+        "filtered": bool(query.text or query.show or query.sort),
+    }
     return render(request, "peers/list.html", context)
+
+
+@require_GET
+@page_role(Role.VIEWER)
+def peer(request: HttpRequest, key: str) -> HttpResponse:
+    """One overlay peer: why it is trusted as it is, what a MiB from it costs, what passed between us."""
+    chosen = settings.SWARM_SCHEDULER
+    found = peer_one(key, weights=chosen.weights, min_reputation=chosen.min_reputation)
+    if found is None:
+        raise Http404
+    metrics = found.row.metrics
+    context = {
+        "peer": found.row,
+        "one": found,
+        "metrics": metrics_look(metrics) if metrics else None,
+        "counters": _counters(found.row) if metrics else [],
+        "threshold": f"{chosen.min_reputation:.2f}",
+        "terms_decide": chosen.cost_based,
+    }
+    return render(request, "peers/peer.html", context)
+
+
+def _counters(row: PeerRow) -> list[tuple[Promise, str, bool]]:
+    """(what, how often lately, is it a fault)."""
+    assert row.metrics is not None
+    metrics = row.metrics.metrics
+    faults: list[tuple[Promise, float]] = [
+        (lazy("Leaves that did not verify"), metrics.corrupt),
+        (lazy("Requests not answered in time"), metrics.timeouts),
+        (lazy("Requests answered with an error"), metrics.failures),
+        (lazy("Advertised and not delivered"), metrics.not_delivered),
+        (lazy("Left while it owed an answer"), metrics.cancelled_by_peer),
+        (lazy("Wrong claims"), metrics.wrong_claims),
+    ]
+    return [
+        (lazy("Leaves that verified"), count(metrics.successful), False),
+        *((label, count(value), value >= 0.05) for label, value in faults),
+        (lazy("Said it was busy (no fault)"), count(metrics.busy), False),
+    ]
