@@ -20,6 +20,7 @@ from apps.domain.errors import DomainError
 STATUS_OF_CODE: Mapping[str, int] = {
     "idempotency_conflict": 409,
     "seed_limit_reached": 409,
+    "rate_limits_full": 409,
     "job_ended": 409,
     "job_not_retryable": 409,
     "job_unknown": 404,

@@ -56,6 +56,8 @@ OWN: Mapping[str, Words] = {
     "peer_not_found": lazy("Nothing is known of such a peer."),
     "api_key_not_found": lazy("There is no such API key."),
     "mbid_invalid": lazy("This is not a MusicBrainz id."),
+    "rate_limit_invalid": lazy("This rate limit means nothing: its {field} is wrong."),
+    "rate_limits_full": lazy("At most {limit} rate limits can be set."),
     "malformed_request": lazy("This request can't be read."),
     "form_expired": lazy("This form is too old; nothing was changed."),
     "login_failed": lazy("Name and password do not belong together."),

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
 from apps.common.admin_base import ReadOnlyAdmin, ReadOnlyInline, hex_of
 from apps.common.sentences import sentence
-from apps.transfers.models import PayloadDenial, Transfer, TransferSource, TransferVerdict, Want, WantProgress
+from apps.transfers.models import (
+    PayloadDenial,
+    RateLimit,
+    Transfer,
+    TransferSource,
+    TransferVerdict,
+    Want,
+    WantProgress,
+)
+from apps.transfers.services_limits import rate_limit_clear
 
 
 @admin.register(Want)
@@ -139,3 +150,20 @@ class PayloadDenialAdmin(ReadOnlyAdmin):
     def root(self, denial: PayloadDenial) -> str:
         """Payload root, shortened."""
         return hex_of(denial.payload_root)
+
+
+@admin.register(RateLimit)
+class RateLimitAdmin(ReadOnlyAdmin):
+    """Limits that people set."""
+
+    list_display = ["scope", "key", "direction", "kbps", "set_by", "updated_at"]
+    list_filter = ["scope", "direction"]
+    list_select_related = ["set_by"]
+    search_fields = ["key"]
+    actions = ["clear"]
+
+    @admin.action(description="Clear: what is configured holds again", permissions=["operate"])
+    def clear(self, request: HttpRequest, queryset: QuerySet[RateLimit]) -> None:
+        """Those that are marked."""
+        for row in queryset:
+            rate_limit_clear(row.scope, row.key, row.direction)

@@ -1,4 +1,4 @@
-"""Work in flight. `Want` and `TransferVerdict` are written by the control plane, everything else here by the node."""
+"""Work in flight. `Want`, `TransferVerdict`, `PayloadDenial` and `RateLimit` are written by the control plane, everything else here by the node."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from django.db import models
 
 from apps.common.ids import new_id
 from apps.domain.jobs.lifecycle import TRANSFER_LIVE, TransferRole, TransferState, WantDesired, WantPhase
+from apps.domain.swarm.limits import LimitDirection, LimitScope
 
 
 def choices(enum: type) -> list[tuple[str, str]]:
@@ -159,3 +160,26 @@ class PayloadDenial(models.Model):
 
     def __str__(self) -> str:
         return f"{self.recording_mbid} not {bytes(self.payload_root).hex()[:12]}"
+
+
+class RateLimit(models.Model):
+    """A rate limit that a person set; it wins over the configuration. Written by the control plane, read by the node in every pass."""
+
+    scope = models.CharField(max_length=8, choices=choices(LimitScope))
+    key = models.CharField(max_length=64, blank=True, default="")  # "" for global, the peer's id, the job's id
+    direction = models.CharField(max_length=4, choices=choices(LimitDirection))
+    kbps = models.PositiveIntegerField()  # KiB/s; 0 = unlimited, whatever is configured
+    set_by = models.ForeignKey("auth.User", on_delete=models.SET_NULL, null=True, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["scope", "key", "direction"], name="rate_limit_once"),
+            models.CheckConstraint(
+                condition=models.Q(scope="global", key="") | (~models.Q(scope="global") & ~models.Q(key="")),
+                name="rate_limit_key_fits_scope",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.key} {self.direction} {self.kbps} KiB/s"

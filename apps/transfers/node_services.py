@@ -34,6 +34,7 @@ from apps.mesh.services import claims_compare, claims_judge
 from apps.nodelink.services import event_record
 from apps.peers.services import peer_charge, peer_ids
 from apps.transfers.models import PayloadDenial, Transfer, TransferSource, Want, WantProgress
+from apps.transfers.selectors_limits import rate_limits_work
 
 MAX_DENIALS = 200
 """Denials acted on in one transaction; the rest waits for the next pass."""
@@ -59,6 +60,7 @@ def node_work() -> NodeWork:
     return NodeWork(
         wants=tuple(_want(row, denied.get(row.recording_mbid, set()), preambles.get(row.id, set())) for row in wants),
         transfers=tuple(_transfer(row) for row in transfers),
+        limits=rate_limits_work(),
     )
 
 

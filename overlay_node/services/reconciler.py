@@ -34,6 +34,7 @@ from overlay_node.services.pursuit import AVOID_S, FIRST_PAUSE_S, MAX_PAUSE_S, P
 from overlay_node.services.swarm_runner import SwarmRunner
 from overlay_node.services.swarms import Swarms
 from overlay_node.swarm.choice import Candidate, NoChoice, PayloadKey
+from overlay_node.swarm.rate_limits import RateLimits
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class Reconciler:
         background: Background,
         partial_dir: Path,
         completions: CompletionListener,
+        limits: RateLimits,
         clock: Callable[[], float],
         wall: Callable[[], datetime],
         rng: random.Random,
@@ -78,6 +80,7 @@ class Reconciler:
         self._background: Final = background
         self._partial_dir: Final = partial_dir
         self._completions: Final = completions
+        self._limits: Final = limits
         self._clock: Final = clock
         self._wall: Final = wall
         self._rng: Final = rng
@@ -101,7 +104,7 @@ class Reconciler:
             choice=self._choice,
             clock=self._clock,
             jitter=self._jitter,
-            limited=lambda: self._config.download_kbps > 0,
+            limits=self._limits,
             give_up=self._give_up,
         )
 
@@ -143,6 +146,7 @@ class Reconciler:
         """One pass."""
         assert self._swarms is not None
         work = await self._store.work()
+        self._limits.apply(work.limits, self._clock())
         self.wants = {want.id: want for want in work.wants}
         active = [want for want in work.wants if want.desired is WantDesired.ACTIVE]
         self._discovery.set_wanted(active)

@@ -156,6 +156,7 @@ class Node:
             background=background,
             partial_dir=partial_dir,
             completions=self.publisher,
+            limits=self.limits,
             clock=clock,
             wall=wall,
             rng=rng,

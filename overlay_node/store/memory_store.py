@@ -32,6 +32,7 @@ from apps.domain.contracts.node_work import (
     NodeWork,
     PeerReport,
     ProgressReport,
+    RateLimitWork,
     SourceReport,
     TrafficReport,
     TransferWork,
@@ -116,6 +117,7 @@ class MemoryStore:
         self.events: list[NodeEventPayload] = []
         self.beats: list[Heartbeat] = []
         self.seeded: list[uuid.UUID] = []
+        self.limits: list[RateLimitWork] = []
         self.announced: dict[uuid.UUID, AnnouncedRelease] = {}
         self.delivered: set[tuple[str, str, bytes]] = set()
         """(peer, format, root) of claims that were delivered on"""
@@ -153,7 +155,11 @@ class MemoryStore:
         keep = {work.want_id for work in live}
         wanted = {WantDesired.ACTIVE, WantDesired.PAUSED}
         wants = [self._with_preambles(one) for one in self.wants.values() if one.desired in wanted or one.id in keep]
-        return NodeWork(wants=tuple(sorted(wants, key=lambda want: -want.priority)), transfers=tuple(live))
+        return NodeWork(
+            wants=tuple(sorted(wants, key=lambda want: -want.priority)),
+            transfers=tuple(live),
+            limits=tuple(self.limits),
+        )
 
     async def want_progress(self, reports: Sequence[WantReport]) -> None:
         """What the node does for wants."""

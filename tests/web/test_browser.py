@@ -43,6 +43,7 @@ PAGES = {
     "mesh": "/mesh",
     "peers": "/peers",
     "system": "/system",
+    "uploads": "/uploads",
     "not-found": "/nowhere",
     "kit": "/ui/kit",
 }

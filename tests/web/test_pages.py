@@ -20,7 +20,7 @@ from tests.web import seed
 
 pytestmark = pytest.mark.django_db
 MBID = "78db95c6-be79-4c9b-9b27-a6c3a40e2fc5"
-PAGES = ["/", "/find", "/library", "/mesh", "/peers", "/system"]
+PAGES = ["/", "/find", "/library", "/mesh", "/peers", "/system", "/uploads"]
 OPEN = {"login", "health-live", "health-ready", "metrics", "logout", "favicon"}
 
 

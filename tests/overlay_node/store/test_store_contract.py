@@ -24,6 +24,7 @@ from apps.domain.contracts.node_work import (
     HeldVariant,
     PeerReport,
     ProgressReport,
+    RateLimitWork,
     SourceReport,
     TrafficReport,
     TransferWork,
@@ -60,11 +61,18 @@ class Rows(Protocol):
     def seed(self, release: uuid.UUID) -> None: ...
     def hold(self, release: uuid.UUID, recording: uuid.UUID) -> None: ...
     def beats(self) -> list[str]: ...
+    def limit(self, scope: str, key: str, direction: str, kbps: int | None) -> None: ...
 
 
 class MemoryRows:
     def __init__(self, store: MemoryStore) -> None:
         self.store = store
+
+    def limit(self, scope: str, key: str, direction: str, kbps: int | None) -> None:
+        target = (scope, key, direction)
+        self.store.limits = [one for one in self.store.limits if (one.scope, one.key, one.direction) != target]
+        if kbps is not None:
+            self.store.limits.append(RateLimitWork(scope=scope, key=key, direction=direction, kbps=kbps))
 
     def want_put(self, **changes: Any) -> uuid.UUID:
         want = WantWork(
@@ -144,6 +152,14 @@ class MemoryRows:
 
 
 class DjangoRows:
+    def limit(self, scope: str, key: str, direction: str, kbps: int | None) -> None:
+        from apps.transfers.services_limits import rate_limit_clear, rate_limit_set
+
+        if kbps is None:
+            rate_limit_clear(scope, key, direction)
+        else:
+            rate_limit_set(scope, key, direction, kbps=kbps)
+
     def want_put(self, **changes: Any) -> uuid.UUID:
         from apps.transfers.services import want_create
 
@@ -326,6 +342,20 @@ def test_active_and_paused_wants_are_work_and_ended_ones_are_not(world: World) -
     assert work.wants[0].release_mbids == (RELEASE,)
     assert work.wants[0].constraints == Constraints()
     assert world.run(world.store.releases_worked_on()) == [RELEASE]
+
+
+def test_limits_that_a_person_set_come_with_the_work_until_they_are_cleared(world: World) -> None:
+    peer = "p" * 52
+    assert world.run(world.store.work()).limits == ()
+    world.rows.limit("global", "", "up", 100)
+    world.rows.limit("peer", peer, "down", 0)
+    world.rows.limit("global", "", "up", 200)
+    assert set(world.run(world.store.work()).limits) == {
+        RateLimitWork(scope="global", key="", direction="up", kbps=200),
+        RateLimitWork(scope="peer", key=peer, direction="down", kbps=0),
+    }
+    world.rows.limit("global", "", "up", None)
+    assert [one.scope for one in world.run(world.store.work()).limits] == ["peer"]
 
 
 def test_a_want_has_at_most_one_live_transfer_and_an_inactive_one_gets_none(world: World) -> None:
