@@ -151,12 +151,6 @@ class FairQueue(Generic[BlobT]):
         if account.reading >= READS_AT_ONCE:
             self._leave_ring(account)
 
-    def give_back(self, account: Account[BlobT] | None, amount: int, now: float) -> None:
-        """So many bytes were taken and not sent."""
-        self._bucket.give_back(now, amount)
-        if account is not None:
-            account.bucket.give_back(now, amount)
-
     def next(self, now: float) -> tuple[Account[BlobT], Upload[BlobT]] | None:
         """The request that is to be served now, or whose peer has lost patience; it stays until `take` or `remove`. None: nothing can be."""
         if self._parked_until <= now:

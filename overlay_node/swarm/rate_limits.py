@@ -4,7 +4,8 @@ Theory. A bucket gains `rate` bytes a second up to BURST_BYTES, the longest chun
 `n <= BURST_BYTES` bytes takes them all at once from every bucket that applies to him (node, peer, job), or waits. Hence, over any window of `w`
 seconds and for each scope alone, bytes <= rate x w + BURST_BYTES; a rate that changes inside the window counts piece by piece. A slow limit makes
 chunks rare, never impossible, because no chunk is larger than the burst. (Things that are larger, such as a leaf of several chunks, are taken as
-a debt; the bound then grows by that one thing.)
+a debt; the bound then grows by that one thing.) Nothing is ever given back: bytes that were taken and then not moved would pass later, beside the
+burst that has grown meanwhile.
 
 Nothing is saved up beyond that one chunk, whatever happens: a bucket that becomes limited starts empty, a rate that falls or rises keeps the tokens
 at hand, and a peer or job that leaves keeps its bucket until it would be full anyway, so that leaving and coming back gains nothing.
@@ -81,12 +82,6 @@ class ByteBucket:
         if self.rate is not None:
             self._refill(now)
             self._tokens -= amount
-
-    def give_back(self, now: float, amount: float) -> None:
-        """`amount` was taken and not moved after all."""
-        if self.rate is not None:
-            self._refill(now)
-            self._tokens = min(float(BURST_BYTES), self._tokens + amount)
 
     def wait_s(self, now: float, amount: float) -> float:
         """Seconds until `take(amount)` succeeds, when nobody else takes; 0.0 = at once. More than the burst: until that much has passed by."""

@@ -278,14 +278,13 @@ class Seeding(Generic[BlobT]):
         return self._pump(now, [])
 
     def upload_dropped(self, upload: Upload[BlobT], now: float) -> list[SeedingAction[BlobT]]:
-        """It was not sent: the link closed, or the peer had taken the request back. Charged with the least a request costs."""
+        """It was not sent: the link closed, or the peer had taken the request back. Charged all the same: bytes given back to a limit long after
+        they were taken would let more pass at once than it allows."""
         link = self._hand_back(upload)
-        account = link.account if link is not None else None
-        self._queue.give_back(account, upload.cost - MIN_CHARGE_BYTES, now)
-        if account is None:
-            return self._pump(now, [])
+        if link is None:
+            return []
         self._drain(upload.served, now)
-        self._settle(account, now)
+        self._settle(link.account, now)
         return self._pump(now, [])
 
     def upload_failed(self, upload: Upload[BlobT], code: str, now: float) -> list[SeedingAction[BlobT]]:
