@@ -146,6 +146,25 @@ def test_a_peer_that_opens_tcp_and_says_nothing_is_cut_after_the_tls_timeout(wor
     world.run(scene())
 
 
+def test_half_a_tls_handshake_is_cut_after_the_tls_timeout(world: World) -> None:
+    async def scene() -> None:
+        clock = Clock()
+        alice = world.node(clock=clock)
+        await alice.listen()
+        raw = await plain(world, alice)
+        raw.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(40))  # a ClientHello of which most never comes
+        await world.until(lambda: alice.overlay.gate.open_connections == 1)
+        clock.advance(limits.TLS_TIMEOUT_S - 0.01)
+        await world.turn()
+        assert not raw.lost
+        clock.advance(0.02)
+        await world.until(lambda: raw.lost)
+        assert alice.overlay.gate.open_connections == 0
+        assert alice.overlay.offences._records == {}
+
+    world.run(scene())
+
+
 def test_a_peer_that_never_says_hello_is_cut_after_the_handshake_timeout(world: World) -> None:
     async def scene() -> None:
         clock = Clock()
