@@ -68,7 +68,7 @@ def sources_advertised(recordings: Collection[uuid.UUID]) -> AdvertisedSources:
             profile=row.profile,
             payload_bytes=row.payload_bytes,
             complete=True,
-            facts={"dur_ms": row.duration_ms} if row.duration_ms is not None else {},
+            facts=_facts(row),
         )
         for row in rows.order_by("-advert__heard_at", "id")[:MAX_CLAIMS_PER_LOOK]
     ]
@@ -79,6 +79,16 @@ def sources_advertised(recordings: Collection[uuid.UUID]) -> AdvertisedSources:
         claims=tuple(claims),
         addresses=tuple(KnownAddress(peer=key, host=host, port=port) for key, host, port in places),
     )
+
+
+def _facts(row: AvailableVariant) -> dict[str, int]:
+    """What it states, under the names that the choice of a payload knows."""
+    facts = {} if row.duration_ms is None else {"dur_ms": row.duration_ms}
+    if row.transcode_suspect is not None:
+        facts["suspect"] = int(row.transcode_suspect)
+    if row.quality_score is not None:
+        facts["quality_milli"] = round(1000 * min(max(row.quality_score, 0.0), 1.0))
+    return facts
 
 
 def available_query() -> QuerySet[AvailableVariant]:

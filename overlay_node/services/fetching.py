@@ -22,6 +22,7 @@ from overlay_node.services.swarm_runner import RunnerState, SwarmRunner
 from overlay_node.services.swarms import MAX_RUNNING, Swarms
 from overlay_node.swarm import race
 from overlay_node.swarm.choice import Candidate, PayloadKey, explain
+from overlay_node.swarm.rate_limits import Direction, RateLimits, Scope
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class Fetched:
 
 
 class Fetching:
-    """`clock` is monotonic seconds, `jitter` spreads a pause; `limited`: the node has a download limit of its own."""
+    """`clock` is monotonic seconds, `jitter` spreads a pause."""
 
     def __init__(
         self,
@@ -62,7 +63,7 @@ class Fetching:
         choice: PayloadChoice,
         clock: Callable[[], float],
         jitter: Callable[[float], float],
-        limited: Callable[[], bool],
+        limits: RateLimits,
         give_up: GiveUp,
     ) -> None:
         self._store: Final = store
@@ -70,7 +71,7 @@ class Fetching:
         self._choice: Final = choice
         self._clock: Final = clock
         self._jitter: Final = jitter
-        self._limited: Final = limited
+        self._limits: Final = limits
         self._give_up: Final = give_up
 
     def busy(self, want: WantWork) -> bool:
@@ -113,7 +114,7 @@ class Fetching:
         now = self._clock()
         lap = self._lap(primary, pursuit)
         beside = self._lap(fallback, pursuit) if fallback is not None else None
-        limited = self._limited() or want.constraints.overlay_bandwidth_kbps is not None
+        limited = self._limited(want)
         others = await self._others(want, lap, beside, pursuit, limited=limited)
         step = pursuit.race.step(primary=lap, fallback=beside, others=others, limited=limited, now=now)
         if lap.stalled_s < STALL_LOOK_S:
@@ -269,6 +270,12 @@ class Fetching:
             beside=len(runners) > 1,
             again=again,
         )
+
+    def _limited(self, want: WantWork) -> bool:
+        """A limit of ours makes every payload slow: no other one would be faster."""
+        scopes = ((Scope.NODE, ""), (Scope.JOB, str(want.group_id or want.id)))
+        in_force = any(self._limits.kbps_of(scope, key, Direction.DOWN) > 0 for scope, key in scopes)
+        return in_force or want.constraints.overlay_bandwidth_kbps is not None
 
     def _flows(self, transfer: TransferWork) -> bool:
         runner = self._swarms.runners.get(transfer.id)
