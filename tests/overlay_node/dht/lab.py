@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from heapq import heappop, heappush
 
 from overlay_node.dht.addresses import Endpoint
@@ -61,7 +62,7 @@ class VirtualNetwork:
         for datagram, to in member.node.datagrams_to_send():
             if self.random.random() >= self.loss:
                 delay = self.random.uniform(*self.one_way_s)
-                self._at(self.now + delay, lambda d=datagram, t=to: self._deliver(d, member.at(t), t))
+                self._at(self.now + delay, partial(self._deliver, datagram, member.at(to), to))
         while (event := member.node.next_event()) is not None:
             member.events.append(event)
             call_id = getattr(event, "call_id", None)
