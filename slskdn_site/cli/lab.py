@@ -11,6 +11,7 @@ SUMMARY = (
     "Simulate swarms in virtual time: `lab run` measures the scheduler against the bound and against other policies."
 )
 MAX_SEEDS = 1000
+MAX_JOBS = 64
 
 HOW = """\
 The real protocol, swarm and seeding cores of many nodes run in one process, in virtual time, over a simulated network. One seed decides everything:
@@ -54,47 +55,63 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run_run(args: argparse.Namespace) -> int:
     """Measure and print; status 1 when a bar fails."""
+    from tests.lab.dht import DhtOutcome
+    from tests.lab.extras import EXTRAS, bars_of_extra
     from tests.lab.matrix import Task, log_digest, run_matrix
     from tests.lab.policies import BASELINES, POLICIES
-    from tests.lab.report import bars_of, scenario_entries, table, wall_per_seed
+    from tests.lab.report import bar_entries, bars_of, scenario_entries, table, wall_per_seed
     from tests.lab.scenarios import SCENARIOS
 
-    names = list(SCENARIOS) if args.scenario == "all" else args.scenario.split(",")
-    unknown = [name for name in names if name not in SCENARIOS]
+    names = [*SCENARIOS, *EXTRAS] if args.scenario == "all" else args.scenario.split(",")
+    unknown = [name for name in names if name not in SCENARIOS and name not in EXTRAS]
     if unknown or args.policy not in POLICIES:
         print(f"slskdn: `lab list` has no {', '.join(unknown) or args.policy}.", file=sys.stderr)
         return 2
-    if not 1 <= args.seeds <= MAX_SEEDS or not 1 <= args.jobs <= 64:
-        print(f"slskdn: --seeds is 1 to {MAX_SEEDS}, --jobs 1 to 64.", file=sys.stderr)
+    if not 1 <= args.seeds <= MAX_SEEDS or not 1 <= args.jobs <= MAX_JOBS:
+        print(f"slskdn: --seeds is 1 to {MAX_SEEDS}, --jobs 1 to {MAX_JOBS}.", file=sys.stderr)
         return 2
-    others = () if args.alone else tuple(name for name in BASELINES if name != args.policy)
-    if args.log is not None:
+    scenarios = [SCENARIOS[name] for name in names if name in SCENARIOS]
+    if args.log is not None and scenarios:
         with args.log.open("w", encoding="utf-8") as file:
-            digest = log_digest(Task(names[0], args.first_seed, args.policy), lambda line: print(line, file=file))
-        print(f"{names[0]} seed {args.first_seed}: event log {digest}", file=sys.stderr)
-    runs = run_matrix(
-        [SCENARIOS[name] for name in names],
+            task = Task(scenarios[0].name, args.first_seed, args.policy)
+            digest = log_digest(task, lambda line: print(line, file=file))
+        print(f"{task.scenario} seed {task.seed}: event log {digest}", file=sys.stderr)
+    baselines = () if args.alone else tuple(name for name in BASELINES if name != args.policy)
+    runs, others = run_matrix(
+        scenarios,
         seeds=range(args.first_seed, args.first_seed + args.seeds),
-        policies=(args.policy, *others),
+        policies=(args.policy, *baselines),
         jobs=args.jobs,
         say=lambda line: print(line, file=sys.stderr, flush=True),
+        extras=[name for name in names if name in EXTRAS],
     )
-    entries, bars = scenario_entries(runs, args.policy), bars_of(runs, args.policy)
+    entries = scenario_entries(runs, args.policy)
+    bars = bars_of(runs, args.policy) if runs else []
+    bars += [bar for outcome in others for bar in bars_of_extra(outcome)]
     if args.json:
-        report = {"scenarios": entries, "bars": bars, "wall_s_per_seed": wall_per_seed(runs, args.policy)}
+        dht = next((one for one in others if isinstance(one, DhtOutcome)), None)
+        report = {
+            "scenarios": entries,
+            "dht": None if dht is None else {"nodes": dht.nodes, "killed": dht.killed, "answered": dht.answered},
+            "bars": bar_entries(bars),
+            "wall_s_per_seed": wall_per_seed(runs, args.policy) if runs else None,
+        }
         print(json.dumps(report, indent=2))
     else:
         print(table(entries, bars))
-    return 0 if all(bar["holds"] for bar in bars) else 1
+    return 0 if all(bar.holds for bar in bars) else 1
 
 
 def run_list(_args: argparse.Namespace) -> int:
     """Names and what they are."""
+    from tests.lab.extras import EXTRAS
     from tests.lab.policies import POLICIES
     from tests.lab.scenarios import SCENARIOS
 
     for one in SCENARIOS.values():
         print(f"{one.name:<24} {one.kind.value:<7} {one.payload_bytes / 1e6:>4.0f} MB  {one.about}")
+    for name, about in EXTRAS.items():
+        print(f"{name:<24} {'-':<7} {'-':>7}  {about}")
     print()
     for policy in POLICIES.values():
         print(f"--policy {policy.name:<22} {policy.about}")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 
+from tests.lab.dht import DhtOutcome
+from tests.lab.extras import run_extra
+from tests.lab.hostile import HostileOutcome
 from tests.lab.measure import Measured, measure
 from tests.lab.plan import plan_of
-from tests.lab.policies import BASELINES, PRODUCT
 from tests.lab.scenario import Scenario
 from tests.lab.scenarios import SCENARIOS
 
@@ -35,27 +36,36 @@ def run_task(task: Task) -> Measured:
 
 
 def run_matrix(
-    scenarios: Sequence[Scenario], *, seeds: Iterable[int], policies: Sequence[str], jobs: int, say: Say
-) -> list[Measured]:
-    """All runs, in a fixed order. Progress goes to `say`, one line for each scenario."""
-    tasks = [Task(one.name, seed, policy) for one in scenarios for seed in seeds for policy in policies]
+    scenarios: Sequence[Scenario],
+    *,
+    seeds: Iterable[int],
+    policies: Sequence[str],
+    jobs: int,
+    say: Say,
+    extras: Sequence[str] = (),
+) -> tuple[list[Measured], list[DhtOutcome | HostileOutcome]]:
+    """All runs, in a fixed order, and those of the extras (with the first seed). Progress goes to `say`, one line for each scenario."""
+    drawn = list(seeds)
+    tasks = [Task(one.name, seed, policy) for one in scenarios for seed in drawn for policy in policies]
     last = {task.scenario: index for index, task in enumerate(tasks)}
     found: list[Measured] = []
-    for index, measured in enumerate(_results(tasks, jobs)):
-        found.append(measured)
-        if measured.violation:
-            say(f"{measured.scenario} seed {measured.seed} {measured.policy}: {measured.violation}")
-        if last[measured.scenario] == index:
-            say(line_of([one for one in found if one.scenario == measured.scenario]))
-    return found
+    others: list[DhtOutcome | HostileOutcome] = []
+    with _pool(jobs) as pool:
+        pending = [pool.submit(run_extra, name, drawn[0]) for name in extras]
+        for index, measured in enumerate(pool.map(run_task, tasks)):
+            found.append(measured)
+            if measured.violation:
+                say(f"{measured.scenario} seed {measured.seed} {measured.policy}: {measured.violation}")
+            if last[measured.scenario] == index:
+                say(line_of([one for one in found if one.scenario == measured.scenario]))
+        for name, future in zip(extras, pending, strict=True):
+            others.append(future.result())
+            say(f"{name}: done")
+    return found, others
 
 
-def _results(tasks: list[Task], jobs: int) -> Iterator[Measured]:
-    if jobs <= 1:
-        yield from map(run_task, tasks)
-        return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(run_task, tasks)
+def _pool(jobs: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -84,13 +94,3 @@ def log_digest(task: Task, write: Callable[[str], None] | None = None) -> str:
 
     measure(plan_of(SCENARIOS[task.scenario], task.seed), task.policy, log=log)
     return digest.hexdigest()
-
-
-def processes() -> int:
-    """Processors of this machine."""
-    return os.cpu_count() or 1
-
-
-def all_policies(*, baselines: bool) -> tuple[str, ...]:
-    """The product's, then the baselines."""
-    return (PRODUCT, *BASELINES) if baselines else (PRODUCT,)

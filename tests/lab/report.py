@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from apps.domain.audio.payload import LEAF_BYTES
+from tests.lab.bars import Bar, at_least, at_most
 from tests.lab.matrix import percentile
 from tests.lab.measure import Measured
 from tests.lab.policies import BASELINES
@@ -42,41 +43,53 @@ def scenario_entries(runs: Sequence[Measured], policy: str) -> list[dict[str, Js
     return entries
 
 
-def bars_of(runs: Sequence[Measured], policy: str) -> list[dict[str, Json]]:
-    """Each bar that these runs can speak of: its value, and whether it holds."""
+def bars_of(runs: Sequence[Measured], policy: str) -> list[Bar]:
+    """Each bar that these runs can speak of."""
     entries = scenario_entries(runs, policy)
     mine = [one for one in runs if one.policy == policy]
-    bars: list[dict[str, Json]] = []
-
-    def bar(name: str, limit: float, values: Mapping[str, float], *, least: bool = False) -> None:
-        if not values:
-            return
-        worst = min(values, key=values.__getitem__) if least else max(values, key=values.__getitem__)
-        holds = values[worst] >= limit if least else values[worst] <= limit
-        bars.append({"bar": name, "limit": limit, "value": _number(values[worst]), "where": worst, "holds": holds})
-
+    bars: list[Bar] = []
     for kind in Kind:
         of_kind = [entry for entry in entries if entry["kind"] == kind.value]
-        median_limit, p95_limit = (1.05, 1.15) if kind is Kind.STEADY else (1.35, 1.35)
-        bar(f"{kind.value}: median of completion / bound", median_limit, _values(of_kind, "ratio_median"))
-        bar(f"{kind.value}: 95th percentile of completion / bound", p95_limit, _values(of_kind, "ratio_p95"))
+        median, p95 = (1.05, 1.15) if kind is Kind.STEADY else (1.35, 1.35)
+        if of_kind:
+            bars.append(
+                at_most(f"{kind.value}: median of completion / bound", median, _values(of_kind, "ratio_median"))
+            )
+            bars.append(
+                at_most(f"{kind.value}: 95th percentile of completion / bound", p95, _values(of_kind, "ratio_p95"))
+            )
     margins = _margins(entries)
-    bar("completion / best baseline, never above", 1.05, margins)
+    if margins:
+        bars.append(at_most("completion / that of the best baseline", 1.05, margins))
     if len(margins) >= 10:
         better = sum(margin <= 0.98 for margin in margins.values())
-        bar(
-            "share of scenarios at least 2 % better than every baseline",
-            0.6,
-            {"all": better / len(margins)},
-            least=True,
-        )
-    bar("waste / max(2 % of the payload, one leaf per peer)", 1.0, _waste(mine))
-    bar("wall seconds of one seed", 3.0, {f"{one.scenario} seed {one.seed}": one.wall_s for one in mine})
-    broken = [f"{one.scenario} seed {one.seed} {one.policy}" for one in runs if one.violation]
-    bar("runs in which an invariant did not hold", 0, {broken[0] if broken else "none": float(len(broken))})
-    stuck = [f"{one.scenario} seed {one.seed}" for one in mine if not one.completed]
-    bar("runs that did not complete", 0, {stuck[0] if stuck else "none": float(len(stuck))})
+        share = {f"{better} of {len(margins)}": better / len(margins)}
+        bars.append(at_least("share of scenarios at least 2 % better than every baseline", 0.6, share))
+    broken = [one for one in runs if one.violation]
+    stuck = [one for one in mine if not one.completed]
+    bars += [
+        at_most("waste / the larger of 2 % and one leaf per peer", 1.0, _waste(mine)),
+        at_most("wall seconds of one seed", 3.0, {_place(one): one.wall_s for one in mine}),
+        at_most("runs in which an invariant did not hold", 0.0, {_first(broken): float(len(broken))}),
+        at_most("runs that did not complete", 0.0, {_first(stuck): float(len(stuck))}),
+    ]
     return bars
+
+
+def _place(one: Measured) -> str:
+    return f"{one.scenario} seed {one.seed}"
+
+
+def _first(runs: Sequence[Measured]) -> str:
+    return f"{_place(runs[0])} {runs[0].policy}" if runs else "none"
+
+
+def bar_entries(bars: Sequence[Bar]) -> list[dict[str, Json]]:
+    """`bars[]` of the JSON."""
+    return [
+        {"bar": one.name, "limit": one.limit, "value": _number(one.value), "where": one.where, "holds": one.holds}
+        for one in bars
+    ]
 
 
 def wall_per_seed(runs: Sequence[Measured], policy: str) -> float:
@@ -84,16 +97,18 @@ def wall_per_seed(runs: Sequence[Measured], policy: str) -> float:
     return round(statistics.fmean(one.wall_s for one in runs if one.policy == policy), 3)
 
 
-def table(entries: Sequence[Mapping[str, Json]], bars: Sequence[Mapping[str, Json]]) -> str:
+def table(entries: Sequence[Mapping[str, Json]], bars: Sequence[Bar]) -> str:
     """For a person."""
     baselines = list(dict.fromkeys(name for entry in entries for name in _mapping(entry["baselines"])))
     head = f"{'scenario':<24} {'kind':<7} {'seeds':>5} {'median':>7} {'p95':>7} {'waste':>7} {'fair':>6}"
-    lines = ["completion time / bound; waste = bytes in vain / payload; fair = Jain's index"]
-    lines.append(head + "".join(f" {name[:14]:>14}" for name in baselines))
+    lines = []
+    if entries:
+        lines = ["completion time / bound; waste = bytes in vain / payload; fair = Jain's index"]
+        lines.append(head + "".join(f" {name[:14]:>14}" for name in baselines))
     lines += [_row(entry, baselines) for entry in entries]
     for one in bars:
-        mark = "holds" if one["holds"] else "FAILS"
-        lines.append(f"{mark}  {one['bar']}: {_cell(one['value'], 1)} (bar {one['limit']}; worst: {one['where']})")
+        mark, value = "holds" if one.holds else "FAILS", _cell(_number(one.value), 1)
+        lines.append(f"{mark}  {one.name}: {value} (bar {one.limit:g}; worst: {one.where})")
     return "\n".join(lines)
 
 
@@ -121,7 +136,7 @@ def _waste(runs: Sequence[Measured]) -> dict[str, float]:
         peers = sum(group.count for group in scenario.groups)
         total = scenario.payload_bytes * scenario.downloaders
         allowed = max(0.02 * total, peers * scenario.downloaders * LEAF_BYTES)
-        found[f"{one.scenario} seed {one.seed}"] = one.waste_bytes / allowed
+        found[_place(one)] = one.waste_bytes / allowed
     return found
 
 

@@ -8,6 +8,7 @@ from overlay_node.protocol.connection import Connection
 from overlay_node.protocol.envelope import Attachment
 from overlay_node.protocol.errors import RemoteProtocolError
 from overlay_node.protocol.events import ConnectionClosed, HandshakeCompleted, MessageReceived
+from overlay_node.protocol.limits import WRITE_BUFFER_MAX_BYTES
 from overlay_node.protocol.messages import Message
 from overlay_node.protocol.states import ConnectionState
 from tests.lab.events import EventQueue, Timer
@@ -60,6 +61,8 @@ class LabLink:
         self.other: LabLink
         self.bytes_received = 0
         self.ended = False
+        self.deaf = False
+        """what comes is read and thrown away: for those who keep to no protocol"""
         self._queue = queue
         self._out = out
         self._owner = owner
@@ -111,6 +114,10 @@ class LabLink:
         self.work()
         return message_id
 
+    def write_raw(self, data: bytes) -> None:
+        """Bytes past the core: for those who keep to no protocol."""
+        self._out.write(data)
+
     def close(self, code: str) -> None:
         """Say bye; the link ends when that was sent and heard."""
         self.connection.close(code, now=self.clock.now())
@@ -134,7 +141,9 @@ class LabLink:
             connection = self.connection
             while connection.has_events or connection.has_data_to_send:
                 for piece in connection.data_to_send():
-                    self._out.write(piece)
+                    self._write(piece)
+                if self._out.pending > WRITE_BUFFER_MAX_BYTES:
+                    self.cut("reads_too_slowly")
                 event = connection.next_event()
                 match event:
                     case HandshakeCompleted():
@@ -151,8 +160,11 @@ class LabLink:
 
     # ---- private
 
+    def _write(self, piece: bytes | bytearray | memoryview) -> None:
+        self._out.write(piece)
+
     def _receive(self, views: list[memoryview]) -> None:
-        if self.ended:
+        if self.ended or self.deaf:
             return
         now = self.clock.now()
         try:

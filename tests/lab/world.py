@@ -130,7 +130,9 @@ class Node:
 class World:
     """One run of a plan. All its downloaders follow `policy`; `log` gets one line for each event."""
 
-    def __init__(self, plan: Plan, policy: NamedPolicy, *, log: Log | None = None) -> None:
+    def __init__(
+        self, plan: Plan, policy: NamedPolicy, *, log: Log | None = None, link_type: type[LabLink] = LabLink
+    ) -> None:
         self.plan = plan
         self.queue = EventQueue()
         self.network = Network(self.queue)
@@ -140,6 +142,7 @@ class World:
         self._log = log
         self._unfinished = plan.scenario.downloaders
         self._policy = policy
+        self._link_type = link_type
         self._links_made = 0
         self._build()
 
@@ -301,9 +304,9 @@ class World:
                 jitter_s=jitter_s,
                 random=random,
             )
-            ends.append(LabLink(self.queue, one.clock, connection, flow, one))
+            ends.append(self._link_type(self.queue, one.clock, connection, flow, one))
         LabLink.join(*ends)
-        if at_once:
+        if at_once and self._link_type is LabLink:
             LabLink.shake_hands(*ends)
         for end in ends:
             end.work()
