@@ -416,7 +416,8 @@ class SwarmSession:
             piece = view[at : at + length]
             at += length
             if self.map.holds(leaf):
-                self._waste(source, leaf, length, now)
+                self._waste(source, length)
+                self._note_in_vain(now, source.peer, leaf, length)
             else:
                 actions += self._judge(source, leaf, piece, now)
         return actions
@@ -426,7 +427,8 @@ class SwarmSession:
         leaf = request.leaf
         if self.map.holds(leaf):
             source.parts.pop(leaf, None)
-            self._waste(source, leaf, len(data), now)
+            self._waste(source, len(data))
+            self._note_in_vain(now, source.peer, leaf, len(data), request.offset)
             return []
         whole = source.leaf_of(request, data, leaf_length=self.map.length(leaf))
         return [] if whole is None else self._judge(source, leaf, whole, now)
@@ -440,9 +442,15 @@ class SwarmSession:
             whole = pieces.offset(last) + pieces.length(last) - pieces.offset(request.leaf) == request.length
             wanted = any(not pieces.holds(leaf) for leaf in range(request.leaf, last + 1))
             if whole and wanted and not self.completed:
+                if self._trace is not None:
+                    waited = now - request.asked_at
+                    self._trace.note(now, _T.CHUNK_RECEIVED, source.peer, request.leaf, offset, len(data), waited)
                 actions = self._take_in(source, request, data, now)
                 return actions + self._follow_up(now)
-        self._waste(source, -1 if request is None else request.leaf, len(data), now)
+        if self._trace is not None:
+            leaf, code = (-1, "unasked") if request is None else (request.leaf, "late")
+            self._trace.note(now, _T.CHUNK_RECEIVED, source.peer, leaf, offset, len(data), code=code)
+        self._waste(source, len(data))
         return []
 
     def _judge(self, source: Source, leaf: int, data: Data, now: float) -> list[Action]:
@@ -467,7 +475,8 @@ class SwarmSession:
                 actions += self._drop(source, _E.CANCELLED, "corrupt", now)
             return actions
         if source.quarantined and board.rarity(leaf):  # asked for before it proved corrupt
-            self._waste(source, leaf, length, now)
+            self._waste(source, length)
+            self._note_in_vain(now, source.peer, leaf, length)
             self._asking.give_back(source, leaf, now)
             return []
         carriers = board.held(leaf)
@@ -491,11 +500,9 @@ class SwarmSession:
         assert self.map is not None
         return all(self.map.holds(leaf) for leaf in range(request.leaf, request.leaf + request.leaves))
 
-    def _waste(self, source: Source, leaf: int, length: int, now: float) -> None:
+    def _waste(self, source: Source, length: int) -> None:
         source.wasted_bytes += length
         self.statistics.duplicate_bytes += length
-        if self._trace is not None:
-            self._trace.note(now, _T.CHUNK_RECEIVED, source.peer, leaf, length=length, code="late")
 
     # ---- private: sources
 
@@ -650,6 +657,11 @@ class SwarmSession:
         return WAIT_ONLY_BAD if held_by_somebody else WAIT_INCOMPLETE
 
     # ---- private: trace
+
+    def _note_in_vain(self, now: float, peer: str, leaf: int, length: int, offset: int = -1) -> None:
+        if self._trace is not None and self.map is not None:
+            where = offset if offset >= 0 else self.map.offset(leaf)
+            self._trace.note(now, _T.LEAF_IN_VAIN, peer, leaf, where, length)
 
     def _note(self, now: float, action: TraceAction, peer: str, code: str) -> None:
         if self._trace is not None:

@@ -48,13 +48,16 @@ class TraceAction(StrEnum):
     CHUNK_REQUESTED = "chunk_requested"
     """A range was asked for. leaf (the first one), offset, length; code: why this one of this peer (a decision's reason; may be empty)."""
     CHUNK_RECEIVED = "chunk_received"
-    """A range arrived whole. leaf, offset, length; duration: since it was asked; code: "" = it counted, else why it was in vain
-    (`duplicate`, `late`, `unasked`)."""
+    """A range arrived whole. leaf, offset, length; duration: since it was asked; code: "" = it was taken to be judged,
+    else why it was in vain (`duplicate`, `late`, `unasked`)."""
     CHUNK_ERROR = "chunk_error"
     """A range will not come. leaf, offset, length; duration; code: the peer's refusal, or `timed_out`, `disconnected`."""
     CHUNK_CANCELLED = "chunk_cancelled"
     """We took a request back. leaf, offset, length; duration; code: why (a CancelReason)."""
 
+    LEAF_IN_VAIN = "leaf_in_vain"
+    """Bytes that arrived (their `chunk_received` had no code) count for nothing: the leaf was there already, or its sender had proved corrupt
+    meanwhile. leaf, offset, length."""
     LEAF_VERIFIED = "leaf_verified"
     """A leaf hashed right and counts. leaf, offset, length."""
     LEAF_BAD = "leaf_bad"

@@ -152,7 +152,7 @@ def _add(columns: _Columns, event: TraceEvent, at: int) -> None:
             _request(columns, event, at, number)
         case TraceAction.CHUNK_RECEIVED | TraceAction.CHUNK_ERROR | TraceAction.CHUNK_CANCELLED:
             _end(columns, event, at, number)
-        case TraceAction.LEAF_VERIFIED | TraceAction.LEAF_BAD:
+        case TraceAction.LEAF_VERIFIED | TraceAction.LEAF_BAD | TraceAction.LEAF_IN_VAIN:
             _judge(columns, event)
         case TraceAction.LEAF_LOST:
             index = columns.held.pop((transfer, event.offset), None)
@@ -221,8 +221,13 @@ def _judge(columns: _Columns, event: TraceEvent) -> None:
         common = min(last, end) - max(first, begin)
         if common <= 0:
             continue
-        if chunks["outcome"][index] != Outcome.BAD:
-            chunks["outcome"][index] = Outcome.VERIFIED if good else Outcome.BAD
+        # A chunk over several leaves shows the worst of them; what was in vain only when nothing of it counted.
+        if event.action == TraceAction.LEAF_BAD:
+            chunks["outcome"][index] = Outcome.BAD
+        elif good and chunks["outcome"][index] in {Outcome.ARRIVED, Outcome.IN_VAIN}:
+            chunks["outcome"][index] = Outcome.VERIFIED
+        elif chunks["outcome"][index] == Outcome.ARRIVED:
+            chunks["outcome"][index] = Outcome.IN_VAIN
         if good:
             columns.held[transfer, begin] = index
         waiting[index] -= common

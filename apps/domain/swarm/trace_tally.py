@@ -172,6 +172,8 @@ def _add_to_peer(transfer: TransferTally, noted: Noted, at: float, source: Trace
             peer.verified += length
             if transfer.first_byte_at is None:
                 transfer.first_byte_at = at
+        case TraceAction.LEAF_IN_VAIN:
+            peer.vain += length
         case TraceAction.LEAF_LOST:
             peer.verified -= length
             peer.lost += length
