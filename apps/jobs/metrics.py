@@ -9,6 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from apps.domain.jobs.lifecycle import TRANSFER_LIVE, JobState, TrackState, TransferState
+from apps.jobs.metrics_scheduler import scheduler_metrics
 from apps.jobs.models import Job, JobTrack
 from apps.library.models import AudioFile
 from apps.mesh.selectors_list import claims_by_verdict
@@ -19,7 +20,7 @@ from apps.transfers.models import Transfer, TransferSource, TransferVerdict
 
 
 class RowCollector(Collector):
-    """Reads when scraped; about a dozen counting queries. Totals are gauges, because rows can be deleted."""
+    """Reads when scraped; about fifteen counting queries. Totals are gauges, because rows can be deleted."""
 
     def collect(self) -> Iterable[Metric]:
         """All families."""
@@ -45,6 +46,7 @@ def _node() -> Iterator[Metric]:
     yield _one("slskdn_node_links", "Overlay links open.", status.links)
     yield _one("slskdn_dht_nodes", "Good nodes in the DHT routing table.", status.dht_nodes)
     yield _one("slskdn_node_events_open", "Events no worker has taken.", waiting.events)
+    yield from scheduler_metrics(status)
 
 
 def _bytes() -> Iterator[Metric]:

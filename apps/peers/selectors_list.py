@@ -9,10 +9,11 @@ from datetime import datetime
 from django.db.models import BigIntegerField, Case, F, QuerySet, Sum, When
 from django.utils import timezone
 
+from apps.common.pagination import Page, keyset_page
 from apps.domain.peers.reputation import Standing
 from apps.domain.swarm.cost import MIN_REPUTATION, CostWeights
 from apps.peers.models import Peer, TrafficLedger
-from apps.peers.selectors_metrics import MetricsRow, band, metrics_row
+from apps.peers.selectors_metrics import METRICS_ORDER, MetricsRow, MetricsSort, band, metrics_query, metrics_row
 
 PEER_ORDER = ("-id",)
 """Newest acquaintance first: the one order that never moves under a reader."""
@@ -55,6 +56,24 @@ def peer_query(
     if faulty:
         rows = rows.exclude(bad_leaves=0, wrong_claims=0, violations=0)
     return rows.filter(band(wanted, min_reputation, prefix="metrics__")) if wanted is not None else rows
+
+
+def peer_page(
+    *,
+    text: str,
+    faulty: bool,
+    wanted: Standing | None,
+    min_reputation: float,
+    sort: MetricsSort | None,
+    cursor: str | None,
+) -> Page[Peer]:
+    """A page of peers with their metrics; `sort` None: newest acquaintance first, else only peers with metrics. Raises CursorInvalid."""
+    if sort is None:
+        rows = peer_query(text=text, faulty=faulty, wanted=wanted, min_reputation=min_reputation)
+        return keyset_page(rows, order=PEER_ORDER, cursor=cursor)
+    known = metrics_query(text=text, faulty=faulty, wanted=wanted, min_reputation=min_reputation)
+    page = keyset_page(known, order=METRICS_ORDER[sort], cursor=cursor)
+    return Page([row.peer for row in page.items], page.next_cursor, page.previous_cursor)
 
 
 def peer_rows(

@@ -98,6 +98,22 @@ def _fill(count: int) -> None:
             "dht": {"port": 50306, "good_nodes": {"v4": 150, "v6": 32}},
             "transfers": [{"speed_bps": 1_400_000}, {"speed_bps": 2_500_000}],
             "bytes": {"down": 0, "up": 0},
+            "scheduler": {
+                "mode": "balanced",
+                "cost_based": True,
+                "decisions": 48_211,
+                "moves": 311,
+                "races": 74,
+                "rebalances": 96,
+                "duplicate_bytes": 18_300_000,
+                "bad_bytes": 786_432,
+                "parted_bytes": 1_310_720,
+                "violations": {},
+                "cost_variance": 0.417,
+                "speed_up": 2.34,
+                "peers": {"known": 41, "preferred": 12, "neutral": 22, "down_weighted": 4, "quarantined": 3},
+                "reputation": {"lowest": 0.043, "median": 0.61},
+            },
         },
     )
     root = LibraryRoot.objects.create(path="/music", writable=True)

@@ -25,7 +25,8 @@ from apps.common.sse import stream_response
 from apps.domain.errors import DomainError
 from apps.nodelink.api.views import versions
 from apps.nodelink.health import health_checks
-from apps.nodelink.selectors_status import backlog
+from apps.nodelink.selectors_scheduler import scheduler_glance
+from apps.nodelink.selectors_status import backlog, node_glance
 from apps.nodelink.web.frame import frame_parts
 
 
@@ -64,6 +65,7 @@ def _page(request: HttpRequest, **extra: object) -> HttpResponse:
     context = {
         "checks": health_checks(),
         "backlog": backlog(),
+        "scheduler": scheduler_glance(node_glance()),
         "versions": versions(),
         "keys": _keys_of(request),
         "roles": Role,
@@ -90,13 +92,17 @@ def live_frame(request: HttpRequest) -> HttpResponseBase:
 @require_GET
 @page_role(Role.VIEWER)
 def live_system(request: HttpRequest) -> HttpResponseBase:
-    """Patches of the health checks."""
+    """Patches of the health checks and the scheduler's numbers."""
     return stream_response(_parts)
 
 
 def _parts() -> Mapping[str, object]:
-    context = {"checks": health_checks(), "backlog": backlog()}
-    return {**frame_parts(), "system-health": render_to_string("system/_health.html", context)}
+    context = {"checks": health_checks(), "backlog": backlog(), "scheduler": scheduler_glance(node_glance())}
+    return {
+        **frame_parts(),
+        "system-health": render_to_string("system/_health.html", context),
+        "system-scheduler": render_to_string("system/_scheduler.html", context),
+    }
 
 
 @require_POST

@@ -13,14 +13,13 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_GET
 
-from apps.common.pagination import CursorInvalid, Page, keyset_page
+from apps.common.pagination import CursorInvalid
 from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.text import searched
 from apps.domain.peers.reputation import Standing
-from apps.peers.models import Peer
-from apps.peers.selectors_list import PEER_ORDER, PeerRow, peer_query, peer_rows
-from apps.peers.selectors_metrics import METRICS_ORDER, MetricsSort, metrics_query
+from apps.peers.selectors_list import PeerRow, peer_page, peer_rows
+from apps.peers.selectors_metrics import MetricsSort
 from apps.peers.selectors_one import peer_one
 from apps.peers.web.looks import MetricsLook, count, metrics_look
 from apps.peers.words import STANDING_WORDS
@@ -67,17 +66,6 @@ class ListQuery:
             sort=sort if sort in SORTS else "",
         )
 
-    def page(self, cursor: str | None) -> Page[Peer]:
-        """Raises CursorInvalid."""
-        wanted = Standing(self.show) if self.show in set(Standing) else None
-        faulty, threshold = self.show == "faulty", settings.SWARM_SCHEDULER.min_reputation
-        if not self.sort:
-            rows = peer_query(text=self.text, faulty=faulty, wanted=wanted, min_reputation=threshold)
-            return keyset_page(rows, order=PEER_ORDER, cursor=cursor)
-        known = metrics_query(text=self.text, faulty=faulty, wanted=wanted, min_reputation=threshold)
-        page = keyset_page(known, order=METRICS_ORDER[MetricsSort(self.sort)], cursor=cursor)
-        return Page([row.peer for row in page.items], page.next_cursor, page.previous_cursor)
-
 
 @require_GET
 @page_role(Role.VIEWER)
@@ -85,7 +73,14 @@ def peers(request: HttpRequest) -> HttpResponse:
     """In the order that was asked for, the newest acquaintance first by itself."""
     query, chosen = ListQuery.of(request.GET.dict()), settings.SWARM_SCHEDULER
     try:
-        page = query.page(request.GET.get("cursor"))
+        page = peer_page(
+            text=query.text,
+            faulty=query.show == "faulty",
+            wanted=Standing(query.show) if query.show in set(Standing) else None,
+            min_reputation=chosen.min_reputation,
+            sort=MetricsSort(query.sort) if query.sort else None,
+            cursor=request.GET.get("cursor"),
+        )
     except CursorInvalid:
         return redirect("peers")
     rows = peer_rows(page.items, weights=chosen.weights, min_reputation=chosen.min_reputation)
