@@ -2,8 +2,8 @@
 
 Theory (Shreedhar & Varghese, "Efficient fair queueing using deficit round robin", 1995). Peers that have something to serve stand in a ring. A visit
 adds QUANTUM_BYTES to what a peer may have, and it is served while that covers its next request; the rest it keeps for its next visit, unless its
-queue is empty, when it keeps nothing but debts. So, between two peers that always have something queued, the bytes served differ by no more than
-one chunk and one quantum, whatever sizes they ask for. A peer leaves the ring while it can't be served: its socket is full, its own limit holds it,
+queue is empty, when it keeps nothing but debts. So, between two peers that have something queued from some moment on, the bytes served since differ
+by no more than one chunk and one quantum, whatever sizes they ask for (and over any later window by one chunk more). A peer leaves the ring while it can't be served: its socket is full, its own limit holds it,
 or as much of it is being read as may be. One that left in the middle of its visit goes on with it when it returns.
 
 A request that waits for the node's limit holds up everybody, on purpose: if smaller ones could pass it, it might wait for ever.
@@ -167,7 +167,11 @@ class FairQueue(Generic[BlobT]):
                 continue
             cost = upload.cost
             if account.deficit < cost:
-                if account.granted:  # its visit is over
+                if (
+                    len(ring) == 1
+                ):  # nobody to be fair to: it takes what it needs, and saves nothing up for when somebody comes
+                    account.deficit, account.granted = cost, True
+                elif account.granted:  # its visit is over
                     account.granted = False
                     ring.rotate(-1)
                 else:

@@ -222,11 +222,13 @@ def test_two_greedy_peers_get_the_same_within_one_chunk_and_one_quantum(
     world = _Watched(limits={NODE_UP: kbps}, leaf_count=LEAVES)
     first = [world.link("first")]
     second = [world.link("second") for _ in range(links)]
-    transfers = {link: world.offered(link) for link in (*first, *second)}
+    early = world.link("early")
+    transfers = {link: world.offered(link) for link in (early, *first, *second)}
     sizes = {"first": ours, "second": theirs}
     asked: Counter[str] = Counter()
     base = len(world.handed)
     world.rates.node_budget(Direction.UP).take_debt(0.0, BURST_BYTES)
+    world.chunk(early, transfers[early], deadline_ms=600_000)  # holds the line until both have something queued
     while world.now < 10:
         for peer, of_peer in (("first", first), ("second", second)):
             for link in of_peer:
