@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -37,7 +37,6 @@ from overlay_node.protocol.messages import (
     PayloadRequest,
     split_leaf_hashes,
 )
-from overlay_node.protocol.rates import TokenBucket
 from overlay_node.services.background import Background
 from overlay_node.services.blobs import PartialBlobs
 from overlay_node.services.deliveries import Deliveries
@@ -67,6 +66,13 @@ NEVER_AGAIN: Final = frozenset({"corrupt", "bad_manifest", "preamble_refused"})
 RETRY_PEER_S: Final = 10.0  # before a peer that timed out or refused is asked again; doubles, at most 5 min
 MAX_RETRY_PEER_S: Final = 300.0
 SPEED_WINDOW_S: Final = 3.0
+
+
+class NewSession(Protocol):
+    """Makes the session of one transfer, with everything the node's sessions share."""
+
+    def __call__(self, manifest: Manifest | None, held: Iterable[int]) -> SwarmSession:
+        """`manifest` and the leaves held already when an earlier run left some."""
 
 
 class RunnerState(StrEnum):
@@ -110,7 +116,7 @@ class SwarmRunner:
         partials: PartialBlobs,
         deliveries: Deliveries,
         background: Background,
-        budgets: tuple[TokenBucket, ...],
+        new_session: NewSession,
         refused_preambles: frozenset[str],
         clock: Callable[[], float],
         ended: Callable[[SwarmRunner], None],
@@ -131,7 +137,7 @@ class SwarmRunner:
         self._partials: Final = partials
         self._deliveries: Final = deliveries
         self._background: Final = background
-        self._budgets: Final = budgets
+        self._new_session: Final = new_session
         self._refused_preambles: Final = refused_preambles
         self._clock: Final = clock
         self._ended: Final = ended
@@ -145,6 +151,8 @@ class SwarmRunner:
         """charged with not having what they advertised, and not dropped for it yet"""
         self._retries: dict[str, _Retry] = {}
         self._arrivals: deque[tuple[float, int]] = deque()
+        self.told_violations = 0
+        """how many violations of invariants were logged already"""
         self.requested_leaves = 0
         """leaves asked for since the start: for tests and metrics"""
 
@@ -165,17 +173,11 @@ class SwarmRunner:
             await asyncio.to_thread(opened.store.discard)
             opened = None
         if opened is None:
-            self._session = SwarmSession(self.key, budgets=self._budgets, refused_preambles=self._refused_preambles)
+            self._session = self._new_session(None, ())
         else:
             self._pieces = opened.store
             self._partials.add(self.key, opened.store)
-            self._session = SwarmSession(
-                self.key,
-                manifest=opened.store.manifest,
-                held=opened.held,
-                budgets=self._budgets,
-                refused_preambles=self._refused_preambles,
-            )
+            self._session = self._new_session(opened.store.manifest, opened.held)
             log.info("transfer_resumed transfer=%s leaves=%d", self.work.id, len(opened.held))
         if self._trace is not None:
             self._trace.note(
@@ -254,6 +256,9 @@ class SwarmRunner:
         for peer, retry in list(self._retries.items()):
             if peer in self._peers and retry.at <= now:
                 self._add(peer)
+        for peer, source in self._session.sources.items():
+            if source.flight and (link := self._desk.link_of(peer)) is not None:
+                self._session.progress(peer, link.bytes_received, now)
         self._do(self._session.tick(now))
 
     def save_hint(self) -> None:
@@ -262,6 +267,11 @@ class SwarmRunner:
             self._pieces.save_hint()
 
     # ---- facts
+
+    @property
+    def session(self) -> SwarmSession | None:
+        """For statistics and explanations; None until the folder was looked at."""
+        return self._session
 
     @property
     def waiting(self) -> str:

@@ -15,12 +15,14 @@ from typing import Final
 
 from apps.domain.contracts.node_work import TrafficReport, TransferWork
 from apps.domain.errors import DomainError
+from apps.domain.swarm.estimate import Pace
+from apps.domain.swarm.settings import SchedulerSettings
 from apps.domain.swarm.trace import TraceSink
 from overlay_node.net.link import Link
 from overlay_node.ports import Store
 from overlay_node.protocol.envelope import Attachment
 from overlay_node.protocol.errors import LocalProtocolError
-from overlay_node.protocol.limits import CHUNKS_IN_FLIGHT_ACCEPTED, CHUNKS_IN_FLIGHT_DEFAULT, KIB, MAX_CHUNK_BYTES
+from overlay_node.protocol.limits import CHUNKS_IN_FLIGHT_ACCEPTED
 from overlay_node.protocol.messages import (
     CancelReason,
     ChunkCancel,
@@ -29,13 +31,19 @@ from overlay_node.protocol.messages import (
     ErrorReply,
     PayloadHave,
 )
-from overlay_node.protocol.rates import TokenBucket
 from overlay_node.services.background import Background
 from overlay_node.services.blobs import PartialBlobs
 from overlay_node.services.deliveries import Deliveries
 from overlay_node.services.swarm_runner import RunnerState, SwarmRunner
-from overlay_node.swarm.actions import Charge
+from overlay_node.swarm.actions import Charge, Manifest
 from overlay_node.swarm.choice import PayloadKey
+from overlay_node.swarm.explain import SchedulingTotals
+from overlay_node.swarm.peer_book import PeerBook
+from overlay_node.swarm.policy import Policy
+from overlay_node.swarm.policy_cost import CostPolicy
+from overlay_node.swarm.policy_plain import PlainPolicy
+from overlay_node.swarm.rate_limits import ByteBucket, Direction, RateLimits
+from overlay_node.swarm.session import SwarmSession
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +65,10 @@ class Swarms:
         partials: PartialBlobs,
         deliveries: Deliveries,
         background: Background,
-        download_kbps: int,
+        limits: RateLimits,
+        book: PeerBook,
+        scheduler: SchedulerSettings,
+        draw: Callable[[int], int],
         clock: Callable[[], float],
         ended: Callable[[SwarmRunner], None],
         trace_for: Callable[[TransferWork, uuid.UUID], TraceSink | None] | None = None,
@@ -77,11 +88,17 @@ class Swarms:
         self._clock: Final = clock
         self._ended: Final = ended
         self._trace_for: Final = trace_for
-        self._budget: Final = _bucket(download_kbps, clock())
-        self._limits: Final[dict[uuid.UUID, TokenBucket]] = {}
-        """by group, while one of its transfers runs"""
-        self._limited: Final[dict[uuid.UUID, uuid.UUID]] = {}
-        """groups of the transfers that have a limit, by transfer id"""
+        self._limits: Final = limits
+        self._book: Final = book
+        self._scheduler: Final = scheduler
+        self._draw: Final = draw
+        self._groups: Final[dict[uuid.UUID, uuid.UUID]] = {}
+        """group by transfer id"""
+        self._peer_budgets: Final[dict[str, tuple[ByteBucket, ...]]] = {}
+        """by linked peer that was asked for something"""
+        self._paces: Final[dict[str, Pace]] = {}
+        """how fast each link is: one for all transfers that share it"""
+        self.scheduling: Final = SchedulingTotals()
         self._queues: dict[str, deque[ChunkRequest]] = {}
         self._asked: dict[str, dict[str, ChunkRequest]] = {}
         """by peer and message id: what an error may refuse"""
@@ -102,10 +119,27 @@ class Swarms:
         self, work: TransferWork, *, kbps: int | None, group_id: uuid.UUID, refused_preambles: frozenset[str]
     ) -> SwarmRunner:
         """Begin or resume a transfer. `kbps`: limit over all transfers of its group, KiB/s; None = no limit."""
-        budgets = () if self._budget is None else (self._budget,)
-        if (fresh := _bucket(kbps or 0, self._clock())) is not None:
-            self._limited[work.id] = group_id
-            budgets = (*budgets, self._limits.setdefault(group_id, fresh))
+        now, job = self._clock(), str(group_id)
+        budgets = self._limits.budgets_for(Direction.DOWN, now=now, job=job, job_kbps=kbps or 0)
+        self._groups[work.id] = group_id
+        key = PayloadKey(work.payload_format, work.payload_root)
+        trace = self._trace_for(work, group_id) if self._trace_for is not None else None
+
+        def new_session(manifest: Manifest | None, held: Iterable[int]) -> SwarmSession:
+            return SwarmSession(
+                key,
+                manifest=manifest,
+                held=held,
+                refused_preambles=refused_preambles,
+                budgets=budgets,
+                peer_budgets=self._budgets_of,
+                policy=self._policy(),
+                book=self._book,
+                paces=self._paces,
+                trace=trace,
+                now=self._clock(),
+            )
+
         runner = SwarmRunner(
             work,
             folder=self.folder(work.id),
@@ -114,12 +148,12 @@ class Swarms:
             partials=self._partials,
             deliveries=self._deliveries,
             background=self._background,
-            budgets=budgets,
+            new_session=new_session,
             refused_preambles=refused_preambles,
             clock=self._clock,
             ended=self._runner_ended,
             charged=self._charge,
-            trace=self._trace_for(work, group_id) if self._trace_for is not None else None,
+            trace=trace,
         )
         self.runners[work.id] = runner
         for peer in self._holders(runner.key):
@@ -131,9 +165,9 @@ class Swarms:
     def stop(self, transfer_id: uuid.UUID, reason: CancelReason) -> SwarmRunner | None:
         """Stop a transfer and close its file; None if it does not run."""
         runner = self.runners.pop(transfer_id, None)
-        group_id = self._limited.pop(transfer_id, None)
-        if group_id is not None and group_id not in self._limited.values():
-            del self._limits[group_id]
+        group_id = self._groups.pop(transfer_id, None)
+        if group_id is not None and group_id not in self._groups.values():
+            self._limits.forget_job(Direction.DOWN, str(group_id))
         if runner is not None:
             runner.stop(reason)
             runner.close_files()
@@ -166,6 +200,9 @@ class Swarms:
         self._asked.pop(peer, None)
         for runner in self.running:
             runner.peer_gone(peer)
+        self._paces.pop(peer, None)
+        if self._peer_budgets.pop(peer, None) is not None:
+            self._limits.forget_peer(Direction.DOWN, peer)
         self._share()
 
     def chunk(self, link: Link, message: ChunkResponse, data: Attachment) -> None:
@@ -228,6 +265,15 @@ class Swarms:
             except Exception:  # one transfer must not stop the others
                 log.exception("runner_tick_failed transfer=%s", runner.work.id)
 
+    @property
+    def scheduling_totals(self) -> SchedulingTotals:
+        """Counters of all sessions since the start, those that run included: for Prometheus."""
+        totals = self.scheduling.copy()
+        for runner in self.running:
+            if runner.session is not None:
+                totals.add(runner.session)
+        return totals
+
     async def flush(self) -> None:
         """Write progress and charges: once a second, and at the end."""
         if self._flushing:
@@ -236,6 +282,10 @@ class Swarms:
         try:
             reports = []
             for runner in self.running:
+                if runner.session is not None and runner.session.violations.total() > runner.told_violations:
+                    runner.told_violations = runner.session.violations.total()
+                    found = dict(runner.session.violations)
+                    log.error("invariant_violated transfer=%s violations=%s", runner.work.id, found)
                 if runner.dirty and runner.reports:
                     runner.dirty = False
                     runner.save_hint()
@@ -281,6 +331,17 @@ class Swarms:
             request = queue.popleft()
             self._asked.setdefault(peer, {})[link.send(request)] = request
 
+    def _policy(self) -> Policy:
+        if not self._scheduler.cost_based:
+            return PlainPolicy()
+        return CostPolicy(self._scheduler, draw=self._draw)
+
+    def _budgets_of(self, peer: str) -> tuple[ByteBucket, ...]:
+        found = self._peer_budgets.get(peer)
+        if found is None:
+            found = self._peer_budgets[peer] = (self._limits.peer_budget(Direction.DOWN, peer, self._clock()),)
+        return found
+
     def _share(self) -> None:
         """Divide what a link accepts between the transfers that use it."""
         users = Counter(peer for runner in self.running for peer in runner.peers)
@@ -294,21 +355,18 @@ class Swarms:
             self.bad_leaves += 1
 
     def _runner_ended(self, runner: SwarmRunner) -> None:
+        if runner.session is not None:
+            self.scheduling.add(runner.session)
         self._share()
         self._ended(runner)
 
 
-def _bucket(kbps: int, now: float) -> TokenBucket | None:
-    """A budget of KiB/s; None = unlimited."""
-    if kbps <= 0:
-        return None
-    rate = float(kbps * KIB)
-    return TokenBucket(rate=rate, burst=max(rate, float(MAX_CHUNK_BYTES)), now=now)
-
-
 def link_share(transfers: int) -> int:
-    """How many requests each of so many transfers may have in flight on one link. The lab asks this too."""
-    return min(CHUNKS_IN_FLIGHT_DEFAULT, max(1, CHUNKS_IN_FLIGHT_ACCEPTED // transfers))
+    """How many requests each of so many transfers may have in flight on one link. The lab asks this too.
+
+    All that a seeder accepts is shared out; how much of its share a transfer uses is its policy's choice (most links need two or three requests).
+    """
+    return max(1, CHUNKS_IN_FLIGHT_ACCEPTED // transfers)
 
 
 def _covers(cancel: ChunkCancel, request: ChunkRequest) -> bool:

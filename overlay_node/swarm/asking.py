@@ -42,7 +42,16 @@ def no_peer_budgets(_peer: str) -> Sequence[Budget]:
 class Statistics:
     """Counters of one session, for Prometheus and reports. Mutable: the hot path counts."""
 
-    __slots__ = ("bad_bytes", "decisions", "duplicate_bytes", "moves", "races", "rebalances", "refused_orders")
+    __slots__ = (
+        "bad_bytes",
+        "decisions",
+        "duplicate_bytes",
+        "moves",
+        "parted_bytes",
+        "races",
+        "rebalances",
+        "refused_orders",
+    )
 
     def __init__(self) -> None:
         self.decisions = 0
@@ -57,7 +66,9 @@ class Statistics:
         self.duplicate_bytes = 0
         """bytes that came although another copy was there already, or that nobody waited for any more"""
         self.bad_bytes = 0
-        """bytes of leaves that did not verify, or whose sender proved corrupt later"""
+        """bytes of leaves that did not verify"""
+        self.parted_bytes = 0
+        """bytes of leaves that verified and were fetched again all the same, because their sender proved corrupt later"""
 
 
 class Asking:
@@ -167,6 +178,18 @@ class Asking:
             CancelChunks(source.peer, ranges[at : at + MAX_CANCEL_RANGES], reason)
             for at in range(0, len(ranges), MAX_CANCEL_RANGES)
         ]
+
+    def failed(self, source: Source, request: Request, now: float) -> list[Action]:
+        """A request, no longer in flight, will not be answered: its leaves go back, other pieces of them are cancelled."""
+        source.recall(request, now)
+        source.recalled.pop(request.offset, None)
+        rest = [one for one in source.flight.values() if one.covers(request.leaf)]
+        actions: list[Action] = [*self.take_back(source, rest, CancelReason.ERROR, now)] if rest else []
+        for leaf in range(request.leaf, request.leaf + request.leaves):
+            self.give_back(source, leaf, now)
+        if not source.flight and source.state is not DownloaderState.READY:
+            source.on(_E.FLIGHT_EMPTY)
+        return actions
 
     def give_back(self, source: Source, leaf: int, now: float) -> None:
         """A source will not bring a leaf; what it brought of it is dropped."""

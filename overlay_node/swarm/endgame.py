@@ -9,8 +9,6 @@ makes room. Every step makes the end earlier by the estimates, so it comes to re
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from apps.domain.swarm.modes import ModeParameters
 from overlay_node.protocol.limits import KIB
 from overlay_node.swarm.board import Board

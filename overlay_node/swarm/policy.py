@@ -93,6 +93,8 @@ class Policy:
     name: str = "policy"
     rebalances: int = 0
     """how often the whole swarm was looked at anew"""
+    cost_variance: float = 0.0
+    """variance of the peers' costs at the last rebalance"""
 
     def begin(self, board: Board, now: float) -> None:
         """The map is open. Called once, before any other hook but `shuns`."""

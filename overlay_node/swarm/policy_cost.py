@@ -65,7 +65,6 @@ class CostPolicy(Policy):
         self.mode: Final[ModeParameters] = MODES[self.settings.mode]
         self.rebalances = 0
         self.cost_variance = 0.0
-        """variance of the peers' costs at the last rebalance"""
         self._draw: Final = draw
         self._board: Board
         self._leaf_bytes = 1
@@ -104,7 +103,7 @@ class CostPolicy(Policy):
             if known:
                 pace.assume(known[len(known) // 2])
         if not source.window_bytes:
-            source.window_bytes = self._window(source) if source.trusted else self.mode.audit_leaves * self._leaf_bytes
+            source.window_bytes = self._window(source) if source.trusted else self._audit_window(source)
             self._rate += pace.rate_bps
         self._unforeseen()
 

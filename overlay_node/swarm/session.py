@@ -56,6 +56,9 @@ TICK_S: Final = 0.1
 RATE_LIMITED_S: Final = 1.0  # pause after rate_limited without retry_after_s; doubles, at most 30 s
 MAX_PAUSE_S: Final = 30.0
 
+MAX_FIRST_DELAY_S: Final = 1.0
+"""A manifest that took longer was read from a slow disk or waited in a queue: that is not the line's delay."""
+
 WAIT_NO_SOURCE: Final = "no_source"
 WAIT_INCOMPLETE: Final = "sources_incomplete"
 WAIT_ONLY_BAD: Final = "only_bad_sources"
@@ -189,7 +192,7 @@ class SwarmSession:
             self._trace.note(now, _T.MANIFEST_ACCEPTED, peer, len(hashes), leaf_bytes, facts.payload_bytes)
         source.on(_E.MANIFEST_ACCEPTED)
         if not source.pace.known and source.metrics.rtt_s is None:
-            source.pace.delay_s = now - source.since  # the first thing seen of its delay
+            source.pace.delay_s = min(max(now - source.since, 0.0), MAX_FIRST_DELAY_S)  # the first thing seen of it
         self._add_have(source, have, now)
         return actions + self._follow_up(now)
 
@@ -222,11 +225,10 @@ class SwarmSession:
         request = source.flight.pop(offset, None)
         asking = self._asking
         if request is None or asking is None or request.length != length:
+            actions = []
             if request is not None and asking is not None:  # it answered with another length than was asked for
-                source.recall(request, now)
-                for leaf in range(request.leaf, request.leaf + request.leaves):
-                    asking.give_back(source, leaf, now)
-            return self._uninvited(source, offset, data, now)
+                actions = asking.failed(source, request, now)
+            return [*actions, *self._uninvited(source, offset, data, now), *self._follow_up(now)]
         source.answered(request, now)
         if not source.flight:
             source.on(_E.FLIGHT_EMPTY)
@@ -247,20 +249,11 @@ class SwarmSession:
         asking, board = self._asking, self.board
         if source is None or request is None or asking is None or board is None:
             return []
-        source.recall(request, now)
-        source.recalled.pop(offset, None)
-        if not source.flight:
-            source.on(_E.FLIGHT_EMPTY)
         source.metrics.refused(now, code)
         if self._trace is not None:
             waited = now - request.asked_at
             self._trace.note(now, _T.CHUNK_ERROR, peer, request.leaf, offset, request.length, waited, code)
-        rest = [one for one in source.flight.values() if one.covers(request.leaf)]
-        actions: list[Action] = []
-        if rest:  # the other parts of a leaf that it will not bring
-            actions += asking.take_back(source, rest, CancelReason.ERROR, now)
-        for leaf in range(request.leaf, request.leaf + request.leaves):
-            asking.give_back(source, leaf, now)
+        actions = asking.failed(source, request, now)
         match code:
             case ChunkError.RATE_LIMITED:
                 source.refusals += 1
@@ -392,7 +385,8 @@ class SwarmSession:
     @property
     def refetched_bytes(self) -> int:
         """Bytes that were received more than once or in vain."""
-        return self.statistics.duplicate_bytes + self.statistics.bad_bytes
+        counted = self.statistics
+        return counted.duplicate_bytes + counted.bad_bytes + counted.parted_bytes
 
     def all_sources(self) -> tuple[Source, ...]:
         """Everybody who took part, those that left included."""
@@ -551,7 +545,7 @@ class SwarmSession:
                 self._asking.put_back(leaf, now)
                 del self._senders[leaf]
                 corrupt[sender].parted_from(length)
-                self.statistics.bad_bytes += length
+                self.statistics.parted_bytes += length
 
     def _not_delivered(self, source: Source, now: float) -> list[Action]:
         """It advertised what it does not have: charged once."""

@@ -22,6 +22,7 @@ from overlay_node.swarm.actions import (
     KeepManifest,
     StoreLeaf,
 )
+from overlay_node.swarm.invariants import broken
 from overlay_node.swarm.piece_map import leaves_of
 from overlay_node.swarm.session import SwarmSession
 from tests.overlay_node.swarm.payloads import TestPayload, make_payload
@@ -32,7 +33,7 @@ PAYLOAD = make_payload(LEAF_BYTES * (LEAVES - 1) + 1234)
 
 @dataclass
 class SimPeer:
-    """A peer with a speed; `corrupts(leaf, try)` says which of its answers are wrong."""
+    """A peer with a speed; `bad_until_try` and `bad_leaves` say which of its answers are wrong."""
 
     name: str
     seconds_per_chunk: float = 0.01
@@ -46,6 +47,11 @@ class SimPeer:
     def ask(self, now: float, offset: int, length: int) -> None:
         self.free_at = max(now, self.free_at) + self.seconds_per_chunk
         self.queue.append((self.free_at, offset, length))
+
+
+def leaves_in(offset: int, length: int) -> range:
+    """The leaves that a range touches."""
+    return range(offset // LEAF_BYTES, -(-(offset + length) // LEAF_BYTES))
 
 
 class Swarm:
@@ -84,7 +90,7 @@ class Swarm:
                 case KeepManifest():
                     self.do(self.session.storage_ready(self.now))
                 case AskChunk(peer=peer, offset=offset, length=length):
-                    self.asked.append((peer, offset // LEAF_BYTES))
+                    self.asked += [(peer, leaf) for leaf in leaves_in(offset, length)]
                     self.peers[peer].ask(self.now, offset, length)
                 case CancelChunks(peer=peer, ranges=ranges):
                     queue = self.peers[peer].queue
@@ -115,11 +121,14 @@ class Swarm:
                         continue
                     peer.queue.remove(one)
                     _, offset, length = one
-                    leaf = offset // LEAF_BYTES
-                    peer.tries[leaf] = peer.tries.get(leaf, 0) + 1
-                    data = self.payload.data[offset : offset + length]
-                    if peer.tries[leaf] <= peer.bad_until_try or leaf in peer.bad_leaves:
-                        data = bytes(len(data))
+                    data = bytearray(self.payload.data[offset : offset + length])
+                    for leaf in leaves_in(offset, length):
+                        start = max(leaf * LEAF_BYTES - offset, 0)
+                        if leaf * LEAF_BYTES >= offset:  # the first piece of a leaf: one more try of it
+                            peer.tries[leaf] = peer.tries.get(leaf, 0) + 1
+                        if peer.tries.get(leaf, 1) <= peer.bad_until_try or leaf in peer.bad_leaves:
+                            end = min((leaf + 1) * LEAF_BYTES - offset, length)
+                            data[start:end] = bytes(end - start)
                     self.do(self.session.chunk_received(peer.name, offset, data, self.now))
             self.do(self.session.tick(self.now))
 
@@ -312,7 +321,7 @@ def test_any_order_of_events_stores_true_bytes_once_and_ends_or_says_why(
         source = session.sources.get(name)
         if kind in {"answer", "corrupt", "refuse"} and source is not None and source.flight:
             offset = sorted(source.flight)[extra % len(source.flight) if isinstance(extra, int) else 0]
-            data = SMALL.data[offset : offset + LEAF_BYTES]
+            data = SMALL.data[offset : offset + source.flight[offset].length]
             peer.queue = [one for one in peer.queue if one[1] != offset]
             if kind == "refuse":
                 swarm.do(session.chunk_refused(name, offset, str(extra), now=swarm.now))
@@ -357,6 +366,8 @@ def check(swarm: Swarm) -> None:
     """What holds after every event."""
     session = swarm.session
     assert session.map is not None
+    assert list(broken(session, swarm.now)) == []
+    assert not session.violations
     assert leaves_of(session.map.held(), leaf_count=5) <= set(swarm.file)
     for source in session.all_sources():
         sent = [leaf for leaf, giver in swarm.giver.items() if giver == source.peer and session.map.holds(leaf)]
@@ -364,10 +375,11 @@ def check(swarm: Swarm) -> None:
             elsewhere = [other for other in session.sources.values() if any(other.clean_for(leaf) for leaf in sent)]
             assert not elsewhere, "a corrupt peer is parted from what it sent wherever there is a choice"
     owners = {leaf: session.map.owner(leaf) for leaf in session.map.missing()}
-    in_flight = {one.leaf for source in session.sources.values() for one in source.flight.values()}
+    requests = [one for source in session.sources.values() for one in source.flight.values()]
+    in_flight = {leaf for one in requests for leaf in range(one.leaf, one.leaf + one.leaves)}
     assert {leaf for leaf, owner in owners.items() if owner} <= in_flight, "a leaf with an owner is on its way"
     for source in session.sources.values():
-        assert len(source.flight) <= 4
+        assert len(source.flight) <= source.cap
         assert source.verified_bytes >= 0
     moving = in_flight or any(
         s.state is DownloaderState.NEGOTIATING or s.retry_at > swarm.now for s in session.sources.values()
