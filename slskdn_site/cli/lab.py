@@ -49,6 +49,15 @@ def register(parser: argparse.ArgumentParser) -> None:
         "--log", type=Path, metavar="FILE", help="also write the event log of the first scenario's first seed"
     )
     run.set_defaults(run=run_run)
+    fuzz = commands.add_parser("fuzz", help="Fuzz the protocol core, guided by coverage, from the kept corpus on.")
+    fuzz.add_argument("--seconds", type=float, default=60.0, metavar="N", help="how long (default: 60)")
+    fuzz.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="the same seed tries the same things (default: 1)"
+    )
+    fuzz.add_argument(
+        "--keep", action="store_true", help="keep what reaches new ground in tests/overlay_node/protocol/corpus"
+    )
+    fuzz.set_defaults(run=run_fuzz)
     listing = commands.add_parser("list", help="Scenarios and policies.")
     listing.set_defaults(run=run_list)
 
@@ -100,6 +109,15 @@ def run_run(args: argparse.Namespace) -> int:
     else:
         print(table(entries, bars))
     return 0 if all(bar.holds for bar in bars) else 1
+
+
+def run_fuzz(args: argparse.Namespace) -> int:
+    """Print what was tried and found, as JSON; status 1 when the core did what it must not do."""
+    from tests.overlay_node.protocol.fuzzing import fuzz_for
+
+    report = fuzz_for(max(0.0, args.seconds), seed=args.seed, keep=args.keep)
+    print(json.dumps(report, indent=1))
+    return 1 if report["findings"] else 0
 
 
 def run_list(_args: argparse.Namespace) -> int:
