@@ -128,7 +128,7 @@ def trace_events(job: uuid.UUID, recordings: Sequence[uuid.UUID], *, chunks: int
         where = {"leaf": leaf, "offset": leaf * LEAF, "length": LEAF}
         asked += 1
         high = leaf in {0, each - 1}
-        note(context, at, TraceAction.CHUNK_REQUESTED, peer.key, code="edge" if high else "rarest", **where)
+        note(context, at, TraceAction.CHUNK_REQUESTED, peer.key, code="high_priority" if high else "rarest", **where)
         if asked % 60 == 0:
             note(context, at, TraceAction.DECISION, code="rebalance")
         roll = rng.random()
@@ -179,8 +179,8 @@ def trace_events(job: uuid.UUID, recordings: Sequence[uuid.UUID], *, chunks: int
                 verified(number, end)
                 if late:
                     other = rng.choice([one for one in peers if one is not peer and at < one.leaves])
-                    note(context, at + took / 2, TraceAction.DECISION, other.key, code="take_over", **where)
-                    note(context, at + took / 2, TraceAction.CHUNK_REQUESTED, other.key, code="take_over", **where)
+                    note(context, at + took / 2, TraceAction.DECISION, other.key, code="taken_over", **where)
+                    note(context, at + took / 2, TraceAction.CHUNK_REQUESTED, other.key, code="taken_over", **where)
                     if rng.random() < 0.5:
                         note(
                             context,

@@ -66,8 +66,8 @@ class TraceAction(StrEnum):
     """A leaf that counted does not any more. leaf, offset, length; peer: whose it was; code: `sender_corrupt` or `write_failed`."""
 
     DECISION = "decision"
-    """The scheduler changed its mind about more than one chunk, or about a chunk already asked for. code: its reason
-    (`take_over`, `rebalance`, `probe`, `shift`, `mode_…`, …); peer, leaf, offset, length where it is about one."""
+    """The scheduler changed its mind: about a chunk already asked for (peer: who gets it now; leaf, offset, length), or about more than one.
+    code: its reason (`overlay_node.swarm.policy.Reason`: `taken_over`, `shifted_away`, …)."""
     WAITING = "waiting"
     """Nothing flows and nothing can be asked. code: why; empty = it flows again."""
     RESCUE_INVOKED = "rescue_invoked"

@@ -9,6 +9,7 @@ const DENSE = 2.2;  // pixels: below this mean width a lane's chunks are drawn a
 const COMPANY = 9;  // and then lanes up to this one as well, so that what is drawn alike can be compared
 const CROWD = 7;  // pixels between two decisions that are drawn apart
 const PAD = 5;
+const OVER = new Set(["taken_over", "shifted_away", "move", "race"]);  // reasons of decisions about a chunk that somebody else had been asked for
 const NAMES = ["ink", "soft", "faint", "line", "line-soft", "panel", "sunk", "ok", "warn", "bad", "info", "overlay", "soulseek", "idle", "accent"];
 
 export function colours(root) {
@@ -139,7 +140,7 @@ export class Painter {
         this.mark(context, crowd[0], this.x(crowd[0].u), y);
         continue;
       }
-      const over = crowd.some((mark) => data.words[data.marks.code[mark.index]] === "take_over");
+      const over = crowd.some((mark) => OVER.has(data.words[data.marks.code[mark.index]]));
       const height = Math.min(3 + crowd.length * 2.5, SCHEDULER - 5);
       context.fillStyle = faded(over ? palette.warn : palette.info, over ? 1 : 0.75);
       context.fillRect(slot * CROWD + 1, y + 6 - height, CROWD - 2.5, height);
@@ -249,6 +250,10 @@ export class Painter {
     if (this.narrow) {
       context.fillStyle = palette.faint;
       context.textAlign = "left";
+      const text = `${this.words.speed} ≤ ${size(most / second)}/s`;
+      context.fillStyle = faded(palette.panel, 0.75);
+      context.fillRect(2, AXIS, context.measureText(text).width + 6, 16);
+      context.fillStyle = palette.soft;
       context.fillText(`${this.words.speed} ≤ ${size(most / second)}/s`, 4, AXIS + 8);
     }
   }
@@ -283,7 +288,7 @@ export class Painter {
     context.lineWidth = 1.5;
     context.beginPath();
     if (mark.kind === "decision") {
-      const over = data.words[data.marks.code[mark.index]] === "take_over";
+      const over = OVER.has(data.words[data.marks.code[mark.index]]);
       context.fillStyle = context.strokeStyle = over ? palette.warn : palette.info;
       context.moveTo(x, y - 4);
       context.lineTo(x + 3.4, y);
@@ -360,6 +365,11 @@ export class Painter {
     if (selected) this.ring(context, picture, selected);
     context.restore();
     picture.lanes.forEach((lane) => this.label(context, lane));
+    if (!picture.lanes.length) {
+      context.fillStyle = palette.soft;
+      context.textAlign = "center";
+      context.fillText(this.words.nothing, this.gutter + this.plot / 2, height / 2);
+    }
   }
 
   label(context, lane) {
