@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from apps.common.admin_base import ReadOnlyAdmin, ReadOnlyInline
+from apps.peers import admin_metrics  # noqa: F401  (registers its models)
 from apps.peers.models import Peer, PeerAddress, TrafficLedger
 
 

@@ -5,21 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import uuid
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
-
-from apps.domain.errors import DomainError
 
 if TYPE_CHECKING:
     from apps.jobs.selectors_swarm import SwarmSource, SwarmTrack
 
 SUMMARY = "Swarms: how peers perform and what they cost, who is asked for what in a job."
-
-
-class JobUnknown(DomainError):
-    """No job has this id."""
-
-    default_code = "job_not_found"
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +43,7 @@ def _show(args: argparse.Namespace) -> int:
     django_setup()
     from apps.jobs.api.swarm import swarm_body
     from apps.jobs.selectors_swarm import job_swarm
+    from apps.jobs.services import JobUnknown
 
     try:
         job_id = uuid.UUID(args.job)
@@ -76,6 +68,7 @@ def _show(args: argparse.Namespace) -> int:
 
 def _track_lines(one: SwarmTrack) -> list[str]:
     from apps.common.sentences import sentence
+    from apps.jobs.swarm_words import transfer_facts
     from slskdn_site.cli._peers_table import size, span, speed
     from slskdn_site.logs import one_line
 
@@ -86,13 +79,14 @@ def _track_lines(one: SwarmTrack) -> list[str]:
     lines = ["", f"{one.track.number} {one_line(one.track.title)}: {transfer.state.value}, {here}{pace}{left}"]
     lines += [_source_line(source) for source in one.sources] or ["    nobody yet"]
     if one.explanation:
-        lines += [f"    {name.replace('_', ' ')}: {_short(value)}" for name, value in one.explanation.items()]
+        lines += [f"    {name}: {one_line(value)}" for name, value in transfer_facts(one.explanation)]
     elif one.code:
         lines.append(f"    {sentence(one.code)}")
     return lines
 
 
 def _source_line(one: SwarmSource) -> str:
+    from apps.jobs.swarm_words import peer_facts
     from apps.peers.words import reasons_in_words
     from slskdn_site.cli._peers_table import size, speed
     from slskdn_site.logs import one_line
@@ -108,18 +102,5 @@ def _source_line(one: SwarmSource) -> str:
         words += f"\n      cost {peer.cost.total:.2f} = {terms or '0'}{' (speed assumed)' if peer.cost.assumed else ''}"
         words += f"; reputation {peer.reputation.score:.2f}: {reasons_in_words(peer.reputation)}"
     if one.now:
-        facts = ", ".join(
-            f"{name.replace('_', ' ')} {_short(value)}" for name, value in one.now.items() if name != "peer"
-        )
-        words += f"\n      now: {one_line(facts)}"
+        words += f"\n      now: {one_line(', '.join(peer_facts(one.now)))}"
     return words
-
-
-def _short(value: object) -> str:
-    from slskdn_site.logs import one_line
-
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key} {_short(item)}" for key, item in value.items()) + "}"
-    return one_line(json.dumps(value) if isinstance(value, list) else str(value))[:300]

@@ -90,4 +90,4 @@ def test_a_job_shows_who_brings_what_at_which_cost(capsys: pytest.CaptureFixture
 @pytest.mark.parametrize("text", [str(uuid.uuid4()), "../etc"])
 def test_a_job_that_is_not_there_is_said_so(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["swarm", "show", text]) == 1
-    assert "[job_not_found]" in capsys.readouterr().err
+    assert "[job_unknown]" in capsys.readouterr().err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +13,10 @@ from django.views.decorators.http import require_GET
 from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.sentences import Sentence, sentence, source_sentence
-from apps.common.text import display_text
 from apps.jobs.selectors_swarm import SwarmSource, SwarmTrack, job_swarm
+from apps.jobs.swarm_words import peer_facts, transfer_facts
 from apps.jobs.web.lines import MAX_SEGMENTS, SOURCE_LOOKS, Look
 from apps.peers.web.looks import MetricsLook, metrics_look
-
-MAX_FACTS = 24  # of the node's word, on one page
-MAX_FACT_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +30,8 @@ class SwarmSourceLine:
     metrics: MetricsLook | None
     mib_s: float | None
     says: Sentence
-    now: Sequence[tuple[str, str]]
+    now: Sequence[str]
+    """the node's word on it"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +70,7 @@ def _track(one: SwarmTrack) -> SwarmTrackLine:
         swarm=one,
         segments=[{"tone": line.tone, "value": line.swarm.source.verified_bytes} for line in sources],
         sources=sources,
-        facts=facts(one.explanation),
+        facts=transfer_facts(one.explanation),
         says=sentence(one.code),
     )
 
@@ -87,22 +84,5 @@ def _source(one: SwarmSource, place: int) -> SwarmSourceLine:
         metrics=metrics_look(one.peer) if one.peer is not None else None,
         mib_s=one.mib_s,
         says=source_sentence(one.source.code),
-        now=facts({name: value for name, value in one.now.items() if name != "peer"}),
+        now=peer_facts(one.now),
     )
-
-
-def facts(told: Mapping[str, object]) -> list[tuple[str, str]]:
-    """What the node told, as lines of a key-value block: bounded, harmless, numbers short."""
-    return [
-        (display_text(name, limit=40).replace("_", " "), _shown(value))
-        for name, value in list(told.items())[:MAX_FACTS]
-    ]
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    if value is None or value == "":
-        return "–"
-    text = value if isinstance(value, str) else json.dumps(value)
-    return display_text(text, limit=MAX_FACT_CHARS)
