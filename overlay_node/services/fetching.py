@@ -178,7 +178,7 @@ class Fetching:
 
     def _run(self, want: WantWork, transfer: TransferWork, pursuit: Pursuit) -> SwarmRunner:
         now = self._clock()
-        pursuit.paces[transfer.id] = race.Pace(started_at=now, held_bytes=0, progressed_at=now)
+        pursuit.paces[transfer.id] = race.Pace(started_at=now, progressed_at=now)
         return self._swarms.run(
             transfer,
             kbps=want.constraints.overlay_bandwidth_kbps,
@@ -189,17 +189,17 @@ class Fetching:
     def _lap(self, transfer: TransferWork, pursuit: Pursuit) -> race.Lap:
         now = self._clock()
         runner = self._swarms.runners.get(transfer.id)
-        report = runner.report() if runner is not None else None
-        held = report.verified_bytes if report is not None else 0
-        pace = pursuit.paces.setdefault(transfer.id, race.Pace(started_at=now, held_bytes=held, progressed_at=now))
-        pace.note(held, now)
+        held = runner.report().verified_bytes if runner is not None else 0
+        pace = pursuit.paces.setdefault(transfer.id, race.Pace(started_at=now, progressed_at=now))
+        if runner is not None and runner.reports:
+            pace.note(held, now)
         return race.Lap(
             transfer=transfer.id,
             key=PayloadKey(transfer.payload_format, transfer.payload_root),
             profile=transfer.profile,
             held_bytes=held,
             left_bytes=max(0, transfer.payload_bytes - held),
-            speed_bps=float(report.speed_bps) if report is not None else 0.0,
+            speed_bps=pace.rate_bps(now) if runner is not None else 0.0,
             stalled_s=now - pace.progressed_at,
             running_s=now - pace.started_at,
             held=runner is None,

@@ -27,6 +27,7 @@ STALLED_S: Final = (
 SLOWER: Final = 3.0  # estimates from a few chunks are easily wrong by a factor of two
 SLOWER_FLOOR_S: Final = 30.0  # and at least so much longer: below, starting another payload costs more than waiting
 HOLD_S: Final = 15.0  # a condition must last so long before it starts or holds a payload
+WINDOW_S: Final = 20.0  # the shortest time that a rate is told of
 SETTLED_S: Final = 20.0  # nothing is said of the pace of a transfer that is younger: it is still finding its sources
 
 
@@ -146,14 +147,29 @@ def leading(laps: Sequence[Lap]) -> Lap:
 
 @dataclass(slots=True)
 class Pace:
-    """When a transfer began to run here, and when a byte of it last verified. Mutable."""
+    """When a transfer began to run here, when a byte of it last verified, and how fast it was lately. Mutable.
+
+    Bytes verify leaf by leaf: a slow peer brings none for many seconds and then 256 KiB at once. So the rate is that of the last WINDOW_S to twice as long.
+    """
 
     started_at: float
-    held_bytes: int
     progressed_at: float
+    held_bytes: int | None = None
+    """None until it is known what an earlier run left"""
+    _from: tuple[float, int] = (0.0, 0)
+    _next: tuple[float, int] = (0.0, 0)
 
     def note(self, held_bytes: int, now: float) -> None:
         """How much is verified now. Fewer bytes (a leaf was fetched again from somebody else) are no progress and no stall."""
-        if held_bytes > self.held_bytes:
+        if self.held_bytes is None:
+            self._from = self._next = (now, held_bytes)
+        elif held_bytes > self.held_bytes:
             self.progressed_at = now
         self.held_bytes = held_bytes
+        if now - self._next[0] >= WINDOW_S:
+            self._from, self._next = self._next, (now, held_bytes)
+
+    def rate_bps(self, now: float) -> float:
+        """Bytes a second."""
+        began, had = self._from
+        return max(0.0, (self.held_bytes or 0) - had) / max(now - began, 1.0)

@@ -16,6 +16,7 @@ from overlay_node.swarm.race import (
     SLOWER,
     SLOWER_FLOOR_S,
     STALLED_S,
+    WINDOW_S,
     GiveWay,
     HoldFallback,
     Lap,
@@ -149,12 +150,25 @@ def test_people_are_shown_the_one_that_is_further() -> None:
     assert leading([lap("a"), lap("b")]).key == lap("a").key
 
 
-def test_fewer_bytes_are_no_progress_and_more_are() -> None:
-    pace = Pace(started_at=0.0, held_bytes=10, progressed_at=0.0)
-    pace.note(5, 1.0)
+def test_fewer_bytes_are_no_progress_and_more_are_and_what_an_earlier_run_left_is_none() -> None:
+    pace = Pace(started_at=0.0, progressed_at=0.0)
+    pace.note(10, 1.0)
+    pace.note(5, 2.0)
     assert pace.progressed_at == 0.0
-    pace.note(6, 2.0)
-    assert pace.progressed_at == 2.0
+    pace.note(6, 3.0)
+    assert pace.progressed_at == 3.0
+
+
+def test_a_peer_that_brings_a_leaf_now_and_then_has_the_rate_of_a_long_window_not_of_a_moment() -> None:
+    leaf, every_s = 262_144, 13
+    pace = Pace(started_at=0.0, progressed_at=0.0)
+    for second in range(400):
+        pace.note(5 * leaf + leaf * (second // every_s), float(second))
+        if second >= 2 * WINDOW_S:
+            assert 0.4 < pace.rate_bps(float(second)) / (leaf / every_s) < 1.6
+    for second in range(400, 400 + 2 * int(WINDOW_S) + 1):  # and one that stops is seen to
+        pace.note(5 * leaf + leaf * (399 // every_s), float(second))
+    assert pace.rate_bps(440.0) == 0.0
 
 
 LAPS = st.builds(
