@@ -1,4 +1,4 @@
-"""A token bucket that is told the time. Used for message rates here and for upload budgets in ``overlay_node.net.rates``."""
+"""A token bucket that is told the time: for rates of messages and connections. Bytes have their own (`overlay_node.swarm.rate_limits`)."""
 
 from __future__ import annotations
 

@@ -30,7 +30,6 @@ from overlay_node.protocol.messages import (
 )
 
 CACHE_S: Final = 2.0  # the set of offered releases is read again after this: queries come in bursts
-UPLOAD_SLOTS: Final = 4
 MAX_PEERS: Final = 64
 
 
@@ -118,7 +117,9 @@ class Offers:
         if release_mbid not in await self.releases():
             return None
         held = await self._store.release_offered(release_mbid)
-        return _descriptor(held, upload_kbps=self._config.upload_kbps) if held is not None else None
+        if held is None:
+            return None
+        return _descriptor(held, upload_kbps=self._config.upload_kbps, upload_slots=self._config.upload_slots)
 
 
 def _offer(variant: HeldVariant) -> VariantOffer:
@@ -145,7 +146,7 @@ def _partial_offer(one: ArrivingPayload) -> VariantOffer:
     )
 
 
-def _descriptor(held: HeldRelease, *, upload_kbps: int) -> MbidSwarmDescriptor:
+def _descriptor(held: HeldRelease, *, upload_kbps: int, upload_slots: int) -> MbidSwarmDescriptor:
     edition = (held.catalogue_number, held.country, held.date, held.medium)
     codecs = {track.variant.profile.partition("-")[0] for track in held.tracks if track.variant is not None}
     complete = all(track.variant is not None for track in held.tracks)
@@ -167,7 +168,7 @@ def _descriptor(held: HeldRelease, *, upload_kbps: int) -> MbidSwarmDescriptor:
         if any(edition)
         else None,
         tracks=tuple(_tracks(held)),
-        policies=SwarmPolicies(upload_slots=UPLOAD_SLOTS, upload_kbps=upload_kbps, max_peers=MAX_PEERS),
+        policies=SwarmPolicies(upload_slots=upload_slots, upload_kbps=upload_kbps, max_peers=MAX_PEERS),
         capabilities=tuple(sorted(codecs & {"flac", "mp3"}) + (["complete"] if complete else [])),
     )
 

@@ -85,6 +85,7 @@ class Seeder:
         self._wake: asyncio.TimerHandle | None = None
         self._wake_at: float | None = None
         self._buffer = bytearray(MAX_CHUNK_BYTES)
+        self._reading = 0
 
     # ---- messages
 
@@ -157,6 +158,11 @@ class Seeder:
             "rate_bps": round(sum(rates.values())),
             "rates_bps": {peer: round(rate) for peer, rate in rates.items()},
         }
+
+    @property
+    def reading(self) -> int:
+        """Chunks being read in threads."""
+        return self._reading
 
     # ---- private: the pump
 
@@ -306,6 +312,7 @@ class Seeder:
 
     async def _read_and_send(self, action: SendChunk[Blob]) -> None:
         upload, request = action.upload, action.request
+        self._reading += 1
         try:
             data = await asyncio.get_running_loop().run_in_executor(
                 None, upload.served.offer.blob.read, request.offset, request.length
@@ -317,6 +324,8 @@ class Seeder:
             raise
         else:
             self._send_bytes(action, memoryview(data))
+        finally:
+            self._reading -= 1
 
     def _send_bytes(self, action: SendChunk[Blob], data: memoryview) -> None:
         upload, request = action.upload, action.request

@@ -12,7 +12,6 @@ from overlay_node.net.addresses import group_of, is_public, may_dial
 from overlay_node.net.gate import ConnectionGate, GateLimits
 from overlay_node.net.identity import CERTIFICATE_FILE, KEY_FILE, identity_load_or_create, peer_id_of_key
 from overlay_node.net.offences import Offences
-from overlay_node.net.rates import UploadBudget
 from overlay_node.protocol import limits
 from overlay_node.protocol.rates import TokenBucket
 
@@ -159,28 +158,6 @@ def test_one_minute_lets_thirty_strangers_in() -> None:
     entered = [gate.enter(f"93.184.{n}.1", 0.0, inbound=True) for n in range(40)]
     assert entered.count(None) == limits.NEW_CONNECTIONS_PER_MIN
     assert entered[-1] == "too_many_new_links"
-
-
-def test_an_upload_budget_keeps_its_rate_over_time() -> None:
-    budget = UploadBudget(now=0.0, per_link_kbps=512, total_kbps=2048)
-    now = sent = 0.0
-    while now < 60.0:
-        wait = budget.wait_s("slow", now)
-        if wait:
-            now += wait
-            continue
-        budget.spend("slow", 256 * 1024, now)
-        sent += 256
-    assert 512 * 60 <= sent <= 512 * 60 + 1024
-
-
-def test_the_total_budget_is_shared_and_none_is_no_limit() -> None:
-    budget = UploadBudget(now=0.0, total_kbps=100)
-    budget.spend("a", 300 * 1024, 0.0)
-    assert budget.wait_s("b", 0.0) == pytest.approx(2.0, abs=0.01)
-    free = UploadBudget(now=0.0)
-    free.spend("a", 10**12, 0.0)
-    assert free.wait_s("a", 0.0) == 0.0
 
 
 @given(st.lists(st.tuples(st.floats(0, 5), st.floats(0.1, 5)), max_size=50))
