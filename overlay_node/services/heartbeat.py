@@ -11,6 +11,8 @@ Report, version 1 (all keys always present):
     announced                       releases the DHT stores for us now
     bytes    {down, up}             payload bytes since the start
     bad_leaves                      since the start
+    scheduler {mode, cost_based, decisions, moves, races, rebalances, duplicate_bytes, bad_bytes, parted_bytes, violations {name: count},
+               cost_variance, speed_up, peers {known, preferred, neutral, down_weighted, quarantined}, reputation {lowest, median}}
 """
 
 from __future__ import annotations

@@ -42,6 +42,7 @@ from overlay_node.services.peer_book import NodePeerBook
 from overlay_node.services.publisher import Publisher
 from overlay_node.services.reconciler import Reconciler, utc_now
 from overlay_node.services.rendezvous import DhtRendezvous
+from overlay_node.services.scheduler_report import explanation_answer, scheduler_metrics, scheduler_report
 from overlay_node.services.seeder import Seeder
 from overlay_node.services.sharing import TICK_S as SHARING_S
 from overlay_node.services.sharing import Sharing
@@ -49,6 +50,7 @@ from overlay_node.services.swarms import Swarms
 from overlay_node.services.tracing import FLUSH_S as TRACE_S
 from overlay_node.services.tracing import TraceFiles, traces_sweep
 from overlay_node.swarm.choice import PayloadKey
+from overlay_node.swarm.explain import explain
 from overlay_node.swarm.rate_limits import Direction, RateLimits, Scope
 from overlay_node.swarm.session import TICK_S
 
@@ -224,6 +226,7 @@ class Node:
                 "links": lambda: {"links": self.report()["links"]},
                 "metrics": lambda: {"metrics": self.metrics()},
             },
+            lookups={"swarm": self._swarm},
         )
 
     # ---- life
@@ -345,6 +348,7 @@ class Node:
             "announced": self.publisher.announced,
             "bytes": {"down": self.swarms.down_bytes.total(), "up": self.swarms.up_bytes.total()},
             "bad_leaves": self.swarms.bad_leaves,
+            "scheduler": scheduler_report(self.swarms.scheduling_totals, self.book.facts(), config.scheduler),
         }
 
     def metrics(self) -> dict[str, float]:
@@ -363,6 +367,7 @@ class Node:
             "slskdn_node_releases_announced": self.publisher.announced,
             **{f"slskdn_node_{name}": float(count) for name, count in sorted(self.sharing.report().items())},
             "slskdn_node_trace_events_dropped_total": self.traces.dropped if self.traces is not None else 0,
+            **scheduler_metrics(self.swarms.scheduling_totals, self.book.facts()),
             **{f"slskdn_node_ignored_{name}": float(count) for name, count in sorted(counts.items())},
         }
 
@@ -375,6 +380,13 @@ class Node:
             "boot_id": self.boot_id,
             "uptime_s": round(self._clock() - self._started, 3),
         }
+
+    def _swarm(self, transfer: str) -> dict[str, object] | None:
+        """What a running transfer asks of whom, and why: for the control socket."""
+        runner = next((one for one in self.swarms.running if str(one.work.id) == transfer), None)
+        if runner is None or runner.session is None:
+            return None
+        return explanation_answer(explain(runner.session, self._clock(), self.config.scheduler.weights))
 
     def _claimed(self, peer: str, keys: Iterable[PayloadKey]) -> None:
         self.swarms.claims_heard(peer, keys)
