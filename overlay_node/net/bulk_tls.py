@@ -72,10 +72,15 @@ class BulkTLS(TLSMemoryBIOProtocol):
         if self._lostTLSConnection:
             return
         view = memoryview(data)
-        self._held_bytes += view.nbytes
+        self._held_bytes += len(view)
+        ssl = self._tlsConnection._ssl
         while view:
+            sent = _lib.SSL_write(ssl, _ffi.from_buffer(view), len(view))
+            if sent > 0:
+                view = view[sent:]
+                continue
             try:
-                sent = self._tlsConnection.send(view)
+                sent = self._tlsConnection.send(view)  # the same again: it maps what is wrong
             except WantReadError:
                 self._bufferedWrite(bytes(view))  # type: ignore[no-untyped-call]
                 return
@@ -124,6 +129,7 @@ class BulkTLS(TLSMemoryBIOProtocol):
                 target = wrapped.get_buffer()
                 room = len(target)
                 ssl = self._tlsConnection._ssl
+                # Released at once: kept alive by a traceback, such a view of a view takes the interpreter down (cffi 2.1, at its collection).
                 with _ffi.from_buffer("char[]", target, require_writable=True) as place:
                     filled = 0
                     while filled < room:
@@ -148,7 +154,7 @@ class BulkTLS(TLSMemoryBIOProtocol):
 def bulk_tls_is_possible() -> bool:
     """True when the installed Twisted and pyOpenSSL have the private names that BulkTLS needs."""
     overridden = ("_flushSendBIO", "_write", "_flushReceiveBIO", "_bufferedWrite", "_tlsShutdownFinished")
-    functions = ("BIO_read", "SSL_read", "SSL_get_error", "SSL_ERROR_WANT_READ")
+    functions = ("BIO_read", "SSL_read", "SSL_write", "SSL_get_error", "SSL_ERROR_WANT_READ")
     if _lib is None or _ffi is None or not all(hasattr(TLSMemoryBIOProtocol, name) for name in overridden):
         return False
     if not all(hasattr(_lib, name) for name in functions):

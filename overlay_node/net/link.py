@@ -115,6 +115,8 @@ class Link:
         """likewise"""
         self.close_reason: str | None = None
         """code, once it is closing"""
+        self.get_buffer: Final = connection.get_buffer
+        """where decrypted bytes belong"""
         self._host: Final = host
         self._connection: Final = connection
         self._transport: Final = transport
@@ -222,10 +224,6 @@ class Link:
         self._transport.registerProducer(self, streaming=True)
         self._work()
 
-    def get_buffer(self) -> memoryview:
-        """Where decrypted bytes belong."""
-        return self._connection.get_buffer()
-
     def buffer_updated(self, count: int) -> None:
         """``count`` bytes were put there."""
         self.bytes_received += count
@@ -289,7 +287,8 @@ class Link:
             except Exception:
                 log.exception("The listener of %r failed on %s", self, type(event).__name__)
                 self._connection.close("internal_error", now=self._host.clock.seconds())
-        self._flush()
+        if self._connection.has_data_to_send or self._connection.state is not ConnectionState.OPEN:
+            self._flush()
 
     def _deliver(self, event: Event) -> None:
         match event:
@@ -336,7 +335,8 @@ class Link:
             self._cut_slow_reader()
             return
         self._pump()
-        self._set_timer()
+        if self._timer is None or self._connection.holds_back or self._connection.state is not ConnectionState.OPEN:
+            self._set_timer()  # otherwise what is due moves on only
 
     def _pump(self) -> None:
         """Write until the transport says stop: some 256 KiB at a time, small pieces with large ones; chunks are never copied here."""
@@ -408,6 +408,7 @@ class Link:
         self._timer = None
         self._connection.handle_timer(self._host.clock.seconds())
         self._work()
+        self._set_timer()
 
     @staticmethod
     def _stop(call: DelayedCall | None) -> None:
@@ -456,6 +457,9 @@ class LinkProtocol(TwistedProtocol):
         self._on_end: Final = on_end
         self._tls_timer: DelayedCall | None = None
         self._scratch: bytearray | None = None
+        # For BulkTLS. The link's own, once there is one: they are called several times for each chunk.
+        self.get_buffer: Callable[[], memoryview] = self._scratch_buffer
+        self.buffer_updated: Callable[[int], None] = lambda _count: None
 
     @override
     def connectionMade(self) -> None:
@@ -488,6 +492,7 @@ class LinkProtocol(TwistedProtocol):
             tls_role=self.role,
             remote_addr=self.remote_addr,
         )
+        self.get_buffer, self.buffer_updated = self.link.get_buffer, self.link.buffer_updated
         self.link.start()
 
     @override
@@ -495,18 +500,10 @@ class LinkProtocol(TwistedProtocol):
         if self.link is not None:
             self.link.data_received(data)
 
-    def get_buffer(self) -> memoryview:
-        """For BulkTLS; never empty."""
-        if self.link is not None:
-            return self.link.get_buffer()
+    def _scratch_buffer(self) -> memoryview:
         if self._scratch is None:
             self._scratch = bytearray(limits.SKIP_BUFFER_BYTES)
         return memoryview(self._scratch)
-
-    def buffer_updated(self, count: int) -> None:
-        """For BulkTLS."""
-        if self.link is not None:
-            self.link.buffer_updated(count)
 
     @override
     def connectionLost(self, reason: Failure | None = None) -> None:

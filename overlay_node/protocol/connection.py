@@ -209,6 +209,11 @@ class Connection:
         return bool(self._events)
 
     @property
+    def holds_back(self) -> bool:
+        """True while control messages wait for the sending rate."""
+        return bool(self._held_back)
+
+    @property
     def has_data_to_send(self) -> bool:
         """True when ``data_to_send`` is not empty."""
         return bool(self._outbox)

@@ -17,6 +17,9 @@ from typing import Final
 MAX_OPEN: Final = 64
 _NOWAIT: Final[int] = getattr(os, "RWF_NOWAIT", 0)  # Linux
 _WOULD_WAIT: Final = frozenset({errno.EAGAIN, errno.EINTR})
+_MAX_DEVICES: Final = 256
+_CANT_TELL: Final[set[int]] = set()
+"""devices whose file system does not know the flag"""
 _MEMORY_FILE_SYSTEMS: Final = frozenset({b"tmpfs", b"ramfs"})
 
 
@@ -89,18 +92,21 @@ def read_now(descriptor: int, target: memoryview, offset: int, *, device: int) -
     """
     if not _NOWAIT:
         return False
-    try:
-        return os.preadv(descriptor, (target,), offset, _NOWAIT) == len(target)
-    except OSError as error:
-        if error.errno in _WOULD_WAIT:
-            return False
-        if error.errno != errno.EOPNOTSUPP:
-            raise
+    if device not in _CANT_TELL:
+        try:
+            return os.preadv(descriptor, (target,), offset, _NOWAIT) == len(target)
+        except OSError as error:
+            if error.errno in _WOULD_WAIT:
+                return False
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+        if len(_CANT_TELL) < _MAX_DEVICES:
+            _CANT_TELL.add(device)
     # tmpfs does not know the flag, and has no disk to wait for.
     return _lies_in_memory(device) and os.preadv(descriptor, (target,), offset) == len(target)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=_MAX_DEVICES)
 def _lies_in_memory(device: int) -> bool:
     """True for the file systems that have no disk. Asked once per device."""
     number = b"%d:%d" % (os.major(device), os.minor(device))
