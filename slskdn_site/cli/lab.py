@@ -23,13 +23,15 @@ the same seed gives the same event log, byte for byte.
   ./slskdn lab run --scenario album --first-seed 7 --seeds 1 --alone --log /tmp/7.log
                                                                   one seed, its event log into a file
   ./slskdn lab run --scenario all --seeds 20 --json               the whole matrix with all bars: minutes
+  ./slskdn lab replay DATA/traces/JOB.jsonl --policy product,rarest-first
+                                                                  what another policy would have done on a recorded network
 
 Numbers are completion time / bound (tests/lab/bound.py says which bound): 1.00 cannot be beaten. Exit status 1 when a bar fails.
 """
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """run, list."""
+    """run, list, replay."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = f"{SUMMARY}\n\n{HOW}"
     commands = parser.add_subparsers(dest="command", required=True, metavar="WHAT")
@@ -48,16 +50,23 @@ def register(parser: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--log", type=Path, metavar="FILE", help="also write the event log of the first scenario's first seed"
     )
+    run.add_argument(
+        "--trace", type=Path, metavar="FILE", help="also write that run's session trace, for `lab replay` and `debug`"
+    )
     run.set_defaults(run=run_run)
-    fuzz = commands.add_parser("fuzz", help="Fuzz the protocol core, guided by coverage, from the kept corpus on.")
-    fuzz.add_argument("--seconds", type=float, default=60.0, metavar="N", help="how long (default: 60)")
-    fuzz.add_argument(
-        "--seed", type=int, default=1, metavar="N", help="the same seed tries the same things (default: 1)"
+    again = commands.add_parser(
+        "replay",
+        help="What another policy would have done on the network of a recorded trace.",
+        description="Infers each peer's rate over time, delay, stays and bad leaves from a trace, and simulates policies on them.",
     )
-    fuzz.add_argument(
-        "--keep", action="store_true", help="keep what reaches new ground in tests/overlay_node/protocol/corpus"
+    again.add_argument(
+        "trace", type=Path, metavar="TRACE", help="a trace: DATA/traces/<job>.jsonl, or `lab run --trace`"
     )
-    fuzz.set_defaults(run=run_fuzz)
+    again.add_argument(
+        "--policy", default="product", metavar="NAME", help="policies, commas between (default: product)"
+    )
+    again.add_argument("--json", action="store_true", help="print one report as JSON")
+    again.set_defaults(run=run_replay)
     listing = commands.add_parser("list", help="Scenarios and policies.")
     listing.set_defaults(run=run_list)
 
@@ -66,7 +75,7 @@ def run_run(args: argparse.Namespace) -> int:
     """Measure and print; status 1 when a bar fails."""
     from tests.lab.dht import DhtOutcome
     from tests.lab.extras import EXTRAS, bars_of_extra
-    from tests.lab.matrix import Task, log_digest, run_matrix
+    from tests.lab.matrix import Task, log_digest, recorded, run_matrix
     from tests.lab.policies import BASELINES, POLICIES
     from tests.lab.report import bar_entries, bars_of, scenario_entries, table, wall_per_seed
     from tests.lab.scenarios import SCENARIOS
@@ -85,6 +94,8 @@ def run_run(args: argparse.Namespace) -> int:
             task = Task(scenarios[0].name, args.first_seed, args.policy)
             digest = log_digest(task, lambda line: print(line, file=file))
         print(f"{task.scenario} seed {task.seed}: event log {digest}", file=sys.stderr)
+    if args.trace is not None and scenarios:
+        args.trace.write_bytes(recorded(Task(scenarios[0].name, args.first_seed, args.policy)))
     baselines = () if args.alone else tuple(name for name in BASELINES if name != args.policy)
     runs, others = run_matrix(
         scenarios,
@@ -111,13 +122,20 @@ def run_run(args: argparse.Namespace) -> int:
     return 0 if all(bar.holds for bar in bars) else 1
 
 
-def run_fuzz(args: argparse.Namespace) -> int:
-    """Print what was tried and found, as JSON; status 1 when the core did what it must not do."""
-    from tests.overlay_node.protocol.fuzzing import fuzz_for
+def run_replay(args: argparse.Namespace) -> int:
+    """Infer, run, print."""
+    from tests.lab.inference import infer
+    from tests.lab.policies import POLICIES
+    from tests.lab.replay import replay, replay_report, replay_table, trace_of
 
-    report = fuzz_for(max(0.0, args.seconds), seed=args.seed, keep=args.keep)
-    print(json.dumps(report, indent=1))
-    return 1 if report["findings"] else 0
+    names = args.policy.split(",")
+    if unknown := [name for name in names if name not in POLICIES]:
+        print(f"slskdn: `lab list` has no {', '.join(unknown)}.", file=sys.stderr)
+        return 2
+    inferred = infer(trace_of(args.trace))
+    report = replay_report(inferred, {name: replay(inferred, name) for name in names})
+    print(json.dumps(report, indent=2) if args.json else replay_table(report))
+    return 0
 
 
 def run_list(_args: argparse.Namespace) -> int:

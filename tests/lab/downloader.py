@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
+from apps.domain.swarm.trace import TraceAction, TraceSink
 from overlay_node.protocol.envelope import Attachment
 from overlay_node.protocol.errors import LocalProtocolError
 from overlay_node.protocol.limits import CHUNKS_IN_FLIGHT_ACCEPTED
@@ -31,6 +33,7 @@ from overlay_node.swarm.actions import (
     Completed,
     DropPeer,
     KeepManifest,
+    Manifest,
     StoreLeaf,
     Waiting,
 )
@@ -41,7 +44,9 @@ from tests.lab.events import EventQueue
 from tests.lab.monitors import Monitors
 from tests.lab.payloads import LabPayload
 from tests.lab.personality import Ranges
+from tests.lab.plan import Wanted
 from tests.lab.policies import Scheduling
+from tests.lab.recording import Recording
 from tests.lab.wire import Clock, LabLink
 
 STORAGE_S = 0.002
@@ -55,6 +60,7 @@ class Run:
     transfer_id: str
     payload: LabPayload
     session: SwarmSession
+    trace: TraceSink | None = None
     peers: dict[str, None] = field(default_factory=dict)
     never: set[str] = field(default_factory=set)
     retries: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -75,11 +81,12 @@ class Downloader:
         name: str,
         queue: EventQueue,
         clock: Clock,
-        payloads: list[LabPayload],
+        wanted: Sequence[tuple[LabPayload, Wanted]],
         scheduling: Scheduling,
         new_id: Callable[[], str],
         monitors: Monitors,
         finished: Callable[[], None],
+        recording: Recording | None = None,
     ) -> None:
         self.name = name
         self.runs: dict[str, Run] = {}
@@ -93,7 +100,9 @@ class Downloader:
         """called with the first leaf of a payload"""
         self._queue = queue
         self._clock = clock
-        self._waiting = deque(payloads)
+        self._wanted = wanted
+        self._waiting: deque[tuple[LabPayload, Wanted]] = deque()
+        self._recording = recording
         self._scheduling = scheduling
         self._new_id = new_id
         self._monitors = monitors
@@ -106,6 +115,11 @@ class Downloader:
 
     def start(self) -> None:
         """Begin; peers may be linked already."""
+        for payload, wanted in self._wanted:
+            if wanted.at <= self._queue.now:
+                self._waiting.append((payload, wanted))
+            else:
+                self._queue.at(wanted.at, partial(self._want, payload, wanted))
         self._start_waiting()
         self._queue.after(TICK_S, self._tick)
 
@@ -362,13 +376,28 @@ class Downloader:
         if peer in self._links and peer not in run.never:
             self._do(run, run.session.peer_added(peer, self._clock.now()))
 
+    def _want(self, payload: LabPayload, wanted: Wanted) -> None:
+        self._waiting.append((payload, wanted))
+        self._start_waiting()
+
     def _start_waiting(self) -> None:
         while self._waiting and len(self.runs) < MAX_RUNNING:
-            payload = self._waiting.popleft()
+            payload, wanted = self._waiting.popleft()
             transfer_id = self._new_id()
-            run = Run(transfer_id, payload, self._scheduling.session(payload.key))
-            self.runs[transfer_id] = run
+            manifest = Manifest(facts=payload.facts, leaves=payload.leaves, preamble=b"") if wanted.held else None
+            run = self._run(transfer_id, payload, manifest, dict.fromkeys(sorted(wanted.held), ""))
             self._begin(run)
+
+    def _run(self, transfer_id: str, payload: LabPayload, manifest: Manifest | None, held: dict[int, str]) -> Run:
+        trace = self._recording.sink(transfer_id, payload) if self._recording is not None else None
+        session = self._scheduling.session(payload.key, manifest=manifest, held=held, trace=trace)
+        run = self.runs[transfer_id] = Run(transfer_id, payload, session, trace, stored=held)
+        now = self._clock.now()
+        if trace is not None:
+            trace.note(now, TraceAction.TRANSFER_STARTED, offset=session.verified_bytes, length=payload.size)
+        if manifest is not None:
+            self._do(run, session.storage_ready(now))
+        return run
 
     def _begin(self, run: Run) -> None:
         for peer, claims in self._claims.items():
@@ -381,13 +410,7 @@ class Downloader:
         self._stopped = False
         for transfer_id, before in old.items():
             manifest = before.session.manifest
-            held = tuple(before.stored) if manifest is not None else ()
-            run = Run(transfer_id, before.payload, self._scheduling.session(before.payload.key, manifest, held))
-            run.stored = before.stored if manifest is not None else {}
-            self.runs[transfer_id] = run
-            if manifest is not None:
-                self._do(run, run.session.storage_ready(self._clock.now()))
-            self._begin(run)
+            self._begin(self._run(transfer_id, before.payload, manifest, before.stored if manifest is not None else {}))
         self._queue.after(TICK_S, self._tick)
 
     def _share(self) -> None:
@@ -402,10 +425,12 @@ class Downloader:
             return
         run.session.finished()
         run.done_at = self._queue.now
+        if run.trace is not None:
+            run.trace.note(self._clock.now(), TraceAction.TRANSFER_COMPLETED, length=run.payload.size)
         self.done[run.transfer_id] = self.runs.pop(run.transfer_id)
         self._share()
         self._start_waiting()
-        if not self.runs and self.done_at is None:
+        if len(self.done) == len(self._wanted) and self.done_at is None:
             self.done_at = self._queue.now
             self._finished()
 

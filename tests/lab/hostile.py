@@ -43,6 +43,7 @@ from tests.lab.monitors import Monitors
 from tests.lab.network import Flow, Network, Pipe
 from tests.lab.payloads import MB, LabPayload, payload
 from tests.lab.personality import Manners
+from tests.lab.plan import Wanted
 from tests.lab.policies import POLICIES, Scheduling
 from tests.lab.profile import Profile
 from tests.lab.serving import Serving, Shelf
@@ -336,7 +337,7 @@ class Friend:
             name=name,
             queue=siege.queue,
             clock=self.clock,
-            payloads=[siege.shared],
+            wanted=[(siege.shared, Wanted())],
             scheduling=Scheduling(POLICIES["product"], stream(siege.seed, name), self.clock.now),
             new_id=self.new_id,
             monitors=Monitors(frozenset({"fortress"})),

@@ -15,8 +15,11 @@ from tests.lab.extras import run_extra
 from tests.lab.hostile import HostileOutcome
 from tests.lab.measure import Measured, measure
 from tests.lab.plan import plan_of
+from tests.lab.policies import POLICIES
+from tests.lab.recording import Recording
 from tests.lab.scenario import Scenario
 from tests.lab.scenarios import SCENARIOS
+from tests.lab.world import World
 
 Say = Callable[[str], None]
 
@@ -94,3 +97,10 @@ def log_digest(task: Task, write: Callable[[str], None] | None = None) -> str:
 
     measure(plan_of(SCENARIOS[task.scenario], task.seed), task.policy, log=log)
     return digest.hexdigest()
+
+
+def recorded(task: Task) -> bytes:
+    """The session trace of a run's first downloader."""
+    recording = Recording()
+    World(plan_of(SCENARIOS[task.scenario], task.seed), POLICIES[task.policy], recording=recording).run()
+    return recording.data()

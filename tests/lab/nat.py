@@ -44,6 +44,8 @@ class Meeting:
     after_s: float
     """from the peer's arrival to the dial that succeeds"""
     peer_dials: bool = False
+    linked_already: bool = False
+    """the link is up when it arrives: for recorded ones"""
 
 
 def meeting(downloader: Nat, peer: Nat, *, stale: float, random: Random) -> Meeting | None:

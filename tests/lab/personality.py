@@ -5,6 +5,7 @@ Rates and presence are drawn in full before the run (`Life`), so that the bound 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import TypeAlias
@@ -46,7 +47,18 @@ class Manners:
     """the answer to every request for a chunk"""
     boasts: bool = False
     """claims to hold everything"""
+    pauses: tuple[tuple[float, float], ...] = ()
+    """when it says rate_limited to everything: [from, to)"""
     _bad: dict[tuple[bytes, int], bool] = field(default_factory=dict)
+
+    def refusal(self, now: float) -> tuple[ChunkError, int | None] | None:
+        """Code and retry_after_s when it does not serve at this (virtual) moment."""
+        if self.refuses is not None:
+            return self.refuses, None
+        for start, end in self.pauses:
+            if start <= now < end:
+                return ChunkError.RATE_LIMITED, max(1, round(end - now))
+        return None
 
     def promised(self, have: Ranges, leaf_count: int) -> Ranges:
         """What it says to hold."""
@@ -81,6 +93,9 @@ class Personality:
     lies: float = 0.0
     refuses: ChunkError | None = None
     boasts: bool = False
+    bad_leaves: frozenset[tuple[int, int]] = frozenset()
+    """(number of the payload, leaf) that it corrupts in any case"""
+    pauses: tuple[tuple[float, float], ...] = ()
     burst_s: MeanPair | None = None
     """means of the times at full rate and at a tenth of it, in turn"""
     throttles_s: tuple[float, float] | None = None
@@ -132,9 +147,10 @@ class Personality:
         end = random.uniform(*self.leaves_s) if self.leaves_s is not None else FOREVER
         return ((start, end),)
 
-    def manners(self, random: Random) -> Manners:
+    def manners(self, random: Random, payloads: Sequence[LabPayload]) -> Manners:
         """Its way with requests."""
-        return Manners(random, lies=self.lies, refuses=self.refuses, boasts=self.boasts)
+        bad = {(payloads[number].key.payload_root, leaf): True for number, leaf in sorted(self.bad_leaves)}
+        return Manners(random, self.lies, self.refuses, self.boasts, self.pauses, bad)
 
 
 def open_outside(closed: tuple[tuple[float, float], ...]) -> Profile:

@@ -39,9 +39,17 @@ class PeerPlan:
         meets = self.meetings[downloader]
         if meets is None:
             return None
-        if arrives <= 0 and meets.after_s <= 0:
-            return 0.0
+        if meets.linked_already or (arrives <= 0 and meets.after_s <= 0):
+            return arrives
         return arrives + meets.after_s + DIAL_ROUND_TRIPS * self.rtt_s
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """When the downloaders begin with a payload, and which leaves lie on their disks by then."""
+
+    at: float = 0.0
+    held: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,8 @@ class Plan:
     down: Profile
     faults: tuple[tuple[int, Fault], ...]
     """at which event what goes wrong"""
+    wanted: tuple[Wanted, ...]
+    """of each payload"""
 
 
 def plan_of(scenario: Scenario, seed: int) -> Plan:
@@ -73,6 +83,7 @@ def plan_of(scenario: Scenario, seed: int) -> Plan:
         tuple(peers),
         Profile.constant(scenario.down_mb_s * 1e6),
         tuple(sorted((faults.randrange(1, FAULT_STEPS), fault) for fault in scenario.faults)),
+        (Wanted(),) * len(payloads),
     )
 
 

@@ -8,6 +8,7 @@ from random import Random
 
 from apps.domain.swarm.estimate import Pace
 from apps.domain.swarm.settings import SchedulerMode, SchedulerSettings
+from apps.domain.swarm.trace import TraceSink
 from overlay_node.swarm.actions import Manifest
 from overlay_node.swarm.choice import PayloadKey
 from overlay_node.swarm.peer_book import MemoryPeerBook
@@ -57,7 +58,14 @@ class Scheduling:
     def __post_init__(self) -> None:
         self.book = MemoryPeerBook(self.now())
 
-    def session(self, key: PayloadKey, manifest: Manifest | None = None, held: Iterable[int] = ()) -> SwarmSession:
+    def session(
+        self,
+        key: PayloadKey,
+        *,
+        manifest: Manifest | None = None,
+        held: Iterable[int] = (),
+        trace: TraceSink | None = None,
+    ) -> SwarmSession:
         """A session of one payload; `held` are leaves that lie on the disk (only with `manifest`)."""
         return SwarmSession(
             key,
@@ -66,5 +74,6 @@ class Scheduling:
             policy=self.policy.make(self.random),
             book=self.book,
             paces=self.paces,
+            trace=trace,
             now=self.now(),
         )

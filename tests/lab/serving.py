@@ -115,8 +115,8 @@ class Serving:
             case PayloadRequest():
                 self._do(self.core.manifest_requested(number, message, now))
             case ChunkRequest():
-                if self._manners.refuses is not None:
-                    self._refuse(link, message, self._manners.refuses, None)
+                if (refusal := self._manners.refusal(self._queue.now)) is not None:
+                    self._refuse(link, message, *refusal)
                 else:
                     self._do(self.core.chunk_requested(number, message, now))
             case ChunkCancel():

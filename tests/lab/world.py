@@ -22,6 +22,7 @@ from tests.lab.personality import Manners, Ranges, open_outside
 from tests.lab.plan import UNLIMITED_BPS, PeerPlan, Plan
 from tests.lab.policies import NamedPolicy, Scheduling
 from tests.lab.profile import FOREVER, Profile
+from tests.lab.recording import Recording
 from tests.lab.scenario import Fault
 from tests.lab.serving import Serving, Shelf
 from tests.lab.streams import Ids, stream
@@ -128,10 +129,17 @@ class Node:
 
 
 class World:
-    """One run of a plan. All its downloaders follow `policy`; `log` gets one line for each event."""
+    """One run of a plan. All its downloaders follow `policy`; `log` gets one line for each event, `recording` the trace
+    of the first one."""
 
     def __init__(
-        self, plan: Plan, policy: NamedPolicy, *, log: Log | None = None, link_type: type[LabLink] = LabLink
+        self,
+        plan: Plan,
+        policy: NamedPolicy,
+        *,
+        log: Log | None = None,
+        recording: Recording | None = None,
+        link_type: type[LabLink] = LabLink,
     ) -> None:
         self.plan = plan
         self.queue = EventQueue()
@@ -143,6 +151,7 @@ class World:
         self._unfinished = plan.scenario.downloaders
         self._policy = policy
         self._link_type = link_type
+        self._recording = recording
         self._links_made = 0
         self._build()
 
@@ -200,9 +209,11 @@ class World:
             open_then = open_outside(peer.life.cut_off)
             down = Profile.constant(PEER_DOWN_BPS).times_factor(open_then)
             node = self._node(peer.name, up=peer.life.up, down=down)
-            manners = peer.personality.manners(stream(plan.seed, "manners", peer.name))
+            manners = peer.personality.manners(stream(plan.seed, "manners", peer.name), plan.payloads)
             shelves = {}
             for what, held in zip(plan.payloads, peer.holds, strict=True):
+                if held is not None and not held:
+                    continue
                 ranges: Ranges = ((0, what.leaf_count),) if held is None else ranges_of(held)
                 shelves[what.key] = Shelf(what, partial(_always, ranges))
             node.claims = dict.fromkeys(shelves)
@@ -225,11 +236,12 @@ class World:
             name=name,
             queue=self.queue,
             clock=node.clock,
-            payloads=list(plan.payloads),
+            wanted=list(zip(plan.payloads, plan.wanted, strict=True)),
             scheduling=Scheduling(self._policy, stream(plan.seed, "policy", number), node.clock.now),
             new_id=node.new_id,
             monitors=self.monitors,
             finished=self._finished,
+            recording=self._recording if number == 0 else None,
         )
         if plan.scenario.downloaders > 1:  # it passes on what it has
             manners = Manners(stream(plan.seed, "manners", name))
@@ -268,6 +280,8 @@ class World:
 
         if opened <= 0:
             arrive(at_once=True)
+        elif meets.linked_already:
+            self.queue.at(opened, partial(arrive, at_once=True))
         else:
             self.queue.at(opened - peer.rtt_s, arrive)  # TCP and TLS are done then, hello takes the last round trip
 
