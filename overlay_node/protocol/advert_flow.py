@@ -61,6 +61,8 @@ class AdvertSeries:
         self.more = False
         self._held: dict[str, Told] = {}
         self._steps: Final[deque[_Step]] = deque(maxlen=MAX_STEPS)
+        self._snapshot: tuple[int, list[AdvertPart]] = (0, [])
+        """the newest one that was asked for, and its sequence: after a start everybody asks"""
 
     @property
     def mark(self) -> AdvertMark:
@@ -93,7 +95,9 @@ class AdvertSeries:
             and lacking[0].sequence == held.sequence + 1
         )
         if not follows:
-            return self._cut(self.sequence, tuple(self._held.values()), (), full=True)
+            if self._snapshot[0] != self.sequence:
+                self._snapshot = self.sequence, self._cut(self.sequence, tuple(self._held.values()), (), full=True)
+            return self._snapshot[1]
         return [part for step in lacking for part in self._cut(step.sequence, step.changed, step.withdrawn, full=False)]
 
     def _cut(self, sequence: int, told: Sequence[Told], withdrawn: Sequence[str], *, full: bool) -> list[AdvertPart]:

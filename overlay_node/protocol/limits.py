@@ -89,10 +89,10 @@ MAX_CHANNELS: Final = 255  # spec. One byte of the root hash's input is enough f
 MAX_BITS_PER_SAMPLE: Final = 64  # spec
 
 # ---- adverts and cache jobs ----------------------------------------------------------------------------------------------------------
-MAX_ADVERT_PART_BYTES: Final = 64 * KIB  # ours. An attachment is parsed on the reactor's thread: 64 KiB cost some 6 ms
-MAX_ADVERT_PARTS: Final = 32  # ours. 32 x 64 KiB tell 100 announced releases of 40 tracks
-MAX_RECORDINGS_PER_PART: Final = 256  # ours. As many as fit 64 KiB in practice
-MAX_WITHDRAWN_PER_PART: Final = 1024  # ours. 1024 x 35 bytes of JSON
+MAX_ADVERT_PART_BYTES: Final = 16 * KIB  # ours. An attachment is parsed on the reactor's thread: 16 KiB cost some 4 ms
+MAX_ADVERT_PARTS: Final = 160  # ours. 160 x 16 KiB tell 100 announced releases of 40 tracks
+MAX_RECORDINGS_PER_PART: Final = 64  # ours. As many as fit 16 KiB in practice
+MAX_WITHDRAWN_PER_PART: Final = 256  # ours. 256 x 35 bytes of JSON
 MAX_VARIANTS_PER_RECORDING: Final = 16  # ours. Nobody holds more encodes of a track (as for claims)
 MAX_VARIANT_ID_CHARS: Final = 40  # ours. We use 32
 MAX_ADVERT_FINGERPRINT_BYTES: Final = 4 * KIB  # ours. 120 s of Chromaprint take 2 to 3 KiB compressed
@@ -102,8 +102,8 @@ MIN_TTL_S: Final = 60  # ours. Shorter is no knowledge
 MAX_TTL_S: Final = 86_400  # ours. A day: who was not met for so long must be asked again
 CACHE_JOB_TTL_S: Final = 600  # spec. An offer, and the asker's patience with it
 MAX_TRACKS_PER_CACHE_JOB: Final = 64  # ours. As recordings of a query; a longer release asks twice
-ADVERT_PER_S: Final = 0.5  # ours. Parts accepted: a snapshot each 64 s, or a delta every 2 s
-ADVERT_BURST: Final = 80.0  # ours. Two whole snapshots and the deltas between them
+ADVERT_PER_S: Final = 2.0  # ours. Parts accepted: a whole snapshot each 80 s
+ADVERT_BURST: Final = 400.0  # ours. Two whole snapshots and the deltas between them
 
 # ---- payload and chunks -------------------------------------------------------------------------------------------------------------
 ROOT_BYTES: Final = 32  # spec. BLAKE3

@@ -142,7 +142,8 @@ class Adverts:
             await self._refresh(older_than_s=FRESH_S)
             while link.is_open and (answered != reader.asks or reader.held != self._series.mark):
                 answered = reader.asks
-                parts = self._series.parts_for(reader.held)
+                async with self._reading:  # in a thread: four thousand variants take 100 ms to write down
+                    parts = await asyncio.to_thread(self._series.parts_for, reader.held)
                 if await self._send(link, reader, parts):
                     reader.held = AdvertMark(self._series.bundle_id, parts[-1].advert.sequence)
             reader.state = advance(ADVERT_SENDER, reader.state, AdvertSenderEvent.TOLD)
@@ -173,7 +174,7 @@ class Adverts:
             if self._read_at is not None and now - self._read_at < older_than_s:
                 return
             held = await self._offers.advertised(limit=limits.MAX_VARIANTS_PER_ADVERT + 1)
-            if self._series.update([self._told(one) for one in held]):
+            if await asyncio.to_thread(lambda: self._series.update([self._told(one) for one in held])):
                 log.info("advert_changed sequence=%d variants=%d", self._series.sequence, len(held))
             self._read_at = now
 

@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 ASK_EVERY_S: Final = 3600.0  # a third of the time and less that a renewal is good for
 ASK_AGAIN_S: Final = 60.0  # after a gap: a peer that always leaves one must not be asked all the time
 EXPIRE_S: Final = 600.0
-MAX_QUEUED_PER_LINK: Final = 32  # parts that wait for the database: one snapshot
-MAX_QUEUED: Final = 64  # over all links: some 30 MB
+MAX_QUEUED_PER_LINK: Final = 160  # parts that wait for the database: one snapshot
+MAX_QUEUED: Final = 320  # over all links: some 40 MB
 MAX_PAYLOAD_BYTES: Final = MAX_LEAVES * DEFAULT_LEAF_BYTES
 MAX_FORMAT_CHARS: Final = 12  # of the rows
 

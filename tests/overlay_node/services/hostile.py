@@ -166,6 +166,12 @@ def closings(node: Node) -> dict[str, str]:
     return found
 
 
+def _lasts(task: asyncio.Task[None]) -> bool:
+    """True for the loops that run as long as the node."""
+    name = getattr(task.get_coro(), "__qualname__", "")
+    return name.endswith(("_every", ".run", "beat", "listen"))
+
+
 def census(node: Node) -> dict[str, int]:
     """Everything a node keeps for its peers: what must be the same before and after strangers were there."""
     sharing, seeder, hub = node.sharing, node.seeder, node.hub
@@ -178,7 +184,7 @@ def census(node: Node) -> dict[str, int]:
         "since": len(hub.since),
         "taken_up": len(hub._taken_up),
         "at_work": hub._at_work,
-        "tasks": len(node._background._tasks),
+        "tasks": sum(1 for task in node._background._tasks if not _lasts(task)),
         "seeder_keys": len(seeder._keys),
         "seeder_links": len(seeder._links),
         "seeder_work": len(seeder._work),

@@ -140,7 +140,7 @@ def floods_answers(_peer: HostilePeer) -> bytes:
 
 def floods_adverts(_peer: HostilePeer) -> bytes:
     advert = FingerprintBundleAdvert(message_id=number(1), bundle_id=number(2), sequence=1, full_snapshot=True)
-    return frame(advert) * 200
+    return frame(advert) * 800
 
 
 def floods_advert_requests(_peer: HostilePeer) -> bytes:
@@ -214,7 +214,7 @@ def test_a_vandal_is_closed_and_charged_alone(
 
 async def settled(mesh: MeshWorld, node: Node, before: dict[str, int] | None = None) -> None:
     """Wait until short-lived work is done: and, when given, until everything is as it was."""
-    await mesh.until(lambda: not node.hub._taken_up and not node.seeder._work)
+    await mesh.until(lambda: not node.hub._taken_up and not node.seeder._work and not census(node)["tasks"])
     try:
         async with asyncio.timeout(20):
             await mesh.until(lambda: before is None or census(node) == before)
