@@ -157,13 +157,13 @@ def _print_summary(found: JobTrace, summary: Summary, *, indent: str = "", findi
         from apps.jobs.traces import findings_with_tracks
 
         for finding, words, track in findings_with_tracks(found, summary.findings):
-            when = f" at {_after(summary.started_at, finding.at)}" if finding.at and summary.started_at else ""
-            about = f" [{_clean(track)}{when}]" if track or when else ""
+            when = f"at {_after(summary.started_at, finding.at)}" if finding.at and summary.started_at else ""
+            about = f" [{' '.join(part for part in (_clean(track), when) if part)}]" if track or when else ""
             print(f"{indent}{'!' if finding.tone in {'bad', 'warn'} else '·'} {_clean(words)}{about}")
 
 
 def _peer(peer: PeerShare) -> str:
-    parts = [f"{peer.share:>6.1%}  {_size(peer.verified):>9}  {_clean(peer.peer)[:24]:<24}"]
+    parts = [f"{peer.share:>6.1%}  {_size(peer.verified):>9}  {_clean(peer.peer)[:24]}"]
     if peer.mean_ms is not None:
         parts.append(f"{peer.mean_ms:.0f} ms a chunk")
     for count, words in (

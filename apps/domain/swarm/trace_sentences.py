@@ -15,7 +15,7 @@ TRACE_SENTENCES: Final[Mapping[str, str]] = {
     "trace_timeouts": "Peer {peer} timed out {count} ×.",
     "trace_refusals": "Peer {peer} did not serve {count} × ({why}).",
     "trace_left": "Peer {peer} left {count} ×.",
-    "trace_rescue": "Rescue began {at} after the start ({why}).",
+    "trace_rescue": "Rescue began {at} into the track ({why}).",
     "trace_manifest_refused": "The leaf list of peer {peer} was not taken ({why}).",
     "trace_resumed": "The transfer was taken up again {count} ×.",
     "trace_aborted": "The transfer ended early ({why}).",

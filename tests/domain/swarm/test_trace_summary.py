@@ -121,7 +121,7 @@ def test_timeouts_refusals_departures_rescue_and_waste_are_called_out() -> None:
         "Peer busy did not serve 1 × (too busy).",
         "Peer fickle left 1 ×.",
         "50 % of the received bytes were in vain: they came twice, or too late.",
-        "Rescue began 1:15 after the start (no byte for 120 s).",
+        "Rescue began 1:15 into the track (no byte for 120 s).",
     }
 
 
