@@ -305,6 +305,10 @@ class Seeder:
         except DomainError as error:
             self._do(self._core.upload_failed(upload, error.code, self._clock()))
             return
+        except Exception:  # whatever it was, it is this file's: no other peer's link may suffer for it
+            log.exception("read_failed")
+            self._do(self._core.upload_failed(upload, "io_error", self._clock()))
+            return
         if read:
             self._send_bytes(action, target)
         else:

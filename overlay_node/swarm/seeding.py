@@ -402,7 +402,12 @@ class Seeding(Generic[BlobT]):
         if self._bucket.rate is None and account.bucket.rate is None:
             return 0
         wait = self._estimate_s(account, own, now)
-        return max(1, min(MAX_RETRY_S, ceil(wait))) if wait > patience_s else 0
+        if wait <= patience_s:
+            return 0
+        retry_after_s = max(1, min(MAX_RETRY_S, ceil(wait)))
+        if self._bucket.wait_s(now, cost) > patience_s:  # what is saved up until then is promised to this peer
+            self._slots.keep(account.peer, now + retry_after_s)
+        return retry_after_s
 
     def _wait_s(self, account: Account[BlobT], own: int, now: float) -> int:
         return max(1, min(MAX_RETRY_S, ceil(self._estimate_s(account, own, now))))

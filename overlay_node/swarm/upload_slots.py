@@ -1,12 +1,14 @@
 """Upload slots: who is served now, and in which order the others come. Pure: the time is passed in.
 
 Theory. A line that is cut into many thin streams serves nobody well: every peer's requests would take longer than the peer waits for them. So at
-most `most` peers are served at once, each for a turn (TURN_S, and at least TURN_BYTES unless it does not take them). A turn that is over costs
-nothing while nobody else wants the slot. Whoever comes when all slots are taken is told when to come back and gets a place in a line; its place
+most `most` peers are served at once, each for a turn: TURN_S, longer when our limits kept it from getting TURN_BYTES meanwhile, and not longer when
+it asked for less, or does not take what it is sent. A turn that is over costs nothing while nobody else wants the slot. Whoever comes when all slots are taken is told when to come back and gets a place in a line; its place
 is kept until a little after that time, and nobody who came later is let in before it. So a peer that does as it is told waits at most
 (peers ahead of it / slots + 1) turns, and asking more often, or with more transfers, moves nobody forward.
 
-A slot is freed when its peer has left, when it has asked nothing for IDLE_S, or when its turn is over and somebody else's time has come.
+A slot is freed when its peer has left, when it has asked nothing for IDLE_S, or when its turn is over and somebody else's time has come. On a very
+slow line a peer that holds a slot is told to come back when there are bytes for it; the slot is kept for it until then (`keep`), or whoever happens
+to ask at the right moment would take what others were promised.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
-from overlay_node.protocol.limits import MIB
+from overlay_node.protocol.limits import DEFAULT_LEAF_BYTES, MIB
 
 TURN_S: Final = 10.0  # long enough to be worth the connection's slow start, short enough that a line of three turns stays below 30 s
 TURN_BYTES: Final = 1 * MIB  # four leaves: on a slow line a turn is measured in what it gave, not in seconds
@@ -38,27 +40,37 @@ class Turn:
     """nothing of it is queued or being sent since then; None = it is busy"""
     stalled: bool = False
     """its socket takes nothing more at the moment"""
+    kept_until: float = 0.0
+    """it was told to come back before that"""
+
+    def waits_for_promise(self, now: float) -> bool:
+        """It was promised something and got nothing worth a turn yet."""
+        return now < self.kept_until and self.served_bytes < DEFAULT_LEAF_BYTES
 
     def is_over(self, now: float) -> bool:
         """May another peer have the slot?"""
         held = now - self.since
-        return held >= TURN_MAX_S or (held >= TURN_S and (self.stalled or self.served_bytes >= TURN_BYTES))
+        if held < TURN_S or self.waits_for_promise(now):
+            return False
+        enough = self.served_bytes >= TURN_BYTES or self.idle_since is not None
+        return enough or self.stalled or held >= TURN_MAX_S
 
     def is_vacant(self, now: float) -> bool:
         """Nothing came for so long that the slot is free."""
-        return self.idle_since is not None and now - self.idle_since >= IDLE_S
+        return self.idle_since is not None and now - self.idle_since >= IDLE_S and now >= self.kept_until
 
     def left_s(self, now: float) -> float:
         """Seconds until the turn is over, as far as can be told."""
         held = now - self.since
         left = max(0.0, TURN_S - held)
-        if (
-            held >= 1.0 and not self.stalled and self.served_bytes < TURN_BYTES
-        ):  # before, nothing can be told of its speed
+        if self.waits_for_promise(now):
+            return max(left, self.kept_until - GRACE_S - now)
+        hungry = self.idle_since is None and not self.stalled and self.served_bytes < TURN_BYTES
+        if hungry and held >= 1.0:  # before, nothing can be told of its speed
             speed = self.served_bytes / held
             missing = (TURN_BYTES - self.served_bytes) / speed if speed > 0 else TURN_MAX_S
             left = max(left, min(TURN_MAX_S - held, missing))
-        if self.idle_since is not None and now - self.idle_since >= LULL_S:
+        if self.idle_since is not None and now - self.idle_since >= LULL_S and now >= self.kept_until:
             left = min(left, max(0.0, self.idle_since + IDLE_S - now))
         return left
 
@@ -134,6 +146,12 @@ class UploadSlots:
         turn = self._turns.get(peer)
         if turn is not None and turn.idle_since is None:
             turn.idle_since = now
+
+    def keep(self, peer: str, until: float) -> None:
+        """The peer was told to come back; its slot waits for it, a little longer than that."""
+        turn = self._turns.get(peer)
+        if turn is not None:
+            turn.kept_until = until + GRACE_S
 
     def leave(self, peer: str) -> None:
         """The peer is gone."""

@@ -310,6 +310,46 @@ def test_a_peer_whose_turn_ended_comes_back_to_one() -> None:
     assert order == (list("abc") * len(order))[: len(order)]
 
 
+@pytest.mark.parametrize(("kbps", "names"), [(1, "ab"), (5, "ab"), (5, "abcd"), (20, "abc"), (60, "abcde")])
+def test_on_a_very_slow_line_everybody_who_does_as_told_gets_the_same(kbps: int, names: str) -> None:
+    world = SeedingWorld(limits={NODE_UP: kbps})
+    links = {name: world.link(name) for name in names}
+    transfers: dict[str, str] = {}
+    again = dict.fromkeys(names, 0.0)
+    got = dict.fromkeys(names, 0)
+    asked: dict[str, str] = {}
+    rounds = 12 * len(names) * LEAF / (kbps * KIB)
+    while world.now < rounds:
+        for name, link in links.items():
+            if name in asked:
+                answer = world.answers.get(asked[name])
+                if answer is None:
+                    continue
+                del asked[name]
+                got[name] += answer.bytes
+                again[name] = world.now + (answer.retry_after_s or 0) if answer.code else 0.0
+            if world.now >= again[name]:
+                known = name in transfers and got[name]
+                transfer = transfers.setdefault(name, new_id())
+                asked[name] = world.chunk(link, transfer) if known else world.manifest(link, transfer)
+        world.pass_time(0.25)
+    assert min(got.values()) >= 5 * LEAF
+    assert max(got.values()) - min(got.values()) <= 4 * LEAF
+
+
+def test_a_peer_that_asks_for_next_to_nothing_holds_no_slot_beyond_its_turn() -> None:
+    world = SeedingWorld(slots=1)
+    hog, other = world.link("hog"), world.link("other")
+    transfer = world.offered(hog)
+    served_at = None
+    while served_at is None:
+        world.chunk(hog, transfer, length=1)
+        if not world.answers[world.manifest(other, new_id())].code:
+            served_at = world.now
+        world.pass_time(1.5)
+    assert served_at <= TURN_S + 1.5
+
+
 def test_on_a_slow_line_fewer_peers_are_served() -> None:
     world = SeedingWorld(slots=8, limits={NODE_UP: 110})
     assert world.core.slots == 2
