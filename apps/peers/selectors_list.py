@@ -71,7 +71,7 @@ def peer_page(
     if sort is None:
         rows = peer_query(text=text, faulty=faulty, wanted=wanted, min_reputation=min_reputation)
         return keyset_page(rows, order=PEER_ORDER, cursor=cursor)
-    known = metrics_query(text=text, faulty=faulty, wanted=wanted, min_reputation=min_reputation)
+    known = metrics_query(text=text, faulty=faulty, wanted=wanted, min_reputation=min_reputation, sort=sort)
     page = keyset_page(known, order=METRICS_ORDER[sort], cursor=cursor)
     return Page([row.peer for row in page.items], page.next_cursor, page.previous_cursor)
 

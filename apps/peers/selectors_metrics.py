@@ -106,11 +106,18 @@ def wrong_claims_of(keys: Collection[str]) -> dict[str, int]:
 
 
 def metrics_query(
-    *, text: str = "", faulty: bool = False, wanted: Standing | None = None, min_reputation: float = MIN_REPUTATION
+    *,
+    text: str = "",
+    faulty: bool = False,
+    wanted: Standing | None = None,
+    min_reputation: float = MIN_REPUTATION,
+    sort: MetricsSort = MetricsSort.LAST_ACTIVE,
 ) -> QuerySet[PeerMetrics]:
     """Rows with metrics and their peers; `text` is the beginning of a key, `faulty` keeps peers with bad leaves, wrong claims or violations ever,
-    `wanted` a band of reputation."""
+    `wanted` a band of reputation. Orders by speed leave out those whose speed is not known. For `keyset_page` with `METRICS_ORDER[sort]`."""
     rows = PeerMetrics.objects.select_related("peer")
+    if sort in {MetricsSort.FASTEST, MetricsSort.SLOWEST}:
+        rows = rows.filter(throughput_bps__gt=0)
     if text:
         rows = rows.filter(peer__key__startswith=text)
     if faulty:
@@ -210,7 +217,9 @@ def metrics_list(
     min_reputation: float,
 ) -> list[MetricsRow]:
     """Up to `limit` peers in an order. One query."""
-    rows = metrics_query(text=text, wanted=wanted, min_reputation=min_reputation).order_by(*METRICS_ORDER[sort])
+    rows = metrics_query(text=text, wanted=wanted, min_reputation=min_reputation, sort=sort).order_by(
+        *METRICS_ORDER[sort]
+    )
     return metrics_rows(list(rows[:limit]), weights=weights, min_reputation=min_reputation)
 
 

@@ -53,8 +53,9 @@ def peers_print(args: argparse.Namespace, view: View) -> int:
 
     chosen, limit = settings.SWARM_SCHEDULER, max(1, min(args.limit, MAX_LIMIT))
     wanted = Standing(args.standing) if args.standing else None
+    sort = MetricsSort(args.sort)
     rows = metrics_list(
-        sort=MetricsSort(args.sort),
+        sort=sort,
         limit=limit + 1,
         text=args.peer,
         wanted=wanted,
@@ -74,7 +75,7 @@ def peers_print(args: argparse.Namespace, view: View) -> int:
     print(heads)
     print("\n".join(lines))
     if more:
-        every = metrics_query(text=args.peer, wanted=wanted, min_reputation=chosen.min_reputation).count()
+        every = metrics_query(text=args.peer, wanted=wanted, min_reputation=chosen.min_reputation, sort=sort).count()
         print(f"… and {every - len(shown)} more: --limit {every} shows all.")
     return 0
 

@@ -20,6 +20,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.web.seed import digest
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -42,6 +44,7 @@ PAGES = {
     "library": "/library",
     "mesh": "/mesh",
     "peers": "/peers",
+    "peers-worst": "/peers?sort=lowest_reputation",
     "system": "/system",
     "uploads": "/uploads",
     "not-found": "/nowhere",
@@ -188,6 +191,8 @@ def test_every_page_is_clean_readable_and_keeps_to_its_host(
     if site.rows:
         for index, link in enumerate(page.locator("#list tbody a").all()[:4]):
             pages[f"job-{index}"] = str(link.get_attribute("href"))
+        pages["swarm"] = f"{pages['job-0']}/swarm"
+        pages["peer"] = "/peers/" + ("k" + digest("peer", 2).hex())[:52]
     del pages[
         "not-found" if site.rows == 1 else "kit"
     ]  # the kit is there only when debugging, and then 404 is Django's own page

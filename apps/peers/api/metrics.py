@@ -59,14 +59,16 @@ def scheduler() -> SchedulerSettings:
 
 def _page(request: Request, body: Callable[[MetricsRow], dict[str, object]]) -> Response:
     query, chosen = query_of(request, MetricsQueryIn), scheduler()
+    sort = MetricsSort(str(query["sort"]))
     rows = metrics_query(
         text=str(query.get("text", "")),
         wanted=Standing(str(query["standing"])) if query.get("standing") else None,
         min_reputation=chosen.min_reputation,
+        sort=sort,
     )
     page = keyset_page(
         rows,
-        order=METRICS_ORDER[MetricsSort(str(query["sort"]))],
+        order=METRICS_ORDER[sort],
         cursor=cast("str | None", query.get("cursor")),
         limit=cast("int", query["limit"]),
     )

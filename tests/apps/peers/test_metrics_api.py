@@ -90,6 +90,12 @@ def test_lists_are_sorted_and_filtered(query: dict[str, str], keys: list[str], v
     assert [one["peer"] for one in viewer_api.get("/api/peers/reputation", query).json()["items"]] == keys
 
 
+@pytest.mark.parametrize("sort", ["fastest", "slowest"])
+def test_peers_of_unknown_speed_are_neither_fast_nor_slow(sort: str, viewer_api: APIClient) -> None:
+    peers_learnt(mute=past(timeouts=3), quick=past(good=3))
+    assert [one["peer"] for one in viewer_api.get("/api/peers/metrics", {"sort": sort}).json()["items"]] == ["quick"]
+
+
 @pytest.mark.parametrize("query", [{"sort": "luck"}, {"standing": "holy"}, {"cursor": "x"}, {"limit": "0"}])
 def test_what_can_not_be_read_is_refused(query: dict[str, str], viewer_api: APIClient) -> None:
     assert viewer_api.get("/api/peers/metrics", query).status_code == 400
@@ -99,7 +105,7 @@ def test_what_can_not_be_read_is_refused(query: dict[str, str], viewer_api: APIC
 def test_a_thousand_peers_are_listed_once_each(
     sort: str, viewer_api: APIClient, django_assert_max_num_queries: object
 ) -> None:
-    peers_learnt(**{f"k{number}": past(good=number % 40, corrupt=number % 3) for number in range(1000)})
+    peers_learnt(**{f"k{number}": past(good=1 + number % 40, corrupt=number % 3) for number in range(1000)})
     seen: set[str] = set()
     cursor = ""
     while cursor is not None:
