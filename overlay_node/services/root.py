@@ -361,6 +361,7 @@ class Node:
             "slskdn_node_links": len(self.hub.since),
             "slskdn_node_transfers_running": len(self.swarms.running),
             "slskdn_node_uploads": len(self.seeder.uploads()),
+            **{f"slskdn_node_upload_{name}": float(value) for name, value in self.seeder.counts().items()},
             "slskdn_node_payload_bytes_down_total": self.swarms.down_bytes.total(),
             "slskdn_node_payload_bytes_up_total": self.swarms.up_bytes.total(),
             "slskdn_node_bad_leaves_total": self.swarms.bad_leaves,

@@ -148,15 +148,21 @@ class Seeder:
 
     def report(self) -> dict[str, object]:
         """Slots, queue and rates, for the heartbeat."""
+        rates = self._core.rates_bps()
+        return {
+            **self.counts(),
+            "rate_bps": round(sum(rates.values())),
+            "rates_bps": {peer: round(rate) for peer, rate in rates.items()},
+        }
+
+    def counts(self) -> dict[str, int]:
+        """Slots in force, peers that hold one, peers in the line, requests queued."""
         core = self._core
-        rates = core.rates_bps()
         return {
             "slots": core.slots,
             "served": core.peers_served,
             "waiting": core.peers_waiting,
             "queued": core.queue_length,
-            "rate_bps": round(sum(rates.values())),
-            "rates_bps": {peer: round(rate) for peer, rate in rates.items()},
         }
 
     @property
