@@ -26,6 +26,7 @@ ORDER = (
     "swarm",
     "keys",
     "config",
+    "debug",
     "verify",
     "bench",
     "lab",
