@@ -25,6 +25,10 @@ TRACE_SENTENCES: Final[Mapping[str, str]] = {
     "trace_gap": "Events that are missing: {count}. The disk was full or slower than the swarm.",
     "trace_unreadable": "Lines of the trace that can't be read: {count}.",
     "trace_rotated": "The oldest events are gone ({count}; swarm.tracing.max_size_mb); sums include them, times don't.",
+    # Codes of events
+    "sender_corrupt": "Its sender proved corrupt; it is fetched again from somebody else.",
+    "write_failed": "The disk refused to write it; it is fetched again.",
+    "unasked": "Nobody had asked for it.",
     # Errors
     "trace_off": "This job has no trace, and tracing is off (swarm.tracing.enabled).",
     "trace_none": "This job has no trace: nothing was fetched for it while tracing was on.",
