@@ -32,7 +32,9 @@ class Monitors:
 
     def stored(self, node: str, payload: LabPayload, action: StoreLeaf) -> None:
         """No byte is accepted unverified."""
-        if memoryview(action.data) != payload.data[action.offset : action.offset + len(action.data)]:
+        if bytes(action.data) != bytes(
+            payload.data[action.offset : action.offset + len(action.data)]
+        ):  # views compare slowly
             raise Violated(f"{node} stored wrong bytes for leaf {action.leaf}, from {action.peer}")
 
     def charged(self, node: str, action: ChargePeer) -> None:

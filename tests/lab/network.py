@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from random import Random
 
+from overlay_node.protocol.limits import WRITE_BUFFER_HIGH_BYTES
 from tests.lab.events import EventQueue, Timer
 from tests.lab.loss import Line
 from tests.lab.profile import Profile
@@ -25,8 +26,8 @@ MIN_SEGMENT_BYTES = 4 << 10
 MAX_SEGMENT_BYTES = 64 << 10
 SHORT_BYTES = 2 << 10
 """messages up to here slip through on an idle flow: a packet or two"""
-DRAINED_BYTES = 64 << 10
-"""a flow asks for more when no more than this waits: about what a kernel's socket buffer holds on a busy connection"""
+DRAINED_BYTES = WRITE_BUFFER_HIGH_BYTES
+"""a flow asks for more when no more than this waits, as a node's link does: what waits there no cancel takes back"""
 _EPSILON = 1e-9
 
 
