@@ -149,8 +149,10 @@ class Asking:
                 ready = again
         return actions
 
-    def take_back(self, source: Source, requests: Iterable[Request], reason: CancelReason, now: float) -> list[Action]:
-        """Cancel requests of a source, and the other requests for parts of the same leaves."""
+    def take_back(
+        self, source: Source, requests: Iterable[Request], reason: CancelReason, now: float, *, moved: int = -1
+    ) -> list[Action]:
+        """Cancel requests of a source, and the other requests for parts of the same leaves. `moved`: the leaf that another is given at once."""
         leaves = {leaf for one in requests for leaf in range(one.leaf, one.leaf + one.leaves)}
         taken = [one for one in source.flight.values() if any(one.covers(leaf) for leaf in leaves)]
         for request in taken:
@@ -169,7 +171,7 @@ class Asking:
                     reason.value,
                 )
         for leaf in sorted(leaves):
-            self.give_back(source, leaf, now)
+            self.give_back(source, leaf, now, moved=leaf == moved)
         if not source.flight and source.state is DownloaderState.REQUESTING:
             source.on(_E.FLIGHT_EMPTY)
         self.wake(source)
@@ -191,14 +193,15 @@ class Asking:
             source.on(_E.FLIGHT_EMPTY)
         return actions
 
-    def give_back(self, source: Source, leaf: int, now: float) -> None:
+    def give_back(self, source: Source, leaf: int, now: float, *, moved: bool = False) -> None:
         """A source will not bring a leaf; what it brought of it is dropped."""
         if leaf in source.parts:
             self._statistics.duplicate_bytes += sum(map(len, source.parts.pop(leaf).values()))
         if self.board.forgotten(leaf, source):
             self._retried.add(leaf)
-            self._policy.freed(leaf, now)
-            self.wake_parked()
+            if not moved:
+                self._policy.freed(leaf, now)
+                self.wake_parked()
 
     def put_back(self, leaf: int, now: float) -> None:
         """A leaf that was held is missing again."""
@@ -252,7 +255,7 @@ class Asking:
                 if loser not in carriers or (order.loser is None and len(carriers) > 1):
                     return self._refuse()
                 held = [one for one in loser.flight.values() if one.covers(leaf)]
-                actions += self.take_back(loser, held, CancelReason.SWARM_REBALANCED, now)
+                actions += self.take_back(loser, held, CancelReason.SWARM_REBALANCED, now, moved=leaf)
                 self.awake.pop(loser, None)  # it is the one that is too slow: not asked again for the same
                 self._parked[loser] = None
                 self._statistics.moves += 1

@@ -9,6 +9,8 @@ makes room. Every step makes the end earlier by the estimates, so it comes to re
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from apps.domain.swarm.modes import ModeParameters
 from overlay_node.protocol.limits import KIB
 from overlay_node.swarm.board import Board
@@ -22,18 +24,28 @@ VICTIMS = 4
 """How many owners, from the last to finish on, are looked at for one order."""
 
 
-def take_over(board: Board, taker: Source, now: float, *, mode: ModeParameters, latest: float) -> Order | None:
-    """What `taker` should take over; None when that wins nothing, or when it would not have it by `latest`."""
+def take_over(
+    board: Board, taker: Source, now: float, *, mode: ModeParameters, latest: float, late: Iterable[Source]
+) -> Order | None:
+    """What `taker` should take over from one of `late` (those who end after the common end, the last first).
+
+    None when that wins nothing, or when it would not have it by `latest` itself.
+    """
     own = taker.pace.ready_at(now) + board.map.leaf_bytes / taker.pace.rate_bps
     if own > latest:
         return None
     left = own - now
     least = own + max(min(mode.move_gain, mode.race_gain) * left, mode.gain_floor_s)
-    ends = [
-        (one.pace.ready_at(now), one.peer, one) for one in board.sources.values() if one.flight and one is not taker
-    ]
-    ends = sorted((entry for entry in ends if entry[0] > least), key=lambda entry: (-entry[0], entry[1]))
-    for ready, _, owner in ends[:VICTIMS]:
+    looked = 0
+    for owner in late:
+        if owner is taker or not owner.flight:
+            continue
+        ready = owner.pace.ready_at(now)
+        if ready <= least:
+            continue
+        looked += 1
+        if looked > VICTIMS:
+            return None
         after = 0
         for request in reversed(owner.flight.values()):
             ends_at = ready - after / owner.pace.rate_bps

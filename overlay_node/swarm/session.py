@@ -23,7 +23,7 @@ from apps.domain.audio.payload import PayloadFacts, verify_leaf
 from apps.domain.swarm.estimate import Pace
 from apps.domain.swarm.ranges import UrgentRange, end_of_file
 from apps.domain.swarm.trace import TraceAction, TraceSink
-from overlay_node.protocol.limits import NEGOTIATING_TIMEOUT_S, TRANSFER_IDLE_S
+from overlay_node.protocol.limits import CHUNK_DEADLINE_MS, NEGOTIATING_TIMEOUT_S, TRANSFER_IDLE_S
 from overlay_node.protocol.messages import CancelReason, ChunkError
 from overlay_node.protocol.states import DownloaderEvent, DownloaderState
 from overlay_node.swarm.actions import (
@@ -56,6 +56,8 @@ TICK_S: Final = 0.1
 RATE_LIMITED_S: Final = 1.0  # pause after rate_limited without retry_after_s; doubles, at most 30 s
 MAX_PAUSE_S: Final = 30.0
 
+SOONEST_TIMEOUT_S: Final = 2 * CHUNK_DEADLINE_MS / 1000
+"""no request is overdue sooner after a byte came"""
 MAX_FIRST_DELAY_S: Final = 1.0
 """A manifest that took longer was read from a slow disk or waited in a queue: that is not the line's delay."""
 
@@ -112,6 +114,8 @@ class SwarmSession:
         self._senders: Final[dict[int, str]] = {}
         """who sent each leaf that was verified in this session"""
         self._gone: Final[dict[str, Source]] = {}
+        self._corrupt = False
+        """somebody proved corrupt"""
         if manifest is not None:
             self._open_map(manifest, held, now)
 
@@ -328,7 +332,7 @@ class SwarmSession:
             if source.retry_at and now >= source.retry_at and self._asking is not None:
                 source.retry_at = 0.0
                 self._asking.wake(source)
-            if not source.flight:
+            if not source.flight or now - source.last_byte_at < SOONEST_TIMEOUT_S:
                 continue
             if source.silent_s(now) >= TRANSFER_IDLE_S:
                 source.metrics.timed_out(now)
@@ -457,6 +461,7 @@ class SwarmSession:
         if not verify_leaf(memoryview(data), self.manifest.leaves.hashes[leaf]):
             before = source.tainted
             source.note_bad(leaf, length, now)
+            self._corrupt = True
             board.tainted(source, before=before)
             self.statistics.bad_bytes += length
             self._asking.give_back(source, leaf, now)
@@ -533,9 +538,9 @@ class SwarmSession:
         """Leaves of peers that proved corrupt are missing again where an untainted peer holds them."""
         assert self.board is not None
         assert self._asking is not None
-        corrupt = {source.peer: source for source in self.all_sources() if source.quarantined}
-        if not corrupt or self.completed:
+        if not self._corrupt or self.completed:
             return
+        corrupt = {source.peer: source for source in self.all_sources() if source.quarantined}
         for leaf, sender in list(self._senders.items()):
             if sender in corrupt and self.board.rarity(leaf):
                 length = self.board.map.length(leaf)

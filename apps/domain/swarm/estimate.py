@@ -171,13 +171,12 @@ class Pace:
         """When everything asked will have arrived; for an idle peer: when the first byte of a further request would."""
         if not self.queue:
             return now + self.delay_s
-        expected = self.busy_from + self.left_bytes / self.rate_bps
-        if now <= self.busy_from:
+        takes = self.left_bytes / self.rate_bps
+        expected = self.busy_from + takes
+        if now < expected and now <= self.busy_from + LATE_FLOOR_S:
             return expected
         late = self.late_s(now)
-        if late > 0:
-            return now + late + self.left_bytes / self.rate_bps
-        return max(expected, now)
+        return now + late + takes if late else max(expected, now)
 
     def late_s(self, now: float) -> float:
         """By how many seconds the answer that should be arriving is late; 0.0 while it is not."""
@@ -240,41 +239,50 @@ class Pace:
         self._sample_bytes = self._sample_s = 0.0
 
 
-def finish_time(lanes: Sequence[tuple[float, float]], leaves: int) -> float:
+def finish_time(starts: Sequence[float], each: Sequence[float], leaves: int) -> float:
     """When `leaves` equal leaves are done, each given to the lane that completes it first.
 
-    lanes: (when its next leaf could begin, seconds per leaf > 0). 0 leaves are done at minus infinity, without lanes never (infinity).
-    Exact, O(P log P) for P lanes: the fluid end is a lower bound, from which at most P completions are missing.
+    starts: when each lane's next leaf could begin; each: its seconds per leaf, > 0. (Two lists of floats, because a list of pairs keeps the garbage
+    collector busy for longer than the arithmetic takes.) 0 leaves are done at minus infinity, without lanes never (infinity).
+    Exact, O(P + P log P) for P lanes: the fluid end is a lower bound, from which at most P completions are missing.
     """
     if leaves <= 0:
         return -math.inf
-    if not lanes:
+    if not starts:
         return math.inf
-    level = fluid_finish(lanes, leaves)
+    level = fluid_finish(starts, each, leaves)
     done = 0
     upcoming: list[tuple[float, float]] = []
-    for start, each in lanes:
-        count = int((level - start) / each + 1e-9) if level > start else 0
+    for start, takes in zip(starts, each, strict=True):
+        count = int((level - start) / takes + 1e-9) if level > start else 0
         done += count
-        upcoming.append((start + (count + 1) * each, each))
+        upcoming.append((start + (count + 1) * takes, takes))
     missing = leaves - done
     if missing <= 0:  # the level fell on the last completion itself
         return level
     heapq.heapify(upcoming)
     for _ in range(missing - 1):
-        end, each = upcoming[0]
-        heapq.heapreplace(upcoming, (end + each, each))
+        end, takes = upcoming[0]
+        heapq.heapreplace(upcoming, (end + takes, takes))
     return upcoming[0][0]
 
 
-def fluid_finish(lanes: Sequence[tuple[float, float]], leaves: float) -> float:
+def fluid_finish(starts: Sequence[float], each: Sequence[float], leaves: float) -> float:
     """When the lanes' rates could have carried `leaves` leaves, were leaves divisible: a lower bound of `finish_time`."""
-    rate = work = 0.0
     level = math.inf
-    for start, each in sorted(lanes):
-        if start >= level:
-            break
-        rate += 1 / each
-        work += start / each
-        level = (leaves + work) / rate
-    return level
+    while True:
+        rate = work = 0.0
+        helping = 0
+        for start, takes in zip(starts, each, strict=True):
+            if start < level:
+                helping += 1
+                share = 1 / takes
+                rate += share
+                work += start * share
+        if not helping:
+            return math.inf
+        # Who could not even begin by then counted as if he took work away: without him it is sooner. Ends after a few rounds, as it only falls.
+        found = (leaves + work) / rate
+        if found >= level or all(start < found for start in starts if start < level):
+            return found
+        level = found
