@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from apps.common.api_base import REFUSALS, ApiView
 from apps.nodelink.health import health_checks
+from apps.nodelink.selectors_scheduler import scheduler_glance
 from apps.nodelink.selectors_status import backlog, node_glance
 
 
@@ -45,6 +46,25 @@ class BacklogOut(serializers.Serializer[object]):
     events = serializers.IntegerField()
 
 
+class SchedulerOut(serializers.Serializer[object]):
+    """The swarm scheduler since the node's start."""
+
+    mode = serializers.CharField()
+    cost_based = serializers.BooleanField()
+    decisions = serializers.IntegerField()
+    moves = serializers.IntegerField()
+    races = serializers.IntegerField()
+    rebalances = serializers.IntegerField()
+    rebalances_per_hour = serializers.FloatField()
+    duplicate_bytes = serializers.IntegerField()
+    bad_bytes = serializers.IntegerField()
+    parted_bytes = serializers.IntegerField()
+    violations = serializers.DictField(child=serializers.IntegerField(), help_text="Invariants that did not hold.")
+    cost_variance = serializers.FloatField(help_text="Of the peers' costs in the transfer looked at last.")
+    speed_up = serializers.FloatField(help_text="Estimated speed divided by that of random assignment; 0: not known.")
+    peers = serializers.DictField(child=serializers.IntegerField(), help_text="In the node's mind, by standing.")
+
+
 class SystemOut(serializers.Serializer[object]):
     """How the daemon is."""
 
@@ -53,6 +73,7 @@ class SystemOut(serializers.Serializer[object]):
     checks = CheckOut(many=True)
     node = NodeOut()
     backlog = BacklogOut()
+    scheduler = SchedulerOut(allow_null=True)
 
 
 def versions() -> dict[str, str]:
@@ -66,11 +87,13 @@ class SystemStatus(ApiView):
     @extend_schema(operation_id="system_status", responses={200: SystemOut, **REFUSALS})
     def get(self, request: Request) -> Response:
         """Everything at a glance."""
+        node = node_glance()
         body = {
             "mode": settings.CONFIG.mode,
             "versions": versions(),
             "checks": health_checks(),
-            "node": node_glance(),
+            "node": node,
             "backlog": backlog(),
+            "scheduler": scheduler_glance(node),
         }
         return Response(SystemOut(body).data)

@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.utils import timezone
+from rest_framework.test import APIClient
 
 from apps.common.roles import Role
 from apps.domain.contracts.node_work import Heartbeat
@@ -100,3 +101,12 @@ def test_without_peers_and_node_metrics_still_answer(client: Client) -> None:
     text = client.get("/metrics").content.decode()
     assert 'slskdn_peers_by_standing{standing="quarantined"} 0.0' in text
     assert "slskdn_scheduler_rebalances" not in text
+
+
+def test_the_same_is_told_over_http(viewer_api: APIClient) -> None:
+    assert viewer_api.get("/api/system/status").json()["scheduler"] is None
+    beats(TOLD)
+    told = viewer_api.get("/api/system/status").json()["scheduler"]
+    assert told["speed_up"] == 2.25
+    assert told["rebalances_per_hour"] == pytest.approx(3.0, rel=0.01)
+    assert told["peers"]["quarantined"] == 1
