@@ -46,10 +46,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='advert',
-            index=models.Index(fields=['expires_at'], name='advert_by_expiry'),
-        ),
-        migrations.AddIndex(
-            model_name='advert',
             index=models.Index(fields=['group', 'heard_at'], name='advert_by_group'),
         ),
         migrations.AddIndex(
