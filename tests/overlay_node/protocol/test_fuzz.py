@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from overlay_node.protocol.connection import Connection
 from overlay_node.protocol.messages import MbidQuery
@@ -19,10 +21,13 @@ from tests.overlay_node.protocol.fuzzing import (
     corpus,
     first_cases,
     fuzz,
+    greeting,
     run_case,
     sample_frames,
     split_frames,
+    zipped_frames,
 )
+from tests.overlay_node.protocol.pair import SAMPLES
 
 
 def test_the_corpus_is_kept_and_reaches_far_into_the_core() -> None:
@@ -81,6 +86,44 @@ def test_a_stream_that_means_something_else_when_cut_elsewhere_is_a_finding(monk
     monkeypatch.setattr(Connection, "receive_data", forgetful)
     with pytest.raises(Finding):
         check_cuts(bytes((0, 1, 0, 0)) + b"\xff\xff\xff\xff")
+
+
+@pytest.mark.parametrize("flags", [OPENED, OPENED | SERVER], ids=["client", "server"])
+@pytest.mark.parametrize("index", range(len(SAMPLES)), ids=lambda index: SAMPLES[index].TYPE)
+def test_every_type_means_the_same_wherever_it_is_cut_in_two(index: int, flags: int) -> None:
+    frame = sample_frames()[index]
+    case = bytes((flags, 0, 0, 0)) + frame
+    whole = run_case(case, cut=lambda left: left)
+    for at in range(1, len(frame)):
+        halves = iter((at, len(frame)))
+        cut = run_case(case, cut=lambda _left, halves=halves: next(halves))
+        assert (cut.code, cut.events) == (whole.code, whole.events), at
+
+
+MOVES = st.tuples(
+    st.integers(0, 255),  # which sample
+    st.integers(0, 2**16),  # which mutation
+    st.integers(0, 9),  # how often it is repeated
+)
+
+
+@given(
+    flags=st.sampled_from((0, OPENED, SERVER, OPENED | SERVER)),
+    step=st.integers(0, 255),
+    moves=st.lists(MOVES, max_size=12),
+)
+@settings(max_examples=60, deadline=None)
+def test_no_sequence_of_frames_whole_or_mutated_makes_the_core_fail(
+    flags: int, step: int, moves: list[tuple[int, int, int]]
+) -> None:
+    samples = sample_frames() + zipped_frames()
+    stream = b"" if flags & OPENED else greeting()
+    for which, seed, times in moves:
+        frame = samples[which % len(samples)]
+        if seed % 3:
+            frame = Mutator(random.Random(seed)).mutate(bytes(4) + frame, bytes(4) + samples[seed % len(samples)])[4:]
+        stream += frame * (times + 1)
+    run_case(bytes((flags, step, step, 0)) + stream)
 
 
 def test_mutants_stay_small_and_frames_survive_being_split() -> None:
