@@ -79,6 +79,9 @@ class Store(Protocol):
 
     async def transfers_progress(self, reports: Sequence[ProgressReport]) -> None: ...
 
+    async def transfer_sampled(self, transfer_id: uuid.UUID, *, path: str, sample_bytes: int) -> bool:
+        """The first bytes of the file at `path` can be fingerprinted while the rest is fetched."""
+
     async def transfer_assembled(self, report: ProgressReport, *, path: str) -> bool:
         """False while another file of the want waits for its verdict: the transfer stays as it is."""
 

@@ -6,7 +6,16 @@ from workers.consume_node_events import consume_node_events
 from workers.recheck import recheck_unconfirmed
 from workers.resolve_job import resolve_job
 from workers.retention import retention
+from workers.sample_download import sample_download
 from workers.sweep import sweep
 from workers.verify_download import verify_download
 
-__all__ = ["consume_node_events", "recheck_unconfirmed", "resolve_job", "retention", "sweep", "verify_download"]
+__all__ = [
+    "consume_node_events",
+    "recheck_unconfirmed",
+    "resolve_job",
+    "retention",
+    "sample_download",
+    "sweep",
+    "verify_download",
+]

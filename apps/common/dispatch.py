@@ -20,6 +20,7 @@ class TaskName(StrEnum):
 
     RESOLVE_JOB = "workers.resolve_job"
     VERIFY_DOWNLOAD = "workers.verify_download"
+    SAMPLE_DOWNLOAD = "workers.sample_download"
     CONSUME_NODE_EVENTS = "workers.consume_node_events"
     SWEEP = "workers.sweep"
     RECHECK_UNCONFIRMED = "workers.recheck_unconfirmed"
@@ -29,6 +30,7 @@ class TaskName(StrEnum):
 QUEUES: dict[TaskName, str] = {
     TaskName.RESOLVE_JOB: "default",
     TaskName.VERIFY_DOWNLOAD: "verify",
+    TaskName.SAMPLE_DOWNLOAD: "verify",
     TaskName.CONSUME_NODE_EVENTS: "default",
     TaskName.SWEEP: "default",
     TaskName.RECHECK_UNCONFIRMED: "verify",

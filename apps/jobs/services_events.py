@@ -22,6 +22,7 @@ from apps.domain.contracts.events import (
     NodeEventPayload,
     TransferAssembled,
     TransferEnded,
+    TransferSampled,
     TransferStarted,
     read_event,
 )
@@ -81,6 +82,9 @@ def _apply(event: NodeEventPayload) -> None:
         case TransferStarted():
             advance(rows, moves=TRACK_MOVES, to=TrackState.DOWNLOADING, code="", params={})
             lossy_limit_apply(track["job_id"])
+        case TransferSampled(transfer_id=transfer_id):
+            # Only ever saves bytes: should the message be lost, the whole file is checked all the same.
+            enqueue(TaskName.SAMPLE_DOWNLOAD, str(transfer_id))
         case TransferAssembled(transfer_id=transfer_id):
             _verify(rows, transfer_id)
         case TransferEnded(transfer_id=transfer_id, code=code):

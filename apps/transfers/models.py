@@ -77,7 +77,8 @@ class Transfer(models.Model):
     speed_bps = models.BigIntegerField(default=0)
     path = models.CharField(
         max_length=4000, blank=True, default=""
-    )  # of the assembled file, while it waits for its verdict
+    )  # of the assembled file, while it waits for its verdict; of the one that is being fetched, once it may be sampled
+    sample_bytes = models.BigIntegerField(default=0)  # so much of it, from the start, holds what is verified
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     ended_at = models.DateTimeField(null=True, blank=True)

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from apps.common.doorbell import WEB_CHANNEL, ring
 from apps.common.transitions import advance
-from apps.domain.contracts.events import TransferAssembled, TransferEnded, TransferStarted
+from apps.domain.contracts.events import TransferAssembled, TransferEnded, TransferSampled, TransferStarted
 from apps.domain.contracts.node_work import (
     NodeWork,
     ProgressReport,
@@ -159,12 +159,22 @@ def transfers_progress(reports: Iterable[ProgressReport]) -> None:
     ring(WEB_CHANNEL, "progress")
 
 
+def transfer_sampled(transfer_id: uuid.UUID, *, path: str, sample_bytes: int) -> bool:
+    """The first `sample_bytes` of the file at `path` are there and verified, while the rest is still fetched."""
+    rows = Transfer.objects.filter(id=transfer_id, state=TransferState.FETCHING, verdict=None)
+    if not rows.update(path=path, sample_bytes=sample_bytes, updated_at=Now()):
+        return False
+    want_id = rows.values_list("want_id", flat=True).get()
+    event_record(TransferSampled(transfer_id=transfer_id, want_id=want_id))
+    return True
+
+
 def transfer_assembled(report: ProgressReport, *, path: str) -> bool:
-    """All leaves verified, the file stands complete at `path` and waits for its verdict. False also while another file of the want does: one at a
-    time is judged."""
+    """All leaves verified, the file stands complete at `path` and waits for its verdict. False also while another file of the want does (one at a
+    time is judged), and when it was judged by its beginning."""
     rows = Transfer.objects.filter(id=report.transfer_id)
     judging = Transfer.objects.filter(want__in=rows.values("want"), state=TransferState.ASSEMBLED)
-    if judging.exclude(id=report.transfer_id).exists():
+    if judging.exclude(id=report.transfer_id).exists() or rows.exclude(verdict=None).exists():
         return False
     if not advance(rows, moves=TRANSFER_MOVES, to=TransferState.ASSEMBLED, path=path, code=""):
         return False

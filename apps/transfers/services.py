@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Mapping
 
+from django.db import transaction
 from django.db.models.functions import Now
 
 from apps.common.doorbell import NODE_CHANNEL, ring
 from apps.domain.errors import Param
 from apps.domain.jobs.constraints import Constraints
-from apps.domain.jobs.lifecycle import WantDesired
+from apps.domain.jobs.lifecycle import TransferState, WantDesired
 from apps.transfers.models import PayloadDenial, Transfer, TransferVerdict, Want
 
 WANT_MOVES: Mapping[WantDesired, frozenset[WantDesired]] = {
@@ -80,6 +81,17 @@ def verdict_write(
     )
     ring(NODE_CHANNEL, f"verdict {transfer}")
     return created
+
+
+def sample_reject(transfer: uuid.UUID, *, code: str, params: Mapping[str, Param]) -> bool:
+    """The beginning of a file that is still being fetched is not what was wanted: verdict and denial, and the node stops it. False: too late, the
+    whole file is judged instead."""
+    with transaction.atomic():
+        rows = Transfer.objects.select_for_update().filter(id=transfer, state=TransferState.FETCHING)
+        if not rows.exists() or not verdict_write(transfer, accepted=False, code=code, params=params):
+            return False
+        denial_write(transfer, code=code, params=params)
+    return True
 
 
 def denial_write(transfer: uuid.UUID, *, code: str, params: Mapping[str, Param] | None = None) -> None:

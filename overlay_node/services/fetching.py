@@ -23,6 +23,7 @@ from overlay_node.services.swarms import MAX_RUNNING, Swarms
 from overlay_node.swarm import race
 from overlay_node.swarm.choice import Candidate, PayloadKey, explain
 from overlay_node.swarm.rate_limits import Direction, RateLimits, Scope
+from overlay_node.swarm.sampling import sample_bytes
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +112,8 @@ class Fetching:
             return stopped
         if fallback is not None and await self._fallback_failed(want, fallback, pursuit):
             fallback = None
+        for transfer in live:
+            await self._sample(want, transfer, pursuit)
         now = self._clock()
         lap = self._lap(primary, pursuit)
         beside = self._lap(fallback, pursuit) if fallback is not None else None
@@ -185,6 +188,19 @@ class Fetching:
             group_id=want.group_id or want.id,
             refused_preambles=want.refused_preambles,
         )
+
+    async def _sample(self, want: WantWork, transfer: TransferWork, pursuit: Pursuit) -> None:
+        """Tell, once, that its beginning can be fingerprinted."""
+        runner = self._swarms.runners.get(transfer.id)
+        needed = sample_bytes(transfer.payload_bytes, duration_ms=want.duration_ms)
+        if runner is None or needed is None or transfer.id in pursuit.sampled:
+            return
+        beginning = runner.beginning()
+        if beginning is None or beginning[1] < needed:
+            return
+        pursuit.sampled.add(transfer.id)
+        path, payload_bytes, before = beginning
+        await self._store.transfer_sampled(transfer.id, path=str(path), sample_bytes=before + payload_bytes)
 
     def _lap(self, transfer: TransferWork, pursuit: Pursuit) -> race.Lap:
         now = self._clock()

@@ -45,6 +45,8 @@ class Pursuit:
     others: tuple[Candidate, ...] = ()
     """payloads that could be fetched instead, as of `others_at`"""
     others_at: float | None = None
+    sampled: set[uuid.UUID] = field(default_factory=set)
+    """transfers whose beginning was told of"""
     stall_looked: bool = False
     """further sources were looked for because of the present stall"""
 

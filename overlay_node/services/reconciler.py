@@ -197,7 +197,8 @@ class Reconciler:
         assert self._swarms is not None
         assert transfer.verdict is not None
         applied = await self._store.verdict_apply(transfer.id)
-        self._swarms.stop(transfer.id, CancelReason.COMPLETE)
+        whole = transfer.state is TransferState.ASSEMBLED
+        self._swarms.stop(transfer.id, CancelReason.COMPLETE if whole else CancelReason.ERROR)
         self._bell.set()  # the next payload, or the sweep
         self._next_sweep = 0.0
         if applied is None:

@@ -288,6 +288,15 @@ class SwarmRunner:
         """True once there are leaves to give."""
         return self._pieces is not None and bool(self._pieces.written())
 
+    def beginning(self) -> tuple[Path, int, int] | None:
+        """The file, how much of the payload is verified from its start on without a gap, and how many bytes come before it; None before it exists."""
+        session, pieces = self._session, self._pieces
+        if session is None or session.map is None or pieces is None:
+            return None
+        first = next(iter(session.map.held()), (0, 0))
+        payload = sum(session.map.length(leaf) for leaf in range(*first)) if first[0] == 0 else 0
+        return pieces.path, payload, len(pieces.manifest.preamble)
+
     def report(self) -> ProgressReport:
         """How far it is."""
         session = self._session

@@ -147,6 +147,12 @@ class DjangoStore:
         """How far running transfers are."""
         await self._run(functools.partial(transfers.transfers_progress, reports))
 
+    async def transfer_sampled(self, transfer_id: uuid.UUID, *, path: str, sample_bytes: int) -> bool:
+        """The beginning can be fingerprinted, with its event."""
+        return await self._run(
+            functools.partial(transfers.transfer_sampled, transfer_id, path=path, sample_bytes=sample_bytes)
+        )
+
     async def transfer_assembled(self, report: ProgressReport, *, path: str) -> bool:
         """The file stands complete, with its event."""
         return await self._run(functools.partial(transfers.transfer_assembled, report, path=path))

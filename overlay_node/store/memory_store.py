@@ -11,7 +11,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from apps.domain.contracts.events import NodeEventPayload, TransferAssembled, TransferEnded, TransferStarted
+from apps.domain.contracts.events import (
+    NodeEventPayload,
+    TransferAssembled,
+    TransferEnded,
+    TransferSampled,
+    TransferStarted,
+)
 from apps.domain.contracts.node_work import (
     AddressTried,
     AdvertHeld,
@@ -65,6 +71,7 @@ class TransferRow:
     sources: dict[str, SourceReport] = field(default_factory=dict)
     verdict_applied: bool = False
     choice: dict[str, object] = field(default_factory=dict)
+    sample_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -233,11 +240,22 @@ class MemoryStore:
             if row is not None and row.work.state is TransferState.FETCHING:
                 self._note(row, report)
 
+    async def transfer_sampled(self, transfer_id: uuid.UUID, *, path: str, sample_bytes: int) -> bool:
+        """The beginning can be fingerprinted, with its event."""
+        row = self.transfers.get(transfer_id)
+        if row is None or row.work.state is not TransferState.FETCHING or row.work.verdict is not None:
+            return False
+        row.path, row.sample_bytes = path, sample_bytes
+        self.events.append(TransferSampled(transfer_id=transfer_id, want_id=row.work.want_id))
+        return True
+
     async def transfer_assembled(self, report: ProgressReport, *, path: str) -> bool:
         """The file stands complete, with its event; not while another one of the want waits for its verdict."""
         given = self.transfers.get(report.transfer_id)
         others = self._live(given.work.want_id) if given is not None else []
         if any(one is not given and one.work.state is TransferState.ASSEMBLED for one in others):
+            return False
+        if given is not None and given.work.verdict is not None:
             return False
         row = self._move(report.transfer_id, TransferState.ASSEMBLED)
         if row is None:

@@ -38,6 +38,16 @@ class TransferAssembled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TransferSampled:
+    """The beginning stands on disk, long enough for a fingerprint, while the rest is still fetched. Told at most once a run of the node."""
+
+    kind = "transfer_sampled"
+    version = 1
+    transfer_id: uuid.UUID
+    want_id: uuid.UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TransferEnded:
     """A transfer failed or was stopped; `code` says why. The want goes on unless the control plane changes it."""
 
@@ -48,7 +58,7 @@ class TransferEnded:
     code: str
 
 
-NodeEventPayload = TransferStarted | TransferAssembled | TransferEnded
+NodeEventPayload = TransferStarted | TransferSampled | TransferAssembled | TransferEnded
 
 
 def write_event(event: NodeEventPayload) -> tuple[str, int, dict[str, str]]:
@@ -68,6 +78,8 @@ def read_event(*, kind: str, version: int, payload: dict[str, object]) -> NodeEv
         match kind:
             case "transfer_started":
                 return TransferStarted(transfer_id=transfer_id, want_id=want_id)
+            case "transfer_sampled":
+                return TransferSampled(transfer_id=transfer_id, want_id=want_id)
             case "transfer_assembled":
                 return TransferAssembled(transfer_id=transfer_id, want_id=want_id)
             case "transfer_ended":

@@ -8,7 +8,7 @@ A **job track** waits for its want (`wanted`), follows the node's work (`downloa
 `completed`, `failed` or `cancelled`. A payload that turns out to be another recording sends it back to `wanted`: the next payload is tried.
 
 A **transfer** is one payload on its way into this node; the node alone moves it. `fetching` → `assembled` (all leaves verified, file on
-disk) → `accepted` or `rejected` by the worker's verdict; `stopped` when the want was cancelled or another payload took its place (of a paused want it
+disk) → `accepted` or `rejected` by the worker's verdict, `rejected` also while it is fetched, when its first two minutes are another recording; `stopped` when the want was cancelled or another payload took its place (of a paused want it
 stays live, and goes on where it was); `failed` when it can't go on (with a code). A want has at most two live ones: the primary, and beside it a
 fallback to another payload while the primary stalls. They share no bytes. When one is accepted the other is stopped and its partial file removed;
 when one is rejected or stopped the other goes on, and is the primary from then on.
@@ -117,7 +117,9 @@ TRACK_MOVES: Mapping[TrackState, frozenset[TrackState]] = {
 TRACK_ENDED = frozenset({TrackState.COMPLETED, TrackState.FAILED, TrackState.CANCELLED})
 
 TRANSFER_MOVES: Mapping[TransferState, frozenset[TransferState]] = {
-    TransferState.FETCHING: frozenset({TransferState.ASSEMBLED, TransferState.STOPPED, TransferState.FAILED}),
+    TransferState.FETCHING: frozenset(
+        {TransferState.ASSEMBLED, TransferState.REJECTED, TransferState.STOPPED, TransferState.FAILED}
+    ),
     TransferState.ASSEMBLED: frozenset(
         {TransferState.ACCEPTED, TransferState.REJECTED, TransferState.STOPPED, TransferState.FETCHING}
     ),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from apps.domain.contracts.events import TransferSampled
 from apps.domain.jobs.constraints import Constraints
 from apps.domain.jobs.lifecycle import TransferRole, TransferState, WantDesired, WantPhase
 from overlay_node.services.root import Node
@@ -206,5 +207,34 @@ def test_a_payload_that_the_job_does_not_accept_is_no_fallback(mesh: MeshWorld, 
         looked = pursuit.others_at or 0.0
         await mesh.until(lambda: (pursuit.others_at or 0.0) > looked)
         assert len(store.transfers) == 1
+
+    mesh.run(scenario())
+
+
+def test_a_payload_whose_beginning_is_another_recording_is_stopped_before_the_rest_has_come(
+    mesh: MeshWorld, music: Path
+) -> None:
+    async def scenario() -> None:
+        wrong, right = library_entry(music / "one.flac"), library_entry(music / "two.flac")
+        store, wanted = MemoryStore(), want(duration_ms=400_000)  # 120 s of it are well below half
+        store.want_put(wanted)
+        liar = await mesh.seeder("liar", wrong, upload_kbps=400)
+        await mesh.start("fetcher", store)
+        await mesh.until(lambda: any(isinstance(event, TransferSampled) for event in store.events))
+        row = of_root(store, wrong)
+        assert row.work.state is TransferState.FETCHING
+        beginning = Path(row.path).read_bytes()[row.preamble_bytes : row.sample_bytes]
+        assert len(beginning) > len(payload_of(wrong)) // 3
+        assert payload_of(wrong).startswith(beginning)
+        store.verdict_put(row.work.id, accepted=False, code="wrong_recording")
+        await mesh.until(lambda: row.work.state is TransferState.REJECTED)
+        assert row.verified_bytes < row.work.payload_bytes
+        assert store.peers[liar.peer_id].wrong_claims == 1
+        await mesh.seeder("honest", right)
+        await mesh.until(lambda: assembled(store))
+        assert payload_bytes(assembled(store)[0]) == payload_of(right)
+        assert folders(mesh) == {str(assembled(store)[0].work.id)}
+        told = [event.transfer_id for event in store.events if isinstance(event, TransferSampled)]
+        assert told.count(row.work.id) == 1
 
     mesh.run(scenario())

@@ -53,6 +53,9 @@ class ScriptedRunner:
     reports: bool = True
     peers: frozenset[str] = frozenset({"somebody"})
 
+    def beginning(self) -> tuple[Path, int, int] | None:
+        return None
+
     def report(self) -> ProgressReport:
         return ProgressReport(
             transfer_id=self.work.id, verified_bytes=self.verified_bytes, refetched_bytes=0, speed_bps=self.speed_bps
