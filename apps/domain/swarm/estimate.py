@@ -22,6 +22,10 @@ SAMPLE_S: Final = 0.05
 """Shortest time a sample of the rate covers: what a socket hands over together says nothing about the peer chunk by chunk."""
 FIRST_WEIGHT: Final = 0.5
 """Of the time of a first answer, whose rate rests on an assumed delay."""
+QUICK_SHARE: Final = 0.25
+"""of the memory: time constant of the second average, which tells when a peer fell"""
+FELL: Final = 0.75
+"""A quick average below this share of the slow one is believed: jitter and segments move it by a tenth."""
 SETTLED_S: Final = 0.5
 """A rate that rests on so many seconds is not expected to jump any more."""
 DELAY_WEIGHT: Final = 0.25
@@ -55,8 +59,10 @@ class Pace:
         "_last_total",
         "_observed_s",
         "_partial",
+        "_quick",
         "_sample_bytes",
         "_sample_s",
+        "_slow",
         "busy_from",
         "busy_s",
         "delay_s",
@@ -91,6 +97,7 @@ class Pace:
         self.rtt_s: float | None = None
         """the delay the last answer showed; None when it had queued"""
         self._fresh = True
+        self._slow = self._quick = self.rate_bps
         self._observed_s = 0.0
         self._sample_s = 0.0
         self._sample_bytes = 0.0
@@ -103,7 +110,7 @@ class Pace:
     def assume(self, rate_bps: float) -> None:
         """Believe in a rate until the peer delivered."""
         if not self.known:
-            self.rate_bps = max(rate_bps, SLOWEST_BPS)
+            self.rate_bps = self._slow = self._quick = max(rate_bps, SLOWEST_BPS)
 
     def asked(self, request: Asked) -> None:
         """A request was sent."""
@@ -220,7 +227,7 @@ class Pace:
         self.busy_s = max(elapsed - self.delay_s, elapsed / 4)
         rate = max(count / self.busy_s, SLOWEST_BPS)
         if not self.known:
-            self.rate_bps = rate
+            self.rate_bps = self._slow = self._quick = rate
             self._observed_s = FIRST_WEIGHT * self.busy_s
         else:
             self._sample(count, self.busy_s)
@@ -232,8 +239,12 @@ class Pace:
         if self._sample_s < SAMPLE_S:
             return
         seconds, rate = self._sample_s, self._sample_bytes / self._sample_s
-        weight = max(1 - math.exp(-seconds / self.memory_s), seconds / (self._observed_s + seconds))
-        self.rate_bps = max(self.rate_bps + weight * (rate - self.rate_bps), SLOWEST_BPS)
+        plain = seconds / (self._observed_s + seconds)
+        self._slow += max(1 - math.exp(-seconds / self.memory_s), plain) * (rate - self._slow)
+        self._quick += max(1 - math.exp(-seconds / (QUICK_SHARE * self.memory_s)), plain) * (rate - self._quick)
+        # The end game looks a fraction of a second ahead: a peer that slowed down is slow at once. One that sped up has to show it for longer.
+        believed = self._quick if self._quick < FELL * self._slow else self._slow
+        self.rate_bps = max(believed, SLOWEST_BPS)
         self.known = True
         self._observed_s = min(self._observed_s + seconds, 8 * self.memory_s)
         self._sample_bytes = self._sample_s = 0.0
