@@ -13,6 +13,7 @@ from enum import IntEnum
 from django.apps import AppConfig
 from django.core import checks
 
+from apps.domain.peers.reputation import NEUTRAL
 from slskdn_site.config import Config, load_config
 
 
@@ -111,6 +112,15 @@ def config_findings(config: Config) -> Iterator[Finding]:
             Level.WARNING,
             "overlay.allow_private is true: addresses told by strangers may point into your own network.",
             "Keep it for closed networks and tests.",
+        )
+    scheduler = config.multi_source.swarm_scheduler
+    if scheduler.min_reputation > NEUTRAL:
+        last = "" if scheduler.use_quarantined_as_last_resort else ", and nobody who is quarantined is ever asked"
+        yield Finding(
+            "slskdn.W005",
+            Level.WARNING,
+            f"multi_source.swarm_scheduler.min_reputation is {scheduler.min_reputation:g}: every stranger (0.5) begins in quarantine{last}.",
+            "Set it to 0.5 or less; 0.3 is the default.",
         )
     if config.mode == "hybrid":
         yield Finding(

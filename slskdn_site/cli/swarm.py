@@ -76,7 +76,10 @@ def _track_lines(one: SwarmTrack) -> list[str]:
     left = f", {span(transfer.eta_s)} to go" if transfer.eta_s is not None else ""
     here = f"{size(transfer.verified_bytes)} of {size(transfer.payload_bytes)}"
     pace = f" at {speed(transfer.speed_bps)}" if one.live else ""
-    lines = ["", f"{one.track.number} {one_line(one.track.title)}: {transfer.state.value}, {here}{pace}{left}"]
+    lines = [
+        "",
+        f"{one_line(one.track.number) or one.track.position} {one_line(one.track.title)}: {transfer.state.value}, {here}{pace}{left}",
+    ]
     lines += [_source_line(source) for source in one.sources] or ["    nobody yet"]
     if one.explanation:
         lines += [f"    {name}: {one_line(value)}" for name, value in transfer_facts(one.explanation)]

@@ -118,6 +118,7 @@ def test_every_key_says_what_it_does() -> None:
         ("web: {allowed_hosts: ['*']}", "slskdn.W001"),
         ("web: {host: 192.0.2.1}", "slskdn.W002"),
         ("mesh: {passive: true, seed: {releases: [x]}}", "slskdn.W003"),
+        ("multi_source: {swarm_scheduler: {min_reputation: 0.6}}", "slskdn.W005"),
         ("overlay: {allow_private: true}", "slskdn.W004"),
     ],
 )
