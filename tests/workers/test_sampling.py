@@ -19,7 +19,7 @@ from tests.workers.assembled import OTHER, Names, recording_id, running_job, tra
 from tests.workers.gateways import sound
 from tests.workers.test_sweep import sent as sent  # noqa: PLC0414  (a fixture)
 from tests.workers.test_sweep import tasks_in
-from workers.gateways.acoustid import AcoustidPort
+from workers.gateways.acoustid import AcoustidMatch, AcoustidPort
 from workers.gateways.errors import Transient
 from workers.gateways.files import identify
 from workers.sampling import sample
@@ -59,6 +59,7 @@ def transfer(whole: Path, tmp_path: Path) -> Transfer:
 def fetching(whole: Path, folder: Path, *, seconds: float) -> Transfer:
     found = identify(whole)
     track = track_of(running_job(tracks=1))
+    assert track.want is not None
     here = int(found.span.length * seconds / SECONDS)
     data = whole.read_bytes()
     path = folder / "audio.flac"
@@ -114,7 +115,7 @@ def test_whoever_comes_too_late_changes_nothing(transfer: Transfer, state: str) 
 
 def test_a_file_that_was_assembled_meanwhile_is_judged_as_a_whole(transfer: Transfer) -> None:
     class Slow(Names):
-        def lookup(self, fingerprint: str, *, duration_s: int) -> tuple[object, ...]:  # type: ignore[override]
+        def lookup(self, fingerprint: str, *, duration_s: int) -> tuple[AcoustidMatch, ...]:
             Transfer.objects.filter(id=transfer.id).update(state="assembled")
             return super().lookup(fingerprint, duration_s=duration_s)
 
