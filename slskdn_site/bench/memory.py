@@ -16,7 +16,7 @@ from overlay_node.protocol.limits import MAX_INBOUND_CONNECTIONS
 from slskdn_site.bench.children import Child
 from slskdn_site.bench.contender import BenchFailed, Workload
 from slskdn_site.bench.crowd import CrowdSpec
-from slskdn_site.bench.ours import ANSWER_S, READY_S, number_of, start_node
+from slskdn_site.bench.ours import ANSWER_S, READY_S, number_of, peers_of, start_node
 from slskdn_site.bench.ours_spec import NodeSpec, payload_facts
 
 IDLE: Final = 100
@@ -51,10 +51,10 @@ def memory_use(
         django=True,
     )
     with start_node("node", spec, folder, env={"SLSKDN_DATA": str(folder / "data")}) as node:
-        ready = node.hear("ready", within_s=READY_S)
+        (listening,) = peers_of(node.hear("ready", within_s=READY_S))
         crowd_spec = CrowdSpec(
             host=HOST,
-            port=int(number_of(ready, "port")),
+            port=listening.port,
             payload_bytes=work.payload_bytes,
             root_hex=work.root.hex(),
             payload_format=payload_facts(work.payload_bytes).format.value,

@@ -7,7 +7,7 @@ handshakes, queries, manifests and heartbeats are in it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -17,12 +17,17 @@ from slskdn_site.bench.contender import BenchFailed, Delay, Round, Workload
 from slskdn_site.bench.ours_spec import NodeSpec, PeerSpec
 
 SEEDERS: Final = 3
+PROCESSES: Final = 3  # of the seeders
 READY_S: Final = 60.0
 ANSWER_S: Final = 10.0
 
 
 class Ours:
-    """See the module. `stock_tls`: with Twisted's own TLS class on both sides. `seeders`: how many, each on an address of its own."""
+    """See the module. `stock_tls`: with Twisted's own TLS class on both sides.
+
+    `seeders`: how many nodes, each with an address and an identity of its own; always in three processes, so that what more peers cost is not mistaken
+    for what more processes cost on one machine.
+    """
 
     def __init__(self, name: str = "ours", *, seeders: int = SEEDERS, stock_tls: bool = False) -> None:
         self.name: Final = name
@@ -37,17 +42,12 @@ class Ours:
         """See Contender."""
         with ExitStack() as stack:
             hosts = [f"127.0.0.{number}" for number in range(2, 2 + self._seeders)]
-            seeders = [
-                stack.enter_context(
-                    start_node(f"seed{at}", self._spec(work, folder / f"seed{at}", host, serves=True), folder)
-                )
-                for at, host in enumerate(hosts)
-            ]
-            met = []
-            for host, seeder in zip(hosts, seeders, strict=True):
-                ready = seeder.hear("ready", within_s=READY_S)
-                met.append(PeerSpec(peer_id=str(ready["peer_id"]), host=host, port=int(number_of(ready, "port"))))
-            spec = self._spec(work, folder / "get", f"127.0.0.{2 + self._seeders}", serves=False, seeders=tuple(met))
+            seeders = []
+            for at in range(PROCESSES):
+                spec = self._spec(work, folder / f"seed{at}", hosts[at::PROCESSES], serves=True)
+                seeders.append(stack.enter_context(start_node(f"seed{at}", spec, folder)))
+            met = tuple(peer for seeder in seeders for peer in peers_of(seeder.hear("ready", within_s=READY_S)))
+            spec = self._spec(work, folder / "get", [f"127.0.0.{2 + self._seeders}"], serves=False, seeders=met)
             downloader = stack.enter_context(start_node("get", spec, folder))
             downloader.hear("ready", within_s=READY_S)
             before = [usage_of(seeder) for seeder in seeders]
@@ -55,8 +55,9 @@ class Ours:
             done = downloader.hear("assembled", within_s=work.deadline_s)
             after = [usage_of(seeder) for seeder in seeders]
         given = done["given_bytes"]
-        if not isinstance(given, Mapping) or sum(1 for count in given.values() if count) != self._seeders:
-            raise BenchFailed(f"Not all {self._seeders} seeders gave something: {given}.")
+        gave = sum(1 for count in given.values() if count) if isinstance(given, Mapping) else 0
+        if gave < min(self._seeders, SEEDERS):  # of many, some may come too late
+            raise BenchFailed(f"Only {gave} of {self._seeders} seeders gave something.")
         figures = Round(
             download_cpu_s=number_of(done, "cpu_s"),
             seed_cpu_s=sum(after) - sum(before),
@@ -67,11 +68,18 @@ class Ours:
         return figures, Path(str(done["path"]))
 
     def _spec(
-        self, work: Workload, data: Path, host: str, *, serves: bool, seeders: tuple[PeerSpec, ...] = ()
+        self,
+        work: Workload,
+        data: Path,
+        hosts: Sequence[str],
+        *,
+        serves: bool,
+        seeders: tuple[PeerSpec, ...] = (),
     ) -> NodeSpec:
         return NodeSpec(
             data=str(data),
-            host=host,
+            host=hosts[0],
+            more_hosts=tuple(hosts[1:]),
             payload_bytes=work.payload_bytes,
             root_hex=work.root.hex(),
             leaves_path=str(work.leaves),
@@ -86,6 +94,14 @@ def start_node(name: str, spec: NodeSpec, folder: Path, *, env: Mapping[str, str
     Path(spec.data).mkdir(mode=0o700)
     path = spec.write(folder / f"{name}.json")
     return Child([sys.executable, "-m", "slskdn_site.bench.ours_node", str(path)], log=folder / f"{name}.log", env=env)
+
+
+def peers_of(ready: Mapping[str, object]) -> tuple[PeerSpec, ...]:
+    """Who listens in a process of `ours_node`. Raises BenchFailed."""
+    peers = ready.get("peers")
+    if not isinstance(peers, list):
+        raise BenchFailed("A node told of no peers.")
+    return tuple(PeerSpec(**one) for one in peers)
 
 
 def usage_of(node: Child) -> float:

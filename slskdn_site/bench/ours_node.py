@@ -2,7 +2,7 @@
 
     python -m slskdn_site.bench.ours_node SPEC
 
-SPEC is a JSON file (`ours_spec.NodeSpec`). The process writes {"event": "ready", "peer_id", "port"} once it listens. A line `usage` on its standard
+SPEC is a JSON file (`ours_spec.NodeSpec`). The process writes {"event": "ready", "peers": [{"peer_id", "host", "port"}]} once it listens. A line `usage` on its standard
 input is answered by {"event": "usage", "cpu_s"}, `links` by {"event": "links", "count"}; `dial HOST PORT` makes it dial; `go` makes a downloader want the payload, and {"event": "assembled", …} follows once it stands
 on disk, synced. It ends on SIGTERM, or when its standard input is closed.
 """
@@ -18,8 +18,9 @@ import signal
 import sys
 import uuid
 from collections.abc import Coroutine
+from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from apps.domain.audio.payload import LEAF_BYTES
 from apps.domain.contracts.node_work import HeldFile, HeldPayload, HeldVariant, PeerReport, ProgressReport, WantWork
@@ -28,9 +29,9 @@ from apps.domain.jobs.lifecycle import WantDesired
 from apps.domain.mesh.policy import Mode
 from overlay_node.__main__ import run_node
 from overlay_node.config import NodeConfig
-from overlay_node.services.root import Node
+from overlay_node.services.root import Node, build_node
 from overlay_node.store.memory_store import LibraryEntry, MemoryStore
-from slskdn_site.bench.ours_spec import NodeSpec, payload_facts
+from slskdn_site.bench.ours_spec import NodeSpec, PeerSpec, payload_facts
 from slskdn_site.bench.session_cpu import measured_sessions
 from slskdn_site.bench.statistics import percentile
 from slskdn_site.cli.main import django_setup
@@ -91,9 +92,20 @@ class Clerk:
         self._loop: Final = asyncio.get_running_loop()
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         self._line = b""
+        self._begin(self._open())
+
+    async def _open(self) -> None:
+        nodes = [(self._spec.host, self._node)]
+        for number, host in enumerate(self._spec.more_hosts):
+            config = _config(self._spec, data=f"{self._spec.data}-{number}", host=host)
+            config.data_dir.mkdir(mode=0o700)
+            node = build_node(config, store=_store(self._spec), reactor=_reactor())
+            await node.start()
+            nodes.append((host, node))
         os.set_blocking(sys.stdin.fileno(), False)
         self._loop.add_reader(sys.stdin.fileno(), self._readable)
-        _say("ready", peer_id=node.peer_id, port=node.overlay_port)
+        peers = [PeerSpec(peer_id=node.peer_id, host=host, port=node.overlay_port) for host, node in nodes]
+        _say("ready", peers=[asdict(peer) for peer in peers])
 
     def _readable(self) -> None:
         data = os.read(sys.stdin.fileno(), 4096)
@@ -161,19 +173,7 @@ def main() -> int:
     if spec.django:
         django_setup()
         importlib.import_module("overlay_node.store.django_store")
-    store = BenchStore((_library_entry(spec),) if spec.payload_path else ())
-    config = NodeConfig(
-        data_dir=Path(spec.data),
-        mode=Mode.MESH,
-        overlay_host=spec.host,
-        overlay_port=0,
-        allow_private=True,
-        dht_host=spec.host,
-        dht_port=0,
-        seed_releases=(RELEASE,) if spec.payload_path else (),
-        stock_tls=spec.stock_tls,
-        network="bench",
-    )
+    store = _store(spec)
     clerks: list[Clerk] = []
 
     async def know() -> None:
@@ -182,7 +182,36 @@ def main() -> int:
             await store.peer_met(PeerReport(key=one.peer_id, host=one.host, port=one.port))
 
     asyncio.run(know())
-    return run_node(config, store=store, ready=lambda node: clerks.append(Clerk(spec, store, node)))
+    return run_node(
+        _config(spec, data=spec.data, host=spec.host),
+        store=store,
+        ready=lambda node: clerks.append(Clerk(spec, store, node)),
+    )
+
+
+def _store(spec: NodeSpec) -> BenchStore:
+    return BenchStore((_library_entry(spec),) if spec.payload_path else ())
+
+
+def _config(spec: NodeSpec, *, data: str, host: str) -> NodeConfig:
+    return NodeConfig(
+        data_dir=Path(data),
+        mode=Mode.MESH,
+        overlay_host=host,
+        overlay_port=0,
+        allow_private=True,
+        dht_host=host,
+        dht_port=0,
+        seed_releases=(RELEASE,) if spec.payload_path else (),
+        stock_tls=spec.stock_tls,
+        network="bench",
+    )
+
+
+def _reactor() -> Any:
+    from twisted.internet import reactor  # noqa: TID251  (`run_node` has installed it)
+
+    return reactor
 
 
 def _library_entry(spec: NodeSpec) -> LibraryEntry:

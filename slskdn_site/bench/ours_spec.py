@@ -35,6 +35,8 @@ class NodeSpec:
     leaves_path: str
     payload_path: str = ""
     seeders: tuple[PeerSpec, ...] = ()
+    more_hosts: tuple[str, ...] = ()
+    """further nodes of this process, the same in all else, each with an identity of its own"""
     stock_tls: bool = False
     """Twisted's own TLS class"""
     django: bool = False
@@ -49,4 +51,5 @@ class NodeSpec:
     def read(cls, path: Path) -> Self:
         """What `write` wrote."""
         values = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{**values, "seeders": tuple(PeerSpec(**one) for one in values["seeders"])})
+        seeders = tuple(PeerSpec(**one) for one in values["seeders"])
+        return cls(**{**values, "seeders": seeders, "more_hosts": tuple(values["more_hosts"])})

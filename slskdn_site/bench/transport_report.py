@@ -63,16 +63,41 @@ BARS: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Slope:
+    """The same download of two sizes: what is the same in both was spent on getting to know each other, the rest on bytes."""
+
+    small_bytes: int
+    small_cpu_s: float
+    large_bytes: int
+    large_cpu_s: float
+
+    @property
+    def cpu_s_per_gib(self) -> float:
+        """Of both sides, for each further byte."""
+        return (self.large_cpu_s - self.small_cpu_s) * GIB / (self.large_bytes - self.small_bytes)
+
+    @property
+    def setup_cpu_s(self) -> float:
+        """Of both sides, whatever the size."""
+        return max(0.0, self.small_cpu_s - self.cpu_s_per_gib * self.small_bytes / GIB)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slopes:
+    """Three seeders and thirty-two."""
+
+    few: Slope
+    many: Slope
+    seeders: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """All that was measured. `rounds` has `ours` and every other contender's, None for what is not installed or was left out."""
 
     mib: int
     rounds: Mapping[str, Sequence[Round] | None]
-    many_mib: int = 0
-    many: Sequence[Round] | None = None
-    """rounds of ours with 32 seeders, of `many_mib` each"""
-    few: Sequence[Round] | None = None
-    """the same with three"""
+    slopes: Slopes | None = None
     memory: MemoryUse | None = None
 
 
@@ -110,7 +135,7 @@ def report_of(measured: Measured, *, machine: Machine) -> dict[str, object]:
         },
         "stock": _as_json(stock) if stock else None,
         "seed_vs_stock": round(ours.seed.median / stock.seed.median, 3) if stock else None,
-        "peers_32": _many(measured),
+        "peers_32": _many(measured.slopes),
         "memory": _memory(measured.memory),
         "scheduling": _scheduling(taken, payload_bytes=payload_bytes),
     }
@@ -152,12 +177,14 @@ def figures_of(rounds: Sequence[Round], *, payload_bytes: int) -> Figures:
     )
 
 
-def _many(measured: Measured) -> dict[str, object] | None:
-    if not measured.many or not measured.few:
+def _many(slopes: Slopes | None) -> dict[str, object] | None:
+    if slopes is None:
         return None
-    size = measured.many_mib * MIB
-    many, few = (figures_of(some, payload_bytes=size).sum.median for some in (measured.many, measured.few))
-    return {"mib": measured.many_mib, "cpu_s_per_gib": round(many, 3), "ratio_to_3": round(many / few, 3)}
+    return {
+        "cpu_s_per_gib": round(slopes.many.cpu_s_per_gib, 3),
+        "ratio_to_3": round(slopes.many.cpu_s_per_gib / slopes.few.cpu_s_per_gib, 3),
+        "setup_cpu_s_per_peer": round(slopes.many.setup_cpu_s / slopes.seeders, 4),
+    }
 
 
 def _memory(use: MemoryUse | None) -> dict[str, object] | None:

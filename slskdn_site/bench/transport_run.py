@@ -20,14 +20,16 @@ from slskdn_site.bench.contender import Contender, Round, Workload
 from slskdn_site.bench.libtorrent_swarm import LibtorrentSwarm
 from slskdn_site.bench.memory import memory_use
 from slskdn_site.bench.nginx_curl import NginxCurl
-from slskdn_site.bench.ours import Ours
-from slskdn_site.bench.payload import check_same, room_needed, workload_make
-from slskdn_site.bench.transport_report import GIB, OURS, STOCK, Machine, Measured, report_of
+from slskdn_site.bench.ours import SEEDERS, Ours
+from slskdn_site.bench.payload import MIB, check_same, room_needed, workload_make
+from slskdn_site.bench.transport_report import GIB, OURS, STOCK, Machine, Measured, Slope, Slopes, report_of
 
 MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108  (a folder in memory, so that the disk is not what is measured; mkdtemp inside it)
 MANY: Final = "peers_32"
 MEMORY: Final = "memory"
 MANY_SEEDERS: Final = 32
+SMALLER: Final = 8  # the small download of a slope is this many times smaller
+SLOPE_ROUNDS: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +86,7 @@ def transport_bench(options: TransportOptions, *, say: Callable[[str], None]) ->
                 assert taken is not None
                 taken.append(found)
                 say(f"round {number + 1} of {options.rounds}, {one.name}: {_in_words(found, work.payload_bytes)}")
-        many = _many(work, place, say) if MANY in only else None
+        slopes = _slopes(work, folder, say) if MANY in only and options.mib >= SMALLER else None
         memory = None
         if MEMORY in only:
             place.mkdir(mode=0o700)
@@ -98,21 +100,37 @@ def transport_bench(options: TransportOptions, *, say: Callable[[str], None]) ->
         python=platform.python_version(),
         folder=name,
     )
-    measured = Measured(
-        mib=options.mib,
-        rounds=rounds,
-        many=many,
-        many_mib=options.mib,
-        few=rounds[OURS] if many else None,
-        memory=memory,
-    )
+    measured = Measured(mib=options.mib, rounds=rounds, slopes=slopes, memory=memory)
     return report_of(measured, machine=machine)
 
 
-def _many(work: Workload, place: Path, say: Callable[[str], None]) -> list[Round]:
-    found = _bring(Ours(MANY, seeders=MANY_SEEDERS), work, place)
-    say(f"{MANY}: {_in_words(found, work.payload_bytes)}")
-    return [found]
+def _slopes(work: Workload, folder: Path, say: Callable[[str], None]) -> Slopes:
+    """In turn, the least of `SLOPE_ROUNDS` of each: a difference of two figures has the noise of both."""
+    small_folder = folder / "small"
+    small_folder.mkdir(mode=0o700)
+    small = workload_make(small_folder, mib=max(1, work.payload_bytes // MIB // SMALLER))
+    runners = {SEEDERS: Ours("peers_3"), MANY_SEEDERS: Ours(MANY, seeders=MANY_SEEDERS)}
+    least: dict[tuple[int, int], float] = {}
+    for number in range(SLOPE_ROUNDS):
+        for one in (small, work):
+            for seeders, ours in runners.items():
+                found = _bring(ours, one, folder / "round")
+                key = (seeders, one.payload_bytes)
+                cpu_s = found.download_cpu_s + found.seed_cpu_s
+                least[key] = min(cpu_s, least.get(key, cpu_s))
+                say(
+                    f"{number + 1} of {SLOPE_ROUNDS}, {seeders} seeders, {one.payload_bytes // MIB} MiB: {_in_words(found, one.payload_bytes)}"
+                )
+    few, many = (
+        Slope(
+            small_bytes=small.payload_bytes,
+            small_cpu_s=least[seeders, small.payload_bytes],
+            large_bytes=work.payload_bytes,
+            large_cpu_s=least[seeders, work.payload_bytes],
+        )
+        for seeders in (SEEDERS, MANY_SEEDERS)
+    )
+    return Slopes(few=few, many=many, seeders=MANY_SEEDERS)
 
 
 def _bring(one: Contender, work: Workload, place: Path) -> Round:

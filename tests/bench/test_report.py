@@ -11,7 +11,7 @@ import pytest
 from slskdn_site.bench.contender import Delay, Round
 from slskdn_site.bench.memory import MemoryUse
 from slskdn_site.bench.transport import transport_table
-from slskdn_site.bench.transport_report import Machine, Measured, report_of
+from slskdn_site.bench.transport_report import Machine, Measured, Slope, Slopes, report_of
 from slskdn_site.bench.transport_run import PARTS, contenders
 
 MACHINE = Machine(cpus=2, load_before=0.5, load_after=2.5, python="3.11.7", folder="/somewhere")
@@ -99,14 +99,16 @@ def test_every_bar_is_held_against_what_was_measured() -> None:
             "libtorrent_plain": theirs(1.25),
             "stock": theirs(2.0),
         },
-        many=ours(1.2),
-        few=ours(1.0),
-        many_mib=512,
+        slopes=Slopes(
+            few=Slope(small_bytes=1 << 26, small_cpu_s=0.3, large_bytes=1 << 29, large_cpu_s=1.7),
+            many=Slope(small_bytes=1 << 26, small_cpu_s=1.01, large_bytes=1 << 29, large_cpu_s=2.69),
+            seeders=32,
+        ),
         memory=MemoryUse(idle=100, busy=8, rss_mb=250.1, served_mb_per_s=500.0),
     )
     report: dict[str, Any] = report_of(measured, machine=MACHINE)
     assert report["seed_vs_stock"] == 0.5
-    assert report["peers_32"] == {"mib": 512, "cpu_s_per_gib": 3.6, "ratio_to_3": 1.2}
+    assert report["peers_32"] == {"cpu_s_per_gib": 3.84, "ratio_to_3": 1.2, "setup_cpu_s_per_peer": 0.0241}
     assert report["memory"] == {"idle": 100, "busy": 8, "rss_mb": 250.1, "served_mb_per_s": 500.0}
     assert report["scheduling"] == {"cpu_s_per_gib": 0.2, "share": 0.0667, "share_of_download": 0.1}
     assert {bar["name"]: (bar["value"], bar["holds"]) for bar in report["bars"]} == {
