@@ -1,6 +1,6 @@
 """What others do, as policies against the product's own seam: each made as well as the idea allows, with the same windows and the same end of the file.
 
-Common to all: a peer is asked for one leaf until it has delivered, then for as much as keeps it busy (bandwidth x delay, two leaves at least). When
+Common to all: a peer is asked for a few leaves until it has delivered, then for as much as keeps it busy (bandwidth x delay, two leaves at least). When
 nothing is free any more, a peer without work asks for a leaf that is on its way elsewhere, in small pieces, so that the loser can be cancelled.
 """
 
@@ -12,6 +12,8 @@ from random import Random
 
 from typing_extensions import override
 
+from apps.domain.swarm.modes import MODES
+from apps.domain.swarm.settings import SchedulerMode
 from overlay_node.protocol.limits import KIB, MAX_CHUNK_BYTES
 from overlay_node.swarm.board import Board
 from overlay_node.swarm.policy import Claim, Order, Policy, Reason
@@ -20,6 +22,8 @@ from overlay_node.swarm.source import Source
 PART_BYTES = 64 * KIB
 CUSHION_S = 0.1
 TRIES = 16
+AUDIT_LEAVES = MODES[SchedulerMode.BALANCED].audit_leaves
+"""with a peer that has not delivered yet, as the product's policy has it"""
 
 
 class Baseline(Policy):
@@ -77,7 +81,7 @@ class Baseline(Policy):
     def _window(self, source: Source) -> int:
         leaf_bytes = self._board.map.leaf_bytes
         if not source.trusted:
-            return leaf_bytes
+            return AUDIT_LEAVES * leaf_bytes
         wanted = source.pace.rate_bps * (source.pace.delay_s + CUSHION_S) + leaf_bytes
         return int(max(wanted, 2 * leaf_bytes))
 

@@ -93,6 +93,8 @@ class Downloader:
         self.done: dict[str, Run] = {}
         self.received: Counter[str] = Counter()
         """payload bytes that arrived, by peer"""
+        self.parted_bytes = 0
+        """of leaves that verified and were fetched again because their sender proved corrupt"""
         self.done_at: float | None = None
         self.storage_errors = 0
         """so many of the next writes fail"""
@@ -310,6 +312,8 @@ class Downloader:
             self._do(run, run.session.leaf_lost(action.leaf, self._clock.now()))
             return
         first = not run.stored
+        if action.leaf in run.stored:
+            self.parted_bytes += len(action.data)
         run.stored[action.leaf] = action.peer
         if first:
             self.began_to_hold(run.payload.key)

@@ -64,6 +64,8 @@ CALM_S = 400.0
 """after the last attacker: the longest timer of a link (idle, 300 s) is over by then"""
 
 KINDS = ("garbage", "half-open", "silent", "drip", "flood", "replay", "stolen-token", "out-of-range", "bomb", "hoarder")
+WEIGHTS = (10, 10, 10, 1, 10, 3, 10, 5, 10, 1)
+"""those who can hold a place for minutes come seldom, or nobody else would get in"""
 
 
 @dataclass(slots=True)
@@ -418,7 +420,7 @@ class Siege:
 
     def _arrive(self, number: int) -> None:
         draw = self._names
-        kind = draw.choice(KINDS)
+        (kind,) = draw.choices(KINDS, weights=WEIGHTS)
         peer = f"enemy-{draw.randrange(KEYS):04d}"
         host = f"{draw.choice((45, 46, 91))}.{draw.randrange(60)}.{draw.randrange(4)}.{draw.randrange(1, 200)}"
         if draw.random() < 0.5:

@@ -24,6 +24,9 @@ class Measured:
     bound_s: float
     waste: float
     waste_bytes: int
+    """duplicate and bad bytes"""
+    parted_bytes: int
+    """of these, leaves that verified and were fetched again because their sender proved corrupt: the rule's price, not the policy's"""
     fairness: float
     wall_s: float
     violation: str = ""
@@ -109,6 +112,7 @@ def measure(plan: Plan, policy: str, *, log: Log | None = None) -> Measured:
         bound_s=bound_s,
         waste=outcome.waste_bytes / outcome.payload_bytes,
         waste_bytes=outcome.waste_bytes,
+        parted_bytes=outcome.parted_bytes,
         fairness=fairness_of(plan, outcome) if outcome.completed else 0.0,
         wall_s=outcome.wall_s,
         violation=violation,

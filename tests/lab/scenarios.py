@@ -157,11 +157,14 @@ _ALL = (
         kind=FAULT,
         about="three liars among eight peers",
         files=mb(30),
-        groups=(
-            Group(count=5, mb_s=Between(0.5, 3.0)),
-            Group(count=1, mb_s=Between(1.0, 4.0), personality=LIAR),
-            Group(count=2, mb_s=Between(1.0, 4.0), personality=HALF_LIAR),
-        ),
+        groups=(Group(count=5, mb_s=Between(0.5, 3.0)), Group(count=3, mb_s=Between(1.0, 4.0), personality=LIAR)),
+    ),
+    Scenario(
+        name="half-liars",
+        kind=FAULT,
+        about="two peers that corrupt three leaves of ten: what they brought before is fetched again",
+        files=mb(30),
+        groups=(Group(count=6, mb_s=Between(0.5, 3.0)), Group(count=2, mb_s=Between(1.0, 4.0), personality=HALF_LIAR)),
     ),
     Scenario(
         name="freezers",

@@ -22,6 +22,7 @@ def measured(scenario: str, ratio: float, *, policy: str = "product", seed: int 
         "bound_s": 1.0,
         "waste": 0.0,
         "waste_bytes": 0,
+        "parted_bytes": 0,
         "fairness": 1.0,
         "wall_s": 0.1,
     }
@@ -90,9 +91,10 @@ def test_each_bar_falls_when_it_should() -> None:
     assert "fault: median of completion / bound" in failing([measured("liars", 1.36)])
     beaten = [measured("liars", 1.2), measured("liars", 1.1, policy="random")]
     assert failing(beaten) == {"completion / that of the best baseline"}
-    assert failing([measured("steady-equal", 1.0, waste_bytes=7 * 256 * 1024)]) == {
-        "waste / the larger of 2 % and one leaf per peer"
-    }
+    leaf = 256 * 1024
+    (wasteful,) = failing([measured("steady-equal", 1.0, waste_bytes=7 * leaf)])
+    assert wasteful.startswith("waste")
+    assert failing([measured("steady-equal", 1.0, waste_bytes=7 * leaf, parted_bytes=leaf)]) == set()
     assert failing([measured("steady-equal", 1.0, wall_s=3.1)]) == {"wall seconds of one seed"}
     assert failing([measured("steady-equal", 1.0, violation="x")]) == {"runs in which an invariant did not hold"}
     assert "runs that did not complete" in failing([measured("steady-equal", float("inf"), completed=False)])

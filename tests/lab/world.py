@@ -48,7 +48,8 @@ class Outcome:
     payload_bytes: int
     """of all downloaders together"""
     received_bytes: int
-    refetched_bytes: int
+    parted_bytes: int
+    """of leaves that verified and were fetched again because their sender proved corrupt"""
     steps: int
     wall_s: float
     shares: dict[str, int] = field(default_factory=dict)
@@ -168,7 +169,7 @@ class World:
             finishes=[one.done_at if one.done_at is not None else FOREVER for one in self.downloaders],
             payload_bytes=self.plan.scenario.payload_bytes * len(self.downloaders),
             received_bytes=sum(sum(one.received.values()) for one in self.downloaders),
-            refetched_bytes=sum(run.session.refetched_bytes for one in self.downloaders for run in one.all_runs()),
+            parted_bytes=sum(one.parted_bytes for one in self.downloaders),
             steps=self.queue.steps,
             wall_s=time.perf_counter() - began,
             shares=dict(self.downloaders[0].received),
