@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from apps.domain.peers.reputation import Standing
+from apps.jobs.swarm_words import peer_facts, transfer_facts
 from overlay_node.services.peer_book import BookFacts
 from overlay_node.services.scheduler_report import scheduler_metrics, scheduler_report
 from overlay_node.store.memory_store import MemoryStore
@@ -48,7 +49,8 @@ def test_a_transfer_under_way_is_explained_over_the_control_socket(mesh: MeshWor
         assert peer["peer"] == seeder.peer_id
         assert peer["cost"] > 0
         assert peer["role"] in {"works", "waits", "cold"}
-        json.dumps(told)
+        assert transfer_facts(told)[0][0] == "Leaves"
+        assert peer_facts(peer)[0] in {"working", "waiting", "first answers awaited"}
         assert await ask(socket, ask="swarm", of="nothing") == {"error": "not_found"}
         assert await ask(socket, ask="swarm") == {"error": "unknown_question"}
         numbers = (await ask(socket, ask="metrics"))["metrics"]
