@@ -49,7 +49,7 @@ from overlay_node.swarm.peer_book import MemoryPeerBook, PeerBook
 from overlay_node.swarm.piece_map import PieceMap
 from overlay_node.swarm.policy import Policy
 from overlay_node.swarm.policy_cost import CostPolicy
-from overlay_node.swarm.source import MAX_BAD_TRIES, MAX_STRIKES, Data, Source
+from overlay_node.swarm.source import MAX_BAD_TRIES, MAX_STRIKES, MAX_UNHELD, Data, Source
 
 TICK_S: Final = 0.1
 """How often the runner should call `tick` while a session runs: bounds how late a timeout or an end-game take-over is."""
@@ -277,7 +277,9 @@ class SwarmSession:
                 for leaf in range(request.leaf, request.leaf + request.leaves):
                     board.holds_not(source, leaf)
                 actions += self._not_delivered(source, now)
-                actions += self._strike(source, code, now)
+                source.unheld += 1
+                if source.unheld >= MAX_UNHELD:
+                    actions += self._drop(source, _E.TIMED_OUT, code, now)
             case ChunkError.IO_ERROR:
                 actions += self._not_delivered(source, now)
                 actions += self._strike(source, code, now)
@@ -470,6 +472,14 @@ class SwarmSession:
                 self._trace.note(now, _T.PEER_CHARGED, source.peer, leaf, code=Charge.BAD_LEAF.value)
             self._part_from_corrupt(now)
             actions: list[Action] = [ChargePeer(source.peer, Charge.BAD_LEAF)]
+            # What is still to come from it would be thrown away where others hold it: taken back at once.
+            rest = [
+                one
+                for one in source.flight.values()
+                if all(board.rarity(each) for each in range(one.leaf, one.leaf + one.leaves))
+            ]
+            if rest:
+                actions += self._asking.take_back(source, rest, CancelReason.ERROR, now)
             if source.hopeless:
                 actions += self._drop(source, _E.CANCELLED, "corrupt", now)
             return actions

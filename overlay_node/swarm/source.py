@@ -24,6 +24,7 @@ BAD_RETRY_S = 0.2  # first pause after a bad leaf; doubles with each further one
 HOPELESS_BAD_LEAVES = 16  # with fewer good leaves than bad ones by then, its bytes cost more than they bring
 MAX_STRIKES = 3  # timeouts and read errors in a row before the peer is let go
 MAX_RECALLED = 16  # cancelled requests of a peer that are remembered: twice what can be in flight
+MAX_UNHELD = 12  # leaves in a row that it advertised and does not have: each costs a round trip and no bytes; what it does have still helps
 
 Data: TypeAlias = bytes | bytearray | memoryview
 _ACTIVE = frozenset({DownloaderState.READY, DownloaderState.REQUESTING, DownloaderState.DRAINING})
@@ -73,6 +74,8 @@ class Source:
     """not asked before: it said rate_limited"""
     refusals: int = 0
     strikes: int = 0
+    unheld: int = 0
+    """leaves in a row that it advertised and does not have"""
     bad_leaves: int = 0
     bad_tries: dict[int, int] = field(default_factory=dict)
     bad_retry_at: dict[int, float] = field(default_factory=dict)
@@ -159,7 +162,7 @@ class Source:
         self.flight_bytes -= request.length
         self.metrics.chunk_received(now, length=pace.new_bytes, busy_s=pace.busy_s, rtt_s=pace.rtt_s)
         self.last_byte_at = now
-        self.strikes = 0
+        self.strikes = self.unheld = 0
         self.refusals = 0
 
     def recall(self, request: Request, now: float) -> None:
