@@ -78,8 +78,8 @@ class _Columns:
     """requests without an end, by transfer, peer and offset"""
     unjudged: dict[tuple[uuid.UUID, str], dict[int, int]] = field(default_factory=dict)
     """arrived chunks → bytes without a verdict"""
-    held: dict[tuple[uuid.UUID, int], int] = field(default_factory=dict)
-    """chunk by which a leaf (its offset) is held"""
+    held: dict[tuple[uuid.UUID, int], list[int]] = field(default_factory=dict)
+    """chunks by which a leaf (its offset) is held"""
     busy: list[tuple[int, int]] = field(default_factory=list)
 
     def tick(self, event: TraceEvent) -> int:
@@ -155,8 +155,7 @@ def _add(columns: _Columns, event: TraceEvent, at: int) -> None:
         case TraceAction.LEAF_VERIFIED | TraceAction.LEAF_BAD | TraceAction.LEAF_IN_VAIN:
             _judge(columns, event)
         case TraceAction.LEAF_LOST:
-            index = columns.held.pop((transfer, event.offset), None)
-            if index is not None:
+            for index in columns.held.pop((transfer, event.offset), ()):
                 columns.chunks["outcome"][index] = Outcome.LOST
         case _ if event.action in MARKS:
             if event.action == TraceAction.PEER_GONE and event.code in COMPLETE:
@@ -229,7 +228,7 @@ def _judge(columns: _Columns, event: TraceEvent) -> None:
         elif chunks["outcome"][index] == Outcome.ARRIVED:
             chunks["outcome"][index] = Outcome.IN_VAIN
         if good:
-            columns.held[transfer, begin] = index
+            columns.held.setdefault((transfer, begin), []).append(index)
         waiting[index] -= common
         if waiting[index] <= 0:
             del waiting[index]

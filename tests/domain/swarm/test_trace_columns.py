@@ -69,7 +69,16 @@ def test_parts_of_a_leaf_share_its_verdict() -> None:
             event(number, "chunk_requested", "a", **where),
             event(number + 0.5, "chunk_received", "a", **where),
         ]
-    assert outcomes([*events, event(3, "leaf_verified", "a", leaf=0, offset=0, length=LEAF)]) == [Outcome.VERIFIED] * 2
+    events.append(event(3, "leaf_verified", "a", leaf=0, offset=0, length=LEAF))
+    assert outcomes(events) == [Outcome.VERIFIED] * 2
+    events.append(event(4, "leaf_lost", "a", leaf=0, offset=0, length=LEAF, code="sender_corrupt"))
+    assert outcomes(events) == [Outcome.LOST] * 2
+
+
+def test_what_arrived_and_was_there_already_is_in_vain() -> None:
+    where = {"leaf": 0, "offset": 0, "length": LEAF}
+    events = [event(1, "chunk_requested", "a", **where), event(2, "chunk_received", "a", **where)]
+    assert outcomes([*events, event(2, "leaf_in_vain", "a", **where)]) == [Outcome.IN_VAIN]
 
 
 def test_a_leaf_that_is_lost_again_shows_on_the_chunk_that_had_brought_it() -> None:

@@ -70,6 +70,13 @@ def test_bytes_add_up_over_bad_lost_and_vain_ones() -> None:
     assert (transfer.outcome, transfer.peers["b"].bad_leaves) == ("completed", 1)
 
 
+def test_what_arrived_and_counted_for_nothing_is_counted_once() -> None:
+    where = {"leaf": 0, "offset": 0, "length": LEAF}
+    events = [*chunk(0, "a", 0), event(1, "chunk_received", "b", **where), event(1, "leaf_in_vain", "b", **where)]
+    transfer = tally_of(events).transfers[TRANSFER]
+    assert (transfer.received, transfer.wasted, transfer.verified) == (2 * LEAF, LEAF, LEAF)
+
+
 def test_a_resumed_transfer_has_one_beginning_and_no_end_until_it_comes() -> None:
     events = [
         event(0, "transfer_started", offset=LEAF, length=3 * LEAF),
