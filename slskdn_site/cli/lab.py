@@ -31,7 +31,7 @@ Numbers are completion time / bound (tests/lab/bound.py says which bound): 1.00 
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """run, list, replay."""
+    """run, replay, fuzz, list."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = f"{SUMMARY}\n\n{HOW}"
     commands = parser.add_subparsers(dest="command", required=True, metavar="WHAT")
@@ -67,6 +67,15 @@ def register(parser: argparse.ArgumentParser) -> None:
     )
     again.add_argument("--json", action="store_true", help="print one report as JSON")
     again.set_defaults(run=run_replay)
+    fuzz = commands.add_parser("fuzz", help="Fuzz the protocol core, guided by coverage, from the kept corpus on.")
+    fuzz.add_argument("--seconds", type=float, default=60.0, metavar="N", help="how long (default: 60)")
+    fuzz.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="the same seed tries the same things (default: 1)"
+    )
+    fuzz.add_argument(
+        "--keep", action="store_true", help="keep what reaches new ground in tests/overlay_node/protocol/corpus"
+    )
+    fuzz.set_defaults(run=run_fuzz)
     listing = commands.add_parser("list", help="Scenarios and policies.")
     listing.set_defaults(run=run_list)
 
@@ -136,6 +145,15 @@ def run_replay(args: argparse.Namespace) -> int:
     report = replay_report(inferred, {name: replay(inferred, name) for name in names})
     print(json.dumps(report, indent=2) if args.json else replay_table(report))
     return 0
+
+
+def run_fuzz(args: argparse.Namespace) -> int:
+    """Print what was tried and found, as JSON; status 1 when the core did what it must not do."""
+    from tests.overlay_node.protocol.fuzzing import fuzz_for
+
+    report = fuzz_for(max(0.0, args.seconds), seed=args.seed, keep=args.keep)
+    print(json.dumps(report, indent=1))
+    return 1 if report["findings"] else 0
 
 
 def run_list(_args: argparse.Namespace) -> int:
