@@ -19,7 +19,7 @@ from typing import Final
 
 from blake3 import blake3
 
-from apps.domain.audio.payload import PayloadFacts, verify_leaf
+from apps.domain.audio.payload import PayloadFacts
 from apps.domain.swarm.estimate import Pace
 from apps.domain.swarm.ranges import UrgentRange, end_of_file
 from apps.domain.swarm.trace import TraceAction, TraceSink
@@ -36,15 +36,14 @@ from overlay_node.swarm.actions import (
     DropPeer,
     KeepManifest,
     Manifest,
-    StoreLeaf,
     Waiting,
 )
 from overlay_node.swarm.asking import Asking, Budget, Statistics, no_peer_budgets
 from overlay_node.swarm.belief import believed_leaves, same_manifest
 from overlay_node.swarm.board import Board
 from overlay_node.swarm.choice import PayloadKey
-from overlay_node.swarm.flight import Request
 from overlay_node.swarm.invariants import Violations
+from overlay_node.swarm.judging import Judging
 from overlay_node.swarm.peer_book import MemoryPeerBook, PeerBook
 from overlay_node.swarm.piece_map import PieceMap
 from overlay_node.swarm.policy import Policy
@@ -111,11 +110,8 @@ class SwarmSession:
         self._paces: Final = paces if paces is not None else {}
         self._trace: Final = trace
         self._asking: Asking | None = None
-        self._senders: Final[dict[int, str]] = {}
-        """who sent each leaf that was verified in this session"""
+        self._judging: Judging | None = None
         self._gone: Final[dict[str, Source]] = {}
-        self._corrupt = False
-        """somebody proved corrupt"""
         if manifest is not None:
             self._open_map(manifest, held, now)
 
@@ -227,19 +223,23 @@ class SwarmSession:
             return []
         length = len(data)
         request = source.flight.pop(offset, None)
-        asking = self._asking
-        if request is None or asking is None or request.length != length:
+        asking, judging = self._asking, self._judging
+        if asking is None or judging is None:
+            source.wasted_bytes += length
+            self.statistics.duplicate_bytes += length
+            return []
+        if request is None or request.length != length:
             actions = []
-            if request is not None and asking is not None:  # it answered with another length than was asked for
+            if request is not None:  # it answered with another length than was asked for
                 actions = asking.failed(source, request, now)
-            return [*actions, *self._uninvited(source, offset, data, now), *self._follow_up(now)]
+            return [*actions, *judging.uninvited(source, offset, data, now), *self._follow_up(now)]
         source.answered(request, now)
         if not source.flight:
             source.on(_E.FLIGHT_EMPTY)
         if self._trace is not None:
             waited = now - request.asked_at
             self._trace.note(now, _T.CHUNK_RECEIVED, peer, request.leaf, offset, length, waited)
-        actions = self._take_in(source, request, data, now)
+        actions = judging.take_in(source, request, data, now)
         asking.wake(source)
         self.policy.arrived(source, request, now)
         return actions + self._follow_up(now)
@@ -308,12 +308,13 @@ class SwarmSession:
 
     def leaf_lost(self, leaf: int, now: float) -> list[Action]:
         """A leaf could not be written: it is missing again."""
-        if self.board is not None and self._asking is not None and self.board.map.holds(leaf):
+        judging = self._judging
+        if self.board is not None and self._asking is not None and judging is not None and self.board.map.holds(leaf):
             if self._trace is not None:
                 where = self.board.map.offset(leaf), self.board.map.length(leaf)
-                self._trace.note(now, _T.LEAF_LOST, self._senders.get(leaf, ""), leaf, *where, code="write_failed")
+                self._trace.note(now, _T.LEAF_LOST, judging.senders.get(leaf, ""), leaf, *where, code="write_failed")
             self._asking.put_back(leaf, now)
-            self._senders.pop(leaf, None)
+            judging.senders.pop(leaf, None)
             if self.completed:
                 self.completed = False
                 for source in self.sources.values():
@@ -400,118 +401,7 @@ class SwarmSession:
 
     def sender(self, leaf: int) -> str:
         """Who sent a leaf that was verified in this session; "" for any other."""
-        return self._senders.get(leaf, "")
-
-    # ---- private: belief
-
-    def _take_in(self, source: Source, request: Request, data: Data, now: float) -> list[Action]:
-        """An answer: the leaves that it completes are judged."""
-        assert self.map is not None
-        if request.leaves == 1:
-            return self._take_in_leaf(source, request, data, now)
-        actions: list[Action] = []
-        view, at = memoryview(data), 0
-        for leaf in range(request.leaf, request.leaf + request.leaves):
-            length = self.map.length(leaf)
-            piece = view[at : at + length]
-            at += length
-            if self.map.holds(leaf):
-                self._waste(source, length)
-                self._note_in_vain(now, source.peer, leaf, length)
-            else:
-                actions += self._judge(source, leaf, piece, now)
-        return actions
-
-    def _take_in_leaf(self, source: Source, request: Request, data: Data, now: float) -> list[Action]:
-        assert self.map is not None
-        leaf = request.leaf
-        if self.map.holds(leaf):
-            source.parts.pop(leaf, None)
-            self._waste(source, len(data))
-            self._note_in_vain(now, source.peer, leaf, len(data), request.offset)
-            return []
-        whole = source.leaf_of(request, data, leaf_length=self.map.length(leaf))
-        return [] if whole is None else self._judge(source, leaf, whole, now)
-
-    def _uninvited(self, source: Source, offset: int, data: Data, now: float) -> list[Action]:
-        """Bytes that nobody waits for any more: a whole leaf that was cancelled too late is as good as any other."""
-        request = source.recalled.pop(offset, None)
-        if request is not None and self.board is not None and request.length == len(data) and not source.quarantined:
-            pieces = self.board.map
-            last = request.leaf + request.leaves - 1
-            whole = pieces.offset(last) + pieces.length(last) - pieces.offset(request.leaf) == request.length
-            wanted = any(not pieces.holds(leaf) for leaf in range(request.leaf, last + 1))
-            if whole and wanted and not self.completed:
-                if self._trace is not None:
-                    waited = now - request.asked_at
-                    self._trace.note(now, _T.CHUNK_RECEIVED, source.peer, request.leaf, offset, len(data), waited)
-                actions = self._take_in(source, request, data, now)
-                return actions + self._follow_up(now)
-        if self._trace is not None:
-            leaf, code = (-1, "unasked") if request is None else (request.leaf, "late")
-            self._trace.note(now, _T.CHUNK_RECEIVED, source.peer, leaf, offset, len(data), code=code)
-        self._waste(source, len(data))
-        return []
-
-    def _judge(self, source: Source, leaf: int, data: Data, now: float) -> list[Action]:
-        """A whole leaf of one sender: hold it or charge it."""
-        assert self.board is not None
-        assert self.manifest is not None
-        assert self._asking is not None
-        board, length = self.board, len(data)
-        where = board.map.offset(leaf)
-        if not verify_leaf(memoryview(data), self.manifest.leaves.hashes[leaf]):
-            before = source.tainted
-            source.note_bad(leaf, length, now)
-            self._corrupt = True
-            board.tainted(source, before=before)
-            self.statistics.bad_bytes += length
-            self._asking.give_back(source, leaf, now)
-            if self._trace is not None:
-                self._trace.note(now, _T.LEAF_BAD, source.peer, leaf, where, length)
-                self._trace.note(now, _T.PEER_CHARGED, source.peer, leaf, code=Charge.BAD_LEAF.value)
-            self._part_from_corrupt(now)
-            actions: list[Action] = [ChargePeer(source.peer, Charge.BAD_LEAF)]
-            # What is still to come from it would be thrown away where others hold it: taken back at once.
-            rest = [
-                one
-                for one in source.flight.values()
-                if all(board.rarity(each) for each in range(one.leaf, one.leaf + one.leaves))
-            ]
-            if rest:
-                actions += self._asking.take_back(source, rest, CancelReason.ERROR, now)
-            if source.hopeless:
-                actions += self._drop(source, _E.CANCELLED, "corrupt", now)
-            return actions
-        if source.quarantined and board.rarity(leaf):  # asked for before it proved corrupt
-            self._waste(source, length)
-            self._note_in_vain(now, source.peer, leaf, length)
-            self._asking.give_back(source, leaf, now)
-            return []
-        carriers = board.held(leaf)
-        self._senders[leaf] = source.peer
-        source.verified_leaves += 1
-        source.verified_bytes += length
-        source.trusted = True
-        source.metrics.leaf_verified(now, length=length)
-        if self._trace is not None:
-            self._trace.note(now, _T.LEAF_VERIFIED, source.peer, leaf, where, length)
-        actions = [StoreLeaf(source.peer, leaf, where, data)]
-        for other in carriers:
-            if other is not source:
-                other.parts.pop(leaf, None)
-                doubles = [one for one in other.flight.values() if one.covers(leaf) and self._all_held(one)]
-                if doubles:
-                    actions += self._asking.take_back(other, doubles, CancelReason.SWARM_REBALANCED, now)
-        return actions
-
-    def _all_held(self, request: Request) -> bool:
-        assert self.map is not None
-        return all(self.map.holds(leaf) for leaf in range(request.leaf, request.leaf + request.leaves))
-
-    def _waste(self, source: Source, length: int) -> None:
-        source.wasted_bytes += length
-        self.statistics.duplicate_bytes += length
+        return self._judging.senders.get(leaf, "") if self._judging is not None else ""
 
     # ---- private: sources
 
@@ -529,6 +419,15 @@ class SwarmSession:
             violations=self.violations,
             trace=self._trace,
         )
+        self._judging = Judging(
+            self.board,
+            self._asking,
+            manifest,
+            statistics=self.statistics,
+            trace=self._trace,
+            all_sources=self.all_sources,
+            drop=lambda source, code, at: self._drop(source, _E.CANCELLED, code, at),
+        )
         self.policy.begin(self.board, now)
         self.urgent((end_of_file(self.map.leaf_count),))
 
@@ -540,27 +439,10 @@ class SwarmSession:
             size = self.board.map.leaf_bytes
             for first, end in ranges:
                 self._trace.note(now, _T.PEER_HAVE, source.peer, offset=first * size, length=(end - first) * size)
-        self._part_from_corrupt(now)
+        if self._judging is not None:
+            self._judging.part_from_corrupt(now)
         self.policy.joined(source, now)
         self._asking.wake(source)
-
-    def _part_from_corrupt(self, now: float) -> None:
-        """Leaves of peers that proved corrupt are missing again where an untainted peer holds them."""
-        assert self.board is not None
-        assert self._asking is not None
-        if not self._corrupt or self.completed:
-            return
-        corrupt = {source.peer: source for source in self.all_sources() if source.quarantined}
-        for leaf, sender in list(self._senders.items()):
-            if sender in corrupt and self.board.rarity(leaf):
-                length = self.board.map.length(leaf)
-                if self._trace is not None:
-                    where = self.board.map.offset(leaf)
-                    self._trace.note(now, _T.LEAF_LOST, sender, leaf, where, length, code="sender_corrupt")
-                self._asking.put_back(leaf, now)
-                del self._senders[leaf]
-                corrupt[sender].parted_from(length)
-                self.statistics.parted_bytes += length
 
     def _not_delivered(self, source: Source, now: float) -> list[Action]:
         """It advertised what it does not have: charged once."""
@@ -666,11 +548,6 @@ class SwarmSession:
         return WAIT_ONLY_BAD if held_by_somebody else WAIT_INCOMPLETE
 
     # ---- private: trace
-
-    def _note_in_vain(self, now: float, peer: str, leaf: int, length: int, offset: int = -1) -> None:
-        if self._trace is not None and self.map is not None:
-            where = offset if offset >= 0 else self.map.offset(leaf)
-            self._trace.note(now, _T.LEAF_IN_VAIN, peer, leaf, where, length)
 
     def _note(self, now: float, action: TraceAction, peer: str, code: str) -> None:
         if self._trace is not None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from unittest import mock
 
 from apps.domain.audio.payload import LEAF_BYTES, Leaves, PayloadFacts, PayloadFormat
-from overlay_node.swarm import session as session_module
+from overlay_node.swarm import judging
 from overlay_node.swarm.actions import Action, AskChunk, AskManifest, CancelChunks, Manifest
 from overlay_node.swarm.choice import PayloadKey
 from overlay_node.swarm.policy_cost import CostPolicy
@@ -132,7 +132,7 @@ def scheduler_bench(*, leaves: int, rounds: int) -> dict[str, Any]:
     """Everything, rounds interleaved."""
     per_leaf: dict[int, list[float]] = {peers: [] for peers in PEERS}
     many: list[tuple[float, list[float]]] = []
-    with mock.patch.object(session_module, "verify_leaf", _yes):
+    with mock.patch.object(judging, "verify_leaf", _yes):
         one_run(3, 200, 0)  # warm up
         for number in range(rounds):
             for peers in PEERS:
