@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 import pytest
+from django.template.loader import render_to_string
 
 from apps.domain.contracts.events import TransferAssembled, TransferEnded, TransferStarted
 from apps.domain.jobs.choice_words import CHOICE_SENTENCES
@@ -154,3 +155,15 @@ def test_nothing_is_told_where_there_was_nothing_to_choose_or_to_read(
 def test_every_term_of_the_choice_has_words_and_no_words_are_left_over() -> None:
     terms = {*TERMS, "root"}
     assert set(CHOICE_SENTENCES) == {f"chosen_{one}" for one in {*terms, "only"}} | {f"passed_{one}" for one in terms}
+
+
+def test_the_page_tells_both_payloads_and_the_reason(track: JobTrack) -> None:
+    transfer(track, b"p", choice=CHOICE, verified_bytes=300)
+    transfer(track, b"f", choice=CHOICE, verified_bytes=100, role=TransferRole.FALLBACK)
+    tree = job_tree(track.job_id)
+    assert tree is not None
+    page = render_to_string("jobs/_track.html", {"line": track_line(tree.tracks[0]), "job": tree})
+    assert "Chosen because it is expected sooner (in 12 s against 300 s)." in page
+    assert "expected in 300 s" in page
+    assert "Beside it another payload (flac-16-44100-2)" in page
+    assert "Whichever is whole first is taken." in page
