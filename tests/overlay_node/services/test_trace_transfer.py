@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from pathlib import Path
 from typing import Any
@@ -91,14 +92,19 @@ def test_a_node_that_stops_in_the_middle_goes_on_in_the_same_trace(mesh: MeshWor
     mesh.run(scenario())
 
 
-def test_with_tracing_off_nothing_is_written(mesh: MeshWorld, music: Path) -> None:
+def test_with_tracing_off_nothing_is_written_and_old_traces_still_go(mesh: MeshWorld, music: Path) -> None:
     async def scenario() -> None:
+        old = mesh.root / "fetcher" / "traces" / f"{uuid.uuid4()}.jsonl"
+        old.parent.mkdir(parents=True)
+        old.write_text("{}")
+        os.utime(old, (1_000_000_000, 1_000_000_000))
         await mesh.seeder("seeder", library_entry(music / "one.flac"))
         store = MemoryStore()
         store.want_put(want())
         fetcher = await mesh.start("fetcher", store)
         await mesh.until(lambda: assembled(store))
         assert fetcher.traces is None
+        await mesh.until(lambda: not old.exists())
         assert not list((mesh.root / "fetcher").glob("traces/*"))
 
     mesh.run(scenario())
