@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from overlay_node.protocol.connection import Connection
 from overlay_node.protocol.messages import MbidQuery
+from slskdn_site.cli.main import main
 from tests.overlay_node.protocol import fuzzing
 from tests.overlay_node.protocol.fuzzing import (
     OPENED,
@@ -133,3 +135,10 @@ def test_mutants_stay_small_and_frames_survive_being_split() -> None:
     assert len(split_frames(case[4:])) == len(sample_frames())
     for _ in range(200):
         assert len(mutator.mutate(case, case)) <= fuzzing.MAX_CASE_BYTES
+
+
+def test_the_command_fuzzes_and_tells_what_it_found(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lab", "fuzz", "--seconds", "0", "--seed", "3"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["findings"] == []
+    assert report["executions"] >= len(corpus())
