@@ -220,9 +220,8 @@ class DjangoStore:
         return await self._read(functools.partial(addresses.addresses_of, peers, limit=limit)) if peers else []
 
     async def addresses_tried(self, tries: Sequence[AddressTried]) -> None:
-        """What came of dialling."""
-        if tries:
-            await self._run(functools.partial(addresses.addresses_tried, tries))
+        """What came of dialling; also when nobody was dialled, because it bounds what was only heard of."""
+        await self._run(functools.partial(addresses.addresses_tried, tries))
 
     async def advert_record(self, report: AdvertReport) -> bool:
         """One part of what a peer tells that it holds."""
