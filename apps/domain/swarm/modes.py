@@ -34,8 +34,6 @@ class ModeParameters:
     """least gain, whatever the share says: estimates are not better than this"""
     probe_after_s: float
     """a peer that was held back for so long is given one leaf in small pieces: it may have recovered"""
-    late_wait_s: float
-    """a leaf whose owner shows nothing for so long beyond the expected is worth a second copy"""
 
 
 MODES: Final[Mapping[SchedulerMode, ModeParameters]] = MappingProxyType(
@@ -49,7 +47,6 @@ MODES: Final[Mapping[SchedulerMode, ModeParameters]] = MappingProxyType(
             race_gain=0.5,
             gain_floor_s=0.15,
             probe_after_s=4.0,
-            late_wait_s=1.0,
         ),
         SchedulerMode.BALANCED: ModeParameters(
             memory_s=1.5,
@@ -60,7 +57,6 @@ MODES: Final[Mapping[SchedulerMode, ModeParameters]] = MappingProxyType(
             race_gain=0.2,
             gain_floor_s=0.04,
             probe_after_s=2.0,
-            late_wait_s=0.3,
         ),
         SchedulerMode.AGGRESSIVE: ModeParameters(
             memory_s=0.8,
@@ -71,7 +67,6 @@ MODES: Final[Mapping[SchedulerMode, ModeParameters]] = MappingProxyType(
             race_gain=0.1,
             gain_floor_s=0.02,
             probe_after_s=1.0,
-            late_wait_s=0.15,
         ),
     }
 )
