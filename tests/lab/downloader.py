@@ -278,7 +278,7 @@ class Downloader:
                 case AskManifest(peer):
                     self._ask_manifest(run, peer)
                 case AskChunk():
-                    self._monitors.asked(self.name, run.session, action)
+                    self._monitors.asked(self.name, run.session, action, self._clock.now())
                     request = ChunkRequest(
                         transfer_id=run.transfer_id,
                         payload_root=run.payload.key.payload_root,

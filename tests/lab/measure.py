@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from overlay_node.protocol.limits import MAX_CHUNK_BYTES
+from overlay_node.swarm.rate_limits import BURST_BYTES
 from tests.lab.bound import Supply, crowd_bound, optimum, supply_of
 from tests.lab.plan import Plan
 from tests.lab.policies import POLICIES
@@ -64,6 +66,16 @@ def bound_of(plan: Plan) -> float:
             down=plan.down,
             payload_bytes=plan.scenario.payload_bytes,
         )
+    return max(_limit_bound(plan), _optimum(plan))
+
+
+def _limit_bound(plan: Plan) -> float:
+    """What a limit lets pass: a bucket of one chunk at once, one request as a debt, the rest at its rate."""
+    rest = plan.scenario.payload_bytes - BURST_BYTES - MAX_CHUNK_BYTES
+    return rest / (plan.scenario.limit_mb_s * 1e6) if plan.scenario.limit_mb_s is not None else 0.0
+
+
+def _optimum(plan: Plan) -> float:
     return optimum(
         supplies_of(plan),
         down=plan.down,

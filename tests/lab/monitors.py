@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from overlay_node.protocol.limits import MAX_CHUNK_BYTES
 from overlay_node.swarm.actions import AskChunk, ChargePeer, StoreLeaf
 from overlay_node.swarm.invariants import broken
+from overlay_node.swarm.rate_limits import BURST_BYTES
 from overlay_node.swarm.session import SwarmSession
 from tests.lab.payloads import LabPayload
 
@@ -21,6 +24,17 @@ CHECK_EVERY = 10
 """ticks: the full check costs as much as many decisions"""
 
 
+@dataclass(slots=True)
+class _Limit:
+    rate_bps: float
+    since: float
+    asked_bytes: int = 0
+
+    def allowed(self, now: float) -> float:
+        """What a bucket of one chunk lets pass, and one request as its debt."""
+        return self.rate_bps * (now - self.since) + BURST_BYTES + MAX_CHUNK_BYTES
+
+
 class Monitors:
     """`honest` are the peers that may never be charged."""
 
@@ -28,7 +42,12 @@ class Monitors:
         self.charges = 0
         self.checks = 0
         self._honest = honest
+        self._limits: dict[str, _Limit] = {}
         self._ticks = 0
+
+    def limit(self, node: str, rate_bps: float, now: float) -> None:
+        """A person limits what a node fetches."""
+        self._limits[node] = _Limit(rate_bps, now)
 
     def stored(self, node: str, payload: LabPayload, action: StoreLeaf) -> None:
         """No byte is accepted unverified."""
@@ -43,8 +62,13 @@ class Monitors:
         if action.peer in self._honest:
             raise Violated(f"{node} charged {action.peer}, which is honest, with {action.charge}")
 
-    def asked(self, node: str, session: SwarmSession, action: AskChunk) -> None:
-        """No leaf is requested from a quarantined peer while another has it."""
+    def asked(self, node: str, session: SwarmSession, action: AskChunk, now: float) -> None:
+        """No leaf is requested from a quarantined peer while another has it, nor more than the limit allows."""
+        limit = self._limits.get(node)
+        if limit is not None:
+            limit.asked_bytes += action.length
+            if limit.asked_bytes > limit.allowed(now):
+                raise Violated(f"{node} asked for {limit.asked_bytes} bytes by {now:.3f}, over its limit")
         source = session.sources[action.peer]
         if source.tainted and session.board is not None:
             leaf = action.offset // session.board.map.leaf_bytes

@@ -15,6 +15,7 @@ from overlay_node.swarm.peer_book import MemoryPeerBook
 from overlay_node.swarm.policy import Policy
 from overlay_node.swarm.policy_cost import CostPolicy
 from overlay_node.swarm.policy_plain import PlainPolicy
+from overlay_node.swarm.rate_limits import ByteBucket
 from overlay_node.swarm.session import SwarmSession
 from tests.lab.baselines import BASELINE_POLICIES
 
@@ -52,11 +53,15 @@ class Scheduling:
     policy: NamedPolicy
     random: Random
     now: Callable[[], float]
+    limit_bps: float | None = None
+    """bytes a second, over all sessions"""
+    budgets: tuple[ByteBucket, ...] = field(init=False)
     book: MemoryPeerBook = field(init=False)
     paces: dict[str, Pace] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.book = MemoryPeerBook(self.now())
+        self.budgets = () if self.limit_bps is None else (ByteBucket(rate=self.limit_bps, now=self.now()),)
 
     def session(
         self,
@@ -74,6 +79,7 @@ class Scheduling:
             policy=self.policy.make(self.random),
             book=self.book,
             paces=self.paces,
+            budgets=self.budgets,
             trace=trace,
             now=self.now(),
         )

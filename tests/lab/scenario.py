@@ -83,6 +83,8 @@ class Scenario:
     """the downloaders' uplinks"""
     nat: Nat = Nat.NONE
     """the downloaders'"""
+    limit_mb_s: float | None = None
+    """what a person allows each downloader to fetch, MB/s"""
     faults: tuple[Fault, ...] = ()
     """each happens at an event drawn from the first FAULT_STEPS ones"""
     limit_s: float = 900.0

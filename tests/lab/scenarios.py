@@ -60,6 +60,14 @@ _ALL = (
         down_mb_s=6.0,
     ),
     Scenario(
+        name="limited",
+        kind=STEADY,
+        about="a limit of 3 MB/s that a person set, and peers that could give more",
+        files=mb(30),
+        groups=(Group(count=6, mb_s=Between(0.5, 3.0)),),
+        limit_mb_s=3.0,
+    ),
+    Scenario(
         name="partial-holders",
         kind=STEADY,
         about="one whole copy, nine peers with 60 % each",

@@ -6,8 +6,13 @@ import math
 
 import pytest
 
+from overlay_node.swarm.actions import AskChunk
+from overlay_node.swarm.session import SwarmSession
+from overlay_node.swarm.source import Source
 from tests.lab.matrix import Task, run_task
 from tests.lab.measure import bound_of
+from tests.lab.monitors import Monitors, Violated
+from tests.lab.payloads import payload
 from tests.lab.plan import plan_of
 from tests.lab.policies import BASELINES, POLICIES
 from tests.lab.scenario import Kind
@@ -34,6 +39,19 @@ def test_every_policy_completes(name: str, policy: str) -> None:
     assert measured.violation == ""
     assert measured.completed
     assert measured.ratio >= SPLIT_GAIN
+
+
+def test_a_limit_is_kept_and_its_breach_would_be_noticed() -> None:
+    measured = run_task(Task("limited", 1, "product"))
+    assert measured.finish_s >= (30e6 - 2**20) / 3e6
+    monitors = Monitors(frozenset())
+    monitors.limit("d00", 1000.0, 0.0)
+    session = SwarmSession(payload(1_000_000).key)
+    session.sources["p"] = Source(peer="p", since=0.0)
+    for number in range(2):
+        monitors.asked("d00", session, AskChunk("p", number * 2**19, 2**19, 5, 5000), 1.0)
+    with pytest.raises(Violated):
+        monitors.asked("d00", session, AskChunk("p", 2**20, 2**19, 5, 5000), 1.0)
 
 
 def test_there_is_enough_of_everything() -> None:

@@ -233,12 +233,15 @@ class World:
         up = Profile.constant(plan.scenario.up_mb_s * 1e6)
         node = self._node(name, up=up, down=plan.down)
         shelves: dict[PayloadKey, Shelf] = {}
+        limit_bps = None if plan.scenario.limit_mb_s is None else plan.scenario.limit_mb_s * 1e6
+        if limit_bps is not None:
+            self.monitors.limit(name, limit_bps, node.clock.now())
         downloader = node.downloader = Downloader(
             name=name,
             queue=self.queue,
             clock=node.clock,
             wanted=list(zip(plan.payloads, plan.wanted, strict=True)),
-            scheduling=Scheduling(self._policy, stream(plan.seed, "policy", number), node.clock.now),
+            scheduling=Scheduling(self._policy, stream(plan.seed, "policy", number), node.clock.now, limit_bps),
             new_id=node.new_id,
             monitors=self.monitors,
             finished=self._finished,
