@@ -7,6 +7,7 @@ Exit status: 0 after a signal; 1 when it could not start, with a sentence on sta
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -94,6 +95,8 @@ def run_node(
         try:
             node = build_node(config, store=store, reactor=reactor, blobs=blobs)
             await node.start()
+            gc.collect()
+            gc.freeze()  # what the start has made stays: no collection walks it again, and none stops the loop for long
             if ready is not None:
                 ready(node)
             await stopped.wait()

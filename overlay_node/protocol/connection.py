@@ -528,6 +528,8 @@ class Connection:
     def _handle_message(self, frame: Frame) -> None:
         message = frame.message
         match message:
+            case ChunkResponse():  # most of what comes
+                pass
             case Hello():
                 self._handle_hello(message)
                 return
