@@ -22,8 +22,8 @@ from overlay_node.services import links
 from overlay_node.services.identity_lock import NodeRunning
 from overlay_node.services.links import MAX_WORK_PER_LINK
 from overlay_node.services.root import build_node
-from overlay_node.swarm.seeding import MAX_SERVED_OF_ONE_PAYLOAD
 from overlay_node.store.memory_store import MemoryStore
+from overlay_node.swarm.seeding import MAX_SERVED_OF_ONE_PAYLOAD
 from tests.overlay_node.services.mesh_world import (
     RECORDING,
     RELEASE,
