@@ -44,7 +44,7 @@ LATE_ROUNDS: Final = 2
 """how often what is late is reckoned into the end that says what is late"""
 EXACT_PEERS: Final = 128
 """with more, the common end is reckoned as if leaves could be divided: exact to a fraction of a leaf among so many, at a third of the time"""
-AUDIT_RATE_BPS: Final = 4.0 * 1024 * 1024
+AUDIT_RATE_BPS: Final = 8.0 * 1024 * 1024
 """Assumed of a peer that has delivered nothing yet, for its first round trip: a far one would idle for most of it otherwise"""
 AUDIT_DRAWS: Final = 8
 """random leaves tried for one that is free; then the next free one serves"""
@@ -52,6 +52,8 @@ PAIR_LEAF_S: Final = 0.06
 """A peer that delivers a leaf in less time is asked for two in one request: half the messages, and a shorter window in requests."""
 PAIR_WINDOW: Final = 4
 """leaves; likewise for a peer whose window is longer: requests in flight are few"""
+FAR_S: Final = 0.1
+"""Delay from which a peer that has not verified anything yet may be asked so too: a round trip costs more than what it may spoil."""
 PARTED_LEAF_S: Final = 0.25
 """Near the end, a leaf that takes longer is asked for in pieces, so that losing the race for it costs less."""
 WAKE_AT_TICK: Final = 4
@@ -175,6 +177,7 @@ class CostPolicy(Policy):
             if (
                 (each < PAIR_LEAF_S or source.window_bytes > PAIR_WINDOW * leaf_bytes)
                 and reason is Reason.ASSIGNED
+                and (source.trusted or pace.delay_s > FAR_S)
                 and 2 * leaf_bytes <= MAX_CHUNK_BYTES
                 and board.is_free(leaf + 1)
                 and source.has(leaf + 1)
