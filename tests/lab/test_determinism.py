@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.lab.matrix import Task, log_digest
 from tests.services import PROJECT
 
@@ -20,10 +22,11 @@ def digest_elsewhere(scenario: str, seed: int, hash_seed: str) -> str:
     ).stdout.strip()
 
 
-def test_two_processes_with_other_hashes_write_the_same_log() -> None:
-    here = log_digest(Task("steady-small", 3, "product"))
-    assert digest_elsewhere("steady-small", 3, "1") == here
-    assert digest_elsewhere("steady-small", 3, "2") == here
+@pytest.mark.parametrize("name", ["steady-small", "crowd"])
+def test_two_processes_with_other_hashes_write_the_same_log(name: str) -> None:
+    here = log_digest(Task(name, 3, "product"))
+    assert digest_elsewhere(name, 3, "1") == here
+    assert digest_elsewhere(name, 3, "2") == here
 
 
 def test_another_seed_writes_another_log() -> None:
