@@ -266,8 +266,10 @@ class CostPolicy(Policy):
         return int(min(max(wanted, 2 * self._leaf_bytes), source.cap * max(MAX_CHUNK_BYTES, self._leaf_bytes)))
 
     def _audit_window(self, source: Source) -> int:
-        """Bytes in flight before the first leaf verified: two leaves, and what a good line carries until we know."""
-        return self.mode.audit_leaves * self._leaf_bytes + int(AUDIT_RATE_BPS * source.pace.delay_s)
+        """Bytes in flight before the first leaf verified: two leaves, and what a good line carries until we know, of half its share of what is free."""
+        fair = self._board.free_count * self._leaf_bytes / (2 * max(len(self._board.sources), 1))
+        least = self.mode.audit_leaves * self._leaf_bytes
+        return int(max(least, min(least + AUDIT_RATE_BPS * source.pace.delay_s, fair)))
 
     def _unforeseen(self) -> None:
         self._fresh_until = float("-inf")
