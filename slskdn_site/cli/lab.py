@@ -26,7 +26,9 @@ the same seed gives the same event log, byte for byte.
   ./slskdn lab replay DATA/traces/JOB.jsonl --policy product,rarest-first
                                                                   what another policy would have done on a recorded network
 
-Numbers are completion time / bound (tests/lab/bound.py says which bound): 1.00 cannot be beaten. Exit status 1 when a bar fails.
+Numbers are completion time / bound (tests/lab/bound.py says which bound): 1.00 cannot be beaten but by splitting leaves, and then by a hair. Waste is
+bytes that arrived in vain / payload. Fairness is Jain's index (1 = all alike): over the speeds of downloaders where there are several, else over
+what each peer gave of what it could have given. A run in which an invariant does not hold is named with its seed. Exit status 1 when a bar fails.
 """
 
 

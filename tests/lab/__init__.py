@@ -23,7 +23,7 @@ personality  how peers behave
 policies     the product's policy in its modes, and by name the baselines
 baselines    what others do, made well
 
-What is not a swarm with a bound: dht (a massacre), hostile (a siege), future (peers that speak words of tomorrow); extras holds their bars.
+What is not a swarm with a bound: dht (a massacre), hostile (a siege, by attackers), future (peers that speak words of tomorrow); extras holds their bars.
 
 What comes out: matrix (many runs in several processes), bars, report. recording writes a session's trace as a node would; inference makes a
 network of a trace, replay runs other policies on it.

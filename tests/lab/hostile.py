@@ -19,23 +19,19 @@ from overlay_node.net.gate import ConnectionGate
 from overlay_node.net.offences import Offences
 from overlay_node.protocol.admission import AdmissionTokens
 from overlay_node.protocol.connection import Connection, LocalHello, Role
-from overlay_node.protocol.envelope import Attachment, encode_frame
+from overlay_node.protocol.envelope import Attachment
 from overlay_node.protocol.limits import (
-    ADMISSION_TOKEN_BYTES,
     GROUP_VIOLATIONS_BEFORE_BAN,
     KIB,
-    MAX_CHUNK_BYTES,
     TLS_TIMEOUT_S,
     WRITE_BUFFER_MAX_BYTES,
 )
 from overlay_node.protocol.messages import (
-    ChunkRequest,
     MbidQuery,
     MbidResponse,
     Message,
-    PayloadManifest,
-    PayloadRequest,
 )
+from tests.lab.attackers import KINDS, WEIGHTS, Attacker
 from tests.lab.downloader import Downloader
 from tests.lab.events import EventQueue
 from tests.lab.loss import Line
@@ -62,10 +58,6 @@ KEYS = 400
 """attackers share so many keys: bans of keys matter"""
 CALM_S = 400.0
 """after the last attacker: the longest timer of a link (idle, 300 s) is over by then"""
-
-KINDS = ("garbage", "half-open", "silent", "drip", "flood", "replay", "stolen-token", "out-of-range", "bomb", "hoarder")
-WEIGHTS = (10, 10, 10, 1, 10, 3, 10, 5, 10, 1)
-"""those who can hold a place for minutes come seldom, or nobody else would get in"""
 
 
 @dataclass(slots=True)
@@ -205,125 +197,6 @@ _LEAVES = (str, bytes, int, float, type(None), type, Enum)
 def _slots(kind: type) -> tuple[str, ...]:
     found = getattr(kind, "__slots__", ())
     return (found,) if isinstance(found, str) else tuple(found)
-
-
-class Attacker:
-    """One hostile connection: the client's side. Owner of its link."""
-
-    def __init__(self, siege: Siege, number: int, kind: str) -> None:
-        self.kind = kind
-        self.random = stream(siege.seed, "attacker", number)
-        self.new_id = Ids(1 + number)
-        self._siege = siege
-
-    def connected(self, link: LabLink) -> None:
-        """TLS is done."""
-        match self.kind:
-            case "garbage":
-                link.write_raw(self.random.randbytes(self.random.randrange(1, 5000)))
-            case "bomb":
-                link.write_raw(b"\xff\xff\xff\xff" + bytes(1000))
-            case "drip" if self.random.random() < 0.5:
-                self._drip(link, link.connection.data_to_send())  # its hello, byte by byte
-            case "half-open" | "silent" | "drip" if self.kind != "drip":
-                link.connection.data_to_send()  # nothing is said
-            case _:
-                link.work()
-
-    def _drip(self, link: LabLink, pieces: list[Attachment | memoryview]) -> None:
-        rest = b"".join(bytes(piece) for piece in pieces)
-        self._siege.every(1.0, link, lambda at: link.write_raw(rest[at : at + 1]))
-
-    # ---- LinkOwner
-
-    def link_opened(self, link: LabLink) -> None:
-        """The fortress believes in us."""
-        link.deaf = self.kind not in {"out-of-range", "hoarder"}
-        match self.kind:
-            case "drip":
-                self._siege.every(1.0, link, lambda at: link.write_raw((b"\x00\x00\xff\x00" + b" " * 999)[at : at + 1]))
-            case "flood":
-                for _ in range(300):
-                    link.write_raw(self._frame(MbidQuery(recordings=(self.new_id(),))))
-            case "replay":
-                token = link.connection._peer_token
-                again = PayloadRequest(
-                    message_id=self.new_id(),
-                    transfer_id=self.new_id(),
-                    payload_format="file",
-                    payload_root=self._siege.shared.key.payload_root,
-                    admission_token=token,
-                )
-                chunk = ChunkRequest(
-                    message_id=self.new_id(),
-                    transfer_id=again.transfer_id,
-                    payload_root=again.payload_root,
-                    offset=0,
-                    length=MAX_CHUNK_BYTES,
-                    admission_token=token,
-                )
-                for _ in range(30):
-                    link.write_raw(self._frame(again))
-                    link.write_raw(self._frame(chunk))
-            case "stolen-token":
-                for _ in range(30):
-                    link.write_raw(
-                        self._frame(
-                            PayloadRequest(
-                                transfer_id=self.new_id(),
-                                payload_format="file",
-                                payload_root=self._siege.shared.key.payload_root,
-                                admission_token=self.random.randbytes(ADMISSION_TOKEN_BYTES),
-                            )
-                        )
-                    )
-            case "out-of-range" | "hoarder":
-                key = self._siege.shared.key
-                link.send(
-                    PayloadRequest(transfer_id=self.new_id(), payload_format="file", payload_root=key.payload_root)
-                )
-            case _:
-                pass
-
-    def link_received(self, link: LabLink, message: Message, attachment: Attachment) -> None:
-        """The manifest arrived: now the chunks."""
-        if not isinstance(message, PayloadManifest):
-            return
-        link.deaf = True
-        token = link.connection._peer_token
-        size = message.payload_bytes
-        for number in range(600 if self.kind == "out-of-range" else 16):
-            offset = (size - 10 + number if self.kind == "out-of-range" else number * MAX_CHUNK_BYTES) % 2**50
-            link.write_raw(
-                self._frame(
-                    ChunkRequest(
-                        message_id=self.new_id(),
-                        transfer_id=message.transfer_id,
-                        payload_root=message.payload_root,
-                        offset=offset,
-                        length=MAX_CHUNK_BYTES,
-                        admission_token=token,
-                    )
-                )
-            )
-
-    def link_violated(self, link: LabLink, code: str) -> None:
-        """The fortress never breaks a rule."""
-        raise AssertionError(f"the fortress broke a rule: {code}")
-
-    def link_ended(self, link: LabLink, code: str) -> None:
-        """Driven off."""
-
-    def link_drained(self, link: LabLink) -> None:
-        """Nothing to add."""
-
-    def _frame(self, message: Message) -> bytes:
-        if not message.message_id:
-            from overlay_node.protocol.messages import with_id
-
-            message = with_id(message, self.new_id())
-        head, _ = encode_frame(message)
-        return head
 
 
 class Friend:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from tests.lab.attackers import KINDS
 from tests.lab.future import FutureLink
-from tests.lab.hostile import HONEST, KINDS, LIMITS, elements, run_hostile
+from tests.lab.hostile import HONEST, LIMITS, elements, run_hostile
 from tests.lab.plan import plan_of
 from tests.lab.policies import POLICIES
 from tests.lab.scenarios import SCENARIOS
