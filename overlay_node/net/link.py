@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _WRITE_BATCH_BYTES: Final = (
-    256 * limits.KIB
-)  # writes above twice of it spill in the TLS layer and cost twice (measured)
+    limits.MAX_CHUNK_BYTES + limits.KIB
+)  # a whole chunk with its head leaves at once; from 1 MiB on it would not fit into one flush of the TLS layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,7 +339,7 @@ class Link:
             self._set_timer()  # otherwise what is due moves on only
 
     def _pump(self) -> None:
-        """Write until the transport says stop: some 256 KiB at a time, small pieces with large ones; chunks are never copied here."""
+        """Write until the transport says stop: some 512 KiB at a time, small pieces with large ones; chunks are never copied here."""
         if self._pumping:  # the transport may call resumeProducing from within write
             return
         self._pumping = True
@@ -348,7 +348,7 @@ class Link:
             while self._queue and not self._paused and not self._gone:
                 batch: list[Attachment | memoryview] = []
                 size = 0
-                while self._queue and size < _WRITE_BATCH_BYTES:
+                while self._queue and (not batch or size + len(self._queue[0]) <= _WRITE_BATCH_BYTES):
                     piece = self._queue.popleft()
                     if len(piece) > _WRITE_BATCH_BYTES:
                         view = memoryview(piece)
