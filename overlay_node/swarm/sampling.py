@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 SAMPLE_S: Final = 120.0
-MARGIN: Final = 1.3  # FLAC's two loudest minutes against its average: 1.25 at most over the test albums; less is told at once by a shorter print
+MARGIN: Final = 1.3  # a beginning may be louder, hence larger, than the average; where that is not enough, the print is too short and says nothing
 WORTH: Final = 0.7  # a sample of more than this share of the payload saves too little
 
 

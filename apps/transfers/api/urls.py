@@ -11,7 +11,7 @@ urlpatterns = [
     path("transfers/limits", views_limits.Limits.as_view(), name="api-limits"),
     path(
         "transfers/limits/global/<slug:direction>",
-        views_limits.OneLimit.as_view(),
+        views_limits.GlobalLimit.as_view(),
         {"scope": "global"},
         name="api-limit-global",
     ),

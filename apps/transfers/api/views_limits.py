@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -104,6 +104,14 @@ class OneLimit(ApiView):
         if not rate_limit_clear(scope, key, direction):
             raise NotFound
         return Response(status=204)
+
+
+@extend_schema_view(
+    put=extend_schema(operation_id="transfer_limit_set_global"),
+    delete=extend_schema(operation_id="transfer_limit_clear_global"),
+)
+class GlobalLimit(OneLimit):
+    """A rate limit of the whole node: in the interface's description an operation of its own."""
 
 
 class Uploads(ApiView):

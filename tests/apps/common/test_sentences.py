@@ -28,7 +28,7 @@ STAY_INSIDE = frozenset({
     # Caught and turned into something else, or only logged.
     "address_refused", "admission_required", "bad_key", "bad_port", "banned", "child_failed", "child_output_limit", "child_start_failed",
     "child_timeout", "codec_profile_invalid", "contract_unreadable", "dht_busy", "dht_stopped", "dht_unreachable", "dial_failed", "error",
-    "fingerprint_invalid", "link_error", "payload_root_mismatch", "payload_short", "preamble_invalid", "read_only", "self_connection",
+    "fingerprint_invalid", "link_error", "payload_root_mismatch", "payload_short", "policy", "preamble_invalid", "read_only", "self_connection",
     "service_refused", "service_unavailable", "stopped", "store_unavailable", "tags_not_writable", "too_many_calls",
 })  # fmt: skip
 

@@ -10,7 +10,10 @@ from apps.domain.jobs.verdicts import CHARGING, DENYING, PREAMBLE_CODES, REVOCAB
 def test_every_sentence_is_one() -> None:
     for code, template in SENTENCES.items():
         assert code.replace("_", "").isalnum() and code == code.lower()
-        assert template[0] in "{ABCDEFGHIJKLMNOPQRSTUVWXYZ" and template.endswith(".")
+        if code.startswith("passed_"):  # said after the name of a payload that was passed over
+            assert template[0] in "{abcdefghijklmnopqrstuvwxyz" and not template.endswith(".")
+        else:
+            assert template[0] in "{ABCDEFGHIJKLMNOPQRSTUVWXYZ" and template.endswith(".")
 
 
 def test_everything_that_is_waited_for_or_refused_has_a_sentence() -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from apps.domain.mesh.policy import FEATURE_FETCH, FEATURE_SERVE, MeshPolicy, Mode
+from apps.domain.mesh.policy import FEATURE_ADVERTS, FEATURE_CACHE_JOBS, FEATURE_FETCH, FEATURE_SERVE, MeshPolicy, Mode
+
+UNDERSTOOD = (FEATURE_FETCH, FEATURE_ADVERTS, FEATURE_CACHE_JOBS)
 
 
 @pytest.mark.parametrize("mode", [Mode.HYBRID, Mode.MESH])
 def test_an_open_node_may_do_everything(mode: Mode) -> None:
     policy = MeshPolicy(mode=mode)
     assert all((policy.may_open, policy.may_dial, policy.may_announce, policy.may_serve))
-    assert policy.features == (FEATURE_FETCH, FEATURE_SERVE)
+    assert policy.features == (*UNDERSTOOD, FEATURE_SERVE)
 
 
 def test_a_passive_node_fetches_and_neither_announces_nor_serves() -> None:
@@ -19,7 +21,7 @@ def test_a_passive_node_fetches_and_neither_announces_nor_serves() -> None:
     assert policy.may_dial
     assert (policy.may_announce.allowed, policy.may_announce.reason) == (False, "mesh_passive")
     assert not policy.may_serve
-    assert policy.features == (FEATURE_FETCH,)
+    assert policy.features == UNDERSTOOD
 
 
 @pytest.mark.parametrize(

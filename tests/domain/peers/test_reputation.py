@@ -106,7 +106,9 @@ def test_reasons_come_with_the_weightiest_first() -> None:
     assert reasons(successful=100, timeouts=50) == ["timeouts"]
     assert reasons(successful=100, timeouts=30, corrupt=5, failed=10) == ["corrupt", "timeouts", "failures"]
     assert reasons(successful=100, not_delivered=8, cancelled_by_peer=9) == ["leaves", "not_delivered"]
-    assert reasons(successful=1000, wrong_claims=1, timeouts=1) == ["wrong_claims"], "grave faults are named however rare"
+    assert reasons(successful=1000, wrong_claims=1, timeouts=1) == ["wrong_claims"], (
+        "grave faults are named however rare"
+    )
     assert reasons(successful=1000, corrupt=0.4) == ["proven"], "until they are forgotten"
     assert reasons(successful=100, timeouts=50, throughput_bps=5.0 * KIB, samples=9.0) == ["timeouts", "low_throughput"]
     assert reasons(successful=500, idle_s=9 * 86_400) == ["proven", "faded"]
