@@ -7,7 +7,8 @@ Report, version 1 (all keys always present):
     dht      {port, nodes {v4, v6}, good_nodes {v4, v6}, stored_keys, active_calls, queries_out, answers_in, timeouts}; {port: 0} = closed
     links    [{peer, group, agent, since, dialled, path, bytes_sent, bytes_received, features}]    since: seconds since 1970
     transfers [{id, want, recording, state, waiting, verified_bytes, payload_bytes, speed_bps, sources}]
-    uploads  [{peer, transfer, payload_root, state, sent_bytes}]
+    uploads  [{peer, transfer, payload_root, state, sent_bytes, queued}]
+    upload_queue {slots, served, waiting, queued, rate_bps, rates_bps {peer: bytes a second}}    served, waiting: peers; queued: requests
     announced                       releases the DHT stores for us now
     bytes    {down, up}             payload bytes since the start
     bad_leaves                      since the start
