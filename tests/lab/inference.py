@@ -34,6 +34,8 @@ from tests.lab.scenario import Between, Group, Kind, Scenario
 
 _A = TraceAction
 MIN_DELAY_S = 0.001
+WINDOW_S = 0.25
+GAP_S = 0.05
 STALLED_S = 0.5
 STALLED_FACTOR = 2.0
 """a request that brought nothing for so long, and for so many times what its bytes take, shows a silence"""
@@ -229,6 +231,21 @@ def _under_way(peer: _Peer, delay_s: float) -> list[tuple[float, float, int]]:
     return spans
 
 
+def _windows(spans: Sequence[tuple[float, float, int]]) -> list[tuple[float, float, int]]:
+    """The same in windows of at least WINDOW_S where answers follow each other: one answer alone tells little of a rate."""
+    found: list[tuple[float, float, int]] = []
+    for start, end, length in spans:
+        if (
+            found
+            and start - found[-1][1] < GAP_S
+            and (found[-1][1] - found[-1][0] < WINDOW_S or end - start < WINDOW_S / 4)
+        ):
+            found[-1] = (found[-1][0], end, found[-1][2] + length)
+        else:
+            found.append((start, end, length))
+    return found
+
+
 def _delay(peer: _Peer, rate: float) -> float:
     """From asking to the first byte. The manifest's round trip counts too: it is asked of an idle peer."""
     seen = [one.arrived - one.asked - one.length / rate for one in peer.answers] + peer.manifest_s
@@ -252,7 +269,7 @@ def _plan_of(
     rate = _usual_rate(peer) or usual
     delay_s = _delay(peer, rate)
     steps: list[tuple[float, float]] = []
-    for start, end, length in _under_way(peer, delay_s):
+    for start, end, length in _windows(_under_way(peer, delay_s)):
         # what arrives now was sent half a round trip ago
         steps.append((max(start - zero - delay_s / 2, 0.0), length / (end - start)))
     steps.sort(key=lambda step: step[0])
