@@ -191,6 +191,7 @@ class Asking:
             self.give_back(source, leaf, now)
         if not source.flight and source.state is not DownloaderState.READY:
             source.on(_E.FLIGHT_EMPTY)
+        self.wake(source)
         return actions
 
     def give_back(self, source: Source, leaf: int, now: float, *, moved: bool = False) -> None:

@@ -34,11 +34,9 @@ def broken(session: SwarmSession, now: float) -> Iterator[str]:
         return
     flying: dict[int, list[str]] = {}
     for source in session.sources.values():
-        # a leaf longer than the longest chunk needs several requests, whatever the share
-        if (
-            len(source.flight)
-            > min(source.cap, CHUNKS_IN_FLIGHT_ACCEPTED) + (board.map.leaf_bytes - 1) // MAX_CHUNK_BYTES
-        ):
+        # A source's share may fall below what is on its way already; asking beyond it is what `Asking` counts. A leaf longer than the longest chunk
+        # needs several requests, whatever the share.
+        if len(source.flight) > CHUNKS_IN_FLIGHT_ACCEPTED + (board.map.leaf_bytes - 1) // MAX_CHUNK_BYTES:
             yield TOO_MANY
         if source.flight_bytes != sum(one.length for one in source.flight.values()):
             yield ACCOUNTS

@@ -326,3 +326,19 @@ def test_of_two_that_race_the_later_makes_room_and_a_leaf_never_has_three_carrie
     world.run()
     assert world.session.completed
     assert not world.session.violations
+
+
+def test_a_peer_that_answers_with_another_length_is_asked_again_at_once() -> None:
+    world = World(policy=PlainPolicy())
+    source = world.add("a", rate=1e6)
+    world.session.share("a", 1)
+    world.run(until=0.3)
+    while len(source.flight) > 1:
+        world.run(until=world.now + 0.05)
+    request = next(iter(source.flight.values()))
+    world.queue.clear()
+    before = len(world.actions)
+    world.do(world.session.chunk_received("a", request.offset, b"short", world.now))
+    assert any(isinstance(action, AskChunk) for action in world.actions[before:])
+    world.run()
+    assert world.session.completed
