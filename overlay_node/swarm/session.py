@@ -55,6 +55,8 @@ TICK_S: Final = 0.1
 RATE_LIMITED_S: Final = 1.0  # pause after rate_limited without retry_after_s; doubles, at most 30 s
 MAX_PAUSE_S: Final = 30.0
 
+REVIEW_S: Final = 10.0
+"""How often reputations are looked at while a session runs; they move by weeks of good and single acts of bad behaviour."""
 SOONEST_TIMEOUT_S: Final = 2 * CHUNK_DEADLINE_MS / 1000
 """no request is overdue sooner after a byte came"""
 MAX_FIRST_DELAY_S: Final = 1.0
@@ -112,6 +114,7 @@ class SwarmSession:
         self._asking: Asking | None = None
         self._judging: Judging | None = None
         self._gone: Final[dict[str, Source]] = {}
+        self._reviewed_at = now
         if manifest is not None:
             self._open_map(manifest, held, now)
 
@@ -346,6 +349,8 @@ class SwarmSession:
                 source.metrics.timed_out(now)
                 actions += self._asking.take_back(source, late, CancelReason.TIMEOUT, now)
                 actions += self._strike(source, "timed_out", now)
+        if now - self._reviewed_at >= REVIEW_S:
+            self._review(now)
         if self._asking is not None and self.storage and not self.completed:
             for source in self.policy.tick(now):
                 self._asking.wake(source)
@@ -485,6 +490,17 @@ class SwarmSession:
         source.parts.clear()
         self._gone[source.peer] = self.sources.pop(source.peer)
         self._note(now, _T.PEER_GONE, source.peer, code)
+
+    def _review(self, now: float) -> None:
+        """Reputations change while a transfer runs: whom the policy shuns is asked anew now and then."""
+        self._reviewed_at = now
+        for source in self.sources.values():
+            source.reputation = self._book.reputation_of(source.peer, now)
+            before = source.tainted
+            source.shunned, source.barred = self.policy.shuns(source.reputation), self.policy.bars(source.reputation)
+            if source.tainted != before and self.board is not None and self._asking is not None:
+                self.board.tainted(source, before=before)
+                self._asking.wake(source)
 
     # ---- private: what follows
 

@@ -342,3 +342,17 @@ def test_a_peer_that_answers_with_another_length_is_asked_again_at_once() -> Non
     assert any(isinstance(action, AskChunk) for action in world.actions[before:])
     world.run()
     assert world.session.completed
+
+
+def test_a_reputation_that_falls_while_a_transfer_runs_counts_from_then_on() -> None:
+    book = Book()
+    world = World(book=book)
+    world.add("other", rate=20e3)
+    falling = world.add("falls", rate=20e3)
+    world.run(until=5)
+    assert not falling.shunned
+    for _ in range(40):
+        falling.metrics.leaf_corrupt(world.now)
+    world.run(until=30)
+    assert falling.shunned
+    assert not any(one.asked_at > 16 for one in falling.flight.values())
