@@ -21,7 +21,6 @@ from apps.jobs.services import JobUnknown
 from apps.transfers.traces import (
     group_last_active,
     oldest_trace_at,
-    trace_exists,
     trace_of,
     traces_count,
     tracing_state,
@@ -89,11 +88,6 @@ class JobTrace:
             for recording in sorted(found, key=lambda one: (self.track(one).medium, self.track(one).position, one))
         ]
         return columns
-
-
-def job_has_trace(job_id: uuid.UUID) -> bool:
-    """True when a page about it is worth a link."""
-    return trace_exists(job_id)
 
 
 def job_trace(job_id: uuid.UUID) -> JobTrace:

@@ -165,8 +165,6 @@ class StandingSummary:
     median: float | None
     cost_variance: float
     """over the last active peers of known speed; of total costs"""
-    cost_peers: int
-    """how many those are"""
 
 
 def standing_summary(*, weights: CostWeights, min_reputation: float) -> StandingSummary:
@@ -187,7 +185,6 @@ def standing_summary(*, weights: CostWeights, min_reputation: float) -> Standing
         lowest=counts["low"],
         median=median,
         cost_variance=cost_variance(costs),
-        cost_peers=len(costs),
     )
 
 

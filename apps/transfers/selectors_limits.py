@@ -9,11 +9,8 @@ from datetime import datetime
 from django.conf import settings
 
 from apps.domain.contracts.node_work import RateLimitWork
-from apps.domain.swarm.limits import LimitDirection, LimitScope
 from apps.nodelink.selectors import node_status
 from apps.transfers.models import RateLimit
-
-GLOBAL_LIMITS = tuple((LimitScope.GLOBAL, direction) for direction in LimitDirection)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,11 +60,6 @@ def traces_dir() -> Path:
     return Path(settings.DATA_DIR) / "traces"
 
 
-def trace_exists(group_id: uuid.UUID) -> bool:
-    """True when there is something to show for a job."""
-    return any((traces_dir() / name).exists() for name in (f"{group_id}.jsonl", f"{group_id}.1.jsonl"))
-
-
 def trace_of(group_id: uuid.UUID) -> Trace | None:
     """The trace of a job (or of a want without one); None when there is none. Raises TraceNewer, TraceUnreadable."""
     newest, older = traces_dir() / f"{group_id}.jsonl", traces_dir() / f"{group_id}.1.jsonl"

@@ -52,11 +52,6 @@ class Lap:
         """Seconds to go at its speed."""
         return self.left_bytes / self.speed_bps if self.speed_bps > 0 else math.inf
 
-    @property
-    def share(self) -> float:
-        """0..1 of the payload."""
-        return self.held_bytes / max(self.held_bytes + self.left_bytes, 1)
-
 
 @dataclass(frozen=True, slots=True)
 class StartFallback:
@@ -138,11 +133,6 @@ class Race:
             self.slow_since = None
             return StartFallback(quickest, stalled=False)
         return None
-
-
-def leading(laps: Sequence[Lap]) -> Lap:
-    """The one people are shown: the greater share; of equals the first."""
-    return max(laps, key=lambda lap: lap.share)
 
 
 @dataclass(slots=True)

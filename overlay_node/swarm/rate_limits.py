@@ -112,25 +112,6 @@ class ByteBucket:
             self._at = now
 
 
-def take_all(buckets: Iterable[ByteBucket], now: float, amount: float) -> bool:
-    """Take `amount` from every bucket, or from none."""
-    for bucket in buckets:
-        if bucket.rate is not None and bucket.wait_s(now, amount) > 0:
-            return False
-    for bucket in buckets:
-        bucket.take_debt(now, amount)
-    return True
-
-
-def wait_all_s(buckets: Iterable[ByteBucket], now: float, amount: float) -> float:
-    """Seconds until all of them have `amount`."""
-    wait = 0.0
-    for bucket in buckets:
-        if bucket.rate is not None:
-            wait = max(wait, bucket.wait_s(now, amount))
-    return wait
-
-
 class RateLimits:
     """All buckets of a node. `defaults` are KiB/s by scope and direction, 0 or absent = unlimited."""
 

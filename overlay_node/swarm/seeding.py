@@ -99,7 +99,7 @@ class Seeding(Generic[BlobT]):
         self.policy_code = policy_code
         self._limits: Final = limits
         self._bucket: Final = limits.node_budget(Direction.UP)
-        self._most_slots = slots
+        self._most_slots: Final = slots
         self._slots: Final = UploadSlots(slots)
         self._links: Final[dict[int, _Link[BlobT]]] = {}
         self._accounts: Final[dict[str, Account[BlobT]]] = {}
@@ -333,11 +333,6 @@ class Seeding(Generic[BlobT]):
     def wake_at(self) -> float | None:
         """When `tick` has something to do, perhaps before the next second; None = nothing but its pulse."""
         return self._queue.wake_at
-
-    def set_slots(self, most: int) -> None:
-        """Another number of upload slots; those who have to go do so when their turn is over."""
-        self._most_slots = most
-        self._fit_slots()
 
     # ---- facts
 

@@ -105,6 +105,11 @@ class PeerMetricsSnapshot:
         """Failed requests of all reasons."""
         return sum(count for _, count in self.failed)
 
+    @property
+    def speed_deviation(self) -> float | None:
+        """Standard deviation of the throughput's samples divided by the throughput: 0 = steady, 1 = as bursty as it is fast. None: not known."""
+        return math.sqrt(self.throughput_var) / self.throughput_bps if self.throughput_bps else None
+
     def decayed_to(self, wall: datetime) -> PeerMetricsSnapshot:
         """The same, as of a later moment in which nothing happened. An earlier one changes nothing."""
         elapsed = (wall - self.at).total_seconds()
@@ -274,12 +279,6 @@ class PeerMetrics:
         if self._sample_s > 0:  # less than a sample, but all there is
             return self._sample_bytes / max(self._sample_s, 1e-3)
         return None
-
-    @property
-    def speed_deviation(self) -> float:
-        """Standard deviation of the throughput's samples divided by the throughput: 0 = steady, 1 = as bursty as it is fast."""
-        throughput = self.throughput_bps
-        return math.sqrt(self.throughput_var) / throughput if throughput else 0.0
 
     @property
     def failures(self) -> float:

@@ -129,7 +129,7 @@ def stats_body(row: MetricsRow) -> dict[str, object]:
         "peer": row.key,
         "rtt_ms": None if metrics.rtt_s is None else round(1000 * metrics.rtt_s, 1),
         "throughput_bps": None if speed is None else round(speed),
-        "throughput_deviation": None if not speed else round(metrics.throughput_var**0.5 / speed, 3),
+        "throughput_deviation": None if metrics.speed_deviation is None else round(metrics.speed_deviation, 3),
         "error_rate": round(metrics.error_rate, 4),
         "timeout_rate": round(metrics.timeout_rate, 4),
         "cancellation_rate": round(metrics.cancellation_rate, 4),

@@ -81,7 +81,7 @@ def metrics_look(row: MetricsRow) -> MetricsLook:
         sentences=reason_sentences(row.reputation),
         rtt_ms=None if metrics.rtt_s is None else round(1000 * metrics.rtt_s),
         speed_bps=speed,
-        unsteady=round(100 * metrics.throughput_var**0.5 / speed) if speed else 0,
+        unsteady=round(100 * (metrics.speed_deviation or 0.0)),
         error_percent=percent(metrics.error_rate),
         timeout_percent=percent(metrics.timeout_rate),
         cancellation_percent=percent(metrics.cancellation_rate),

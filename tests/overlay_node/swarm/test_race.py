@@ -25,7 +25,6 @@ from overlay_node.swarm.race import (
     RaceStep,
     ReleaseFallback,
     StartFallback,
-    leading,
 )
 
 FLAC, MP3 = "flac-16-44100-2", "mp3-320-44100-2"
@@ -142,12 +141,6 @@ def test_when_both_stall_the_one_with_less_gives_way_to_a_third_and_without_one_
     much = replace(little, held_bytes=20 * MB)
     assert looks().look(primary=STALLED, fallback=much, others=(other("three"),)) == GiveWay(STALLED.transfer)
     assert looks().during(600, primary=STALLED, fallback=little) == []
-
-
-def test_people_are_shown_the_one_that_is_further() -> None:
-    ahead = lap("two", held_bytes=29 * MB, left_bytes=1 * MB)
-    assert leading([lap(), ahead]) is ahead
-    assert leading([lap("a"), lap("b")]).key == lap("a").key
 
 
 def test_fewer_bytes_are_no_progress_and_more_are_and_what_an_earlier_run_left_is_none() -> None:

@@ -362,7 +362,7 @@ def test_fewer_slots_end_turns_only_when_they_are_over() -> None:
     world = SeedingWorld(slots=3)
     links = [world.link(name) for name in "abc"]
     transfers = [world.offered(link) for link in links]
-    world.core.set_slots(1)
+    world.rates.apply([RateLimitWork(scope="global", key="", direction="up", kbps=60)], 0.0)
     for _ in range(int(TURN_S) + 3):
         assert world.core.peers_served >= 1
         for link, transfer in zip(links, transfers, strict=True):

@@ -121,13 +121,12 @@ class SeedingMachine(RuleBasedStateMachine):
 
     # ---- people and time
 
-    @rule(kbps=st.sampled_from([0, 20, 300, 3000]), peer=st.sampled_from(["", "a", "b"]), slots=st.integers(1, 4))
-    def a_person_changes_limits(self, kbps: int, peer: str, slots: int) -> None:
+    @rule(kbps=st.sampled_from([0, 20, 60, 120, 300, 3000]), peer=st.sampled_from(["", "a", "b"]))
+    def a_person_changes_limits(self, kbps: int, peer: str) -> None:
         rows = [RateLimitWork(scope="peer" if peer else "global", key=peer, direction="up", kbps=kbps)]
         self.world.rates.apply(rows, self.world.now)
         node = self.world.rates.kbps_of(Scope.NODE, "", Direction.UP)
         self.rates.append((self.world.now, node))
-        self.world.core.set_slots(slots)
 
     @rule(seconds=st.sampled_from([0.01, 0.3, 1.0, 5.0, 20.0]))
     def time_passes(self, seconds: float) -> None:
