@@ -154,6 +154,9 @@ class Pace:
         """A request was cancelled or refused: nothing of it is expected any more."""
         if request in self.queue:
             is_head = next(iter(self.queue)) is request
+            if is_head and self.late_s(now) > 0:
+                # Silence is an observation too: forgotten with the request, a frozen peer would look as quick as ever and be asked again.
+                self._sample(0.0, now - self.busy_from)
             rest = request.length - (self._partial if is_head else 0.0)
             if is_head:
                 self._partial = 0.0

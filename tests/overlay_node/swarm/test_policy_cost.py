@@ -356,3 +356,18 @@ def test_a_reputation_that_falls_while_a_transfer_runs_counts_from_then_on() -> 
     world.run(until=30)
     assert falling.shunned
     assert not any(one.asked_at > 16 for one in falling.flight.values())
+
+
+def test_frozen_peers_do_not_pass_a_leaf_round_among_themselves() -> None:
+    world = World()
+    world.add("honest", rate=0.5e6)
+    for name in ("x", "y", "z"):
+        world.add(name, rate=4e6)
+    world.run(until=0.4)
+    for name in ("x", "y", "z"):  # linked, and silent from now on
+        world.queue = [one for one in world.queue if one[1] != name]
+        world.lines[name] = 1.0, 1e6
+    world.run()
+    assert world.session.completed
+    assert world.done_at < 25
+    assert world.session.statistics.moves < 60
