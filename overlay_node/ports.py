@@ -120,7 +120,8 @@ class Store(Protocol):
     async def advert_record(self, report: AdvertReport) -> bool:
         """One part, within quotas. False: the snapshot it follows on is not here any more."""
 
-    async def advert_renew(self, peer: str, *, ttl_s: int) -> None: ...
+    async def advert_renew(self, peer: str, *, ttl_s: int) -> bool:
+        """False: what the peer told is not here any more."""
 
     async def adverts_expire(self) -> int: ...
 

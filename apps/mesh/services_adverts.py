@@ -1,14 +1,16 @@
 """The only writer of adverts: what peers say that they hold, within quotas, for as long as it may be believed.
 
-Quotas keep strangers from filling the table: a peer's rows beyond its quota are not kept; when a /24 or /56 or all together hold too many, the advert
-that was heard longest ago goes, so that peers that are linked and renew theirs outlive those that are gone.
+Quotas keep strangers from filling the table: a peer's rows beyond its quota are not kept; when a /24 or /56 holds too many, its advert that was
+heard longest ago goes, so that peers that are linked and renew theirs outlive those that are gone. When all together hold too many, the group that
+holds most gives way first: whoever fills the table from a few networks pushes out its own, not the few rows of everybody else. Quotas are looked at
+with every part, and a snapshot that was never finished goes when the next one begins: nobody grows by beginning again and again.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from django.db.models import QuerySet
+from django.db.models import Count, Min, QuerySet
 from django.utils import timezone
 
 from apps.domain.contracts.node_work import AdvertReport
@@ -20,6 +22,8 @@ MAX_PER_GROUP = 16_000
 """Rows of one /24 or /56: keys are free, addresses less so."""
 MAX_IN_ALL = 100_000
 """Rows of everybody: some 30 MB."""
+ROOM_SHARE = 20
+"""When everybody's quota is full, one part in so many is cleared at once: looking for who holds most reads all rows."""
 WRITE_ROWS = 500
 """Rows per statement: 11 columns, within what SQLite takes in one."""
 _SAID_ANEW = (
@@ -50,6 +54,8 @@ def advert_record(report: AdvertReport, *, peer_id: int) -> bool:
             peer_id=peer_id, bundle_id=report.bundle_id, sequence=report.sequence, heard_at=now, expires_at=expires_at
         )
     elif report.full and report.first:
+        if not advert.whole:
+            advert.variants.filter(generation=advert.generation).delete()
         advert.generation += 1
         advert.truncated = False
     advert.group, advert.bundle_id, advert.sequence = report.group, report.bundle_id, report.sequence
@@ -88,15 +94,16 @@ def advert_record(report: AdvertReport, *, peer_id: int) -> bool:
     advert.save(
         update_fields=["group", "bundle_id", "sequence", "whole", "truncated", "generation", "heard_at", "expires_at"]
     )
-    if report.last:
+    if rows:
         _make_room(advert)
     return True
 
 
-def advert_renew(*, peer_id: int, ttl_s: int) -> None:
-    """A peer says that nothing changed."""
+def advert_renew(*, peer_id: int, ttl_s: int) -> bool:
+    """A peer says that nothing changed. False when what it told is not here any more: then it must be asked for."""
     now = timezone.now()
-    Advert.objects.filter(peer_id=peer_id).update(heard_at=now, expires_at=now + timedelta(seconds=ttl_s))
+    rows = Advert.objects.filter(peer_id=peer_id)
+    return rows.update(heard_at=now, expires_at=now + timedelta(seconds=ttl_s)) > 0
 
 
 def adverts_expire() -> int:
@@ -120,7 +127,20 @@ def _make_room(newest: Advert) -> None:
     if newest.group:
         mine = AvailableVariant.objects.filter(advert__group=newest.group)
         _evict(others.filter(group=newest.group), surplus=mine.count() - MAX_PER_GROUP)
-    _evict(others, surplus=AvailableVariant.objects.count() - MAX_IN_ALL)
+    surplus = AvailableVariant.objects.count() - MAX_IN_ALL
+    if surplus > 0:
+        surplus += MAX_IN_ALL // ROOM_SHARE
+    while surplus > 0:
+        # By rows of the whole group, the newest advert's too: it may fill the table itself, beside others of its network.
+        sizes = Advert.objects.values("group").annotate(rows=Count("variants"), heard=Min("heard_at"))
+        crowded = [size["group"] for size in sizes.order_by("-rows", "heard")]
+        oldest = next(
+            (one for group in crowded if (one := others.filter(group=group).order_by("heard_at", "id").first())), None
+        )
+        if oldest is None:
+            return
+        surplus -= oldest.variants.count()
+        oldest.delete()
 
 
 def _evict(adverts: QuerySet[Advert], *, surplus: int) -> None:

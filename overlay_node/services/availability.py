@@ -177,8 +177,8 @@ class Availability:
     async def _keep(self, link: Link, message: FingerprintBundleAdvert) -> bool:
         try:
             if message.is_renewal:
-                await self._store.advert_renew(link.peer_id, ttl_s=message.ttl_s)
-                return True
+                # False: it expired or had to make room for others' meanwhile; a peer that stays linked would never tell it again.
+                return await self._store.advert_renew(link.peer_id, ttl_s=message.ttl_s)
             report = _report(link, message)
             if not await self._store.advert_record(report):
                 return False

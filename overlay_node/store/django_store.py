@@ -231,13 +231,13 @@ class DjangoStore:
 
         return await self._run(write)
 
-    async def advert_renew(self, peer: str, *, ttl_s: int) -> None:
+    async def advert_renew(self, peer: str, *, ttl_s: int) -> bool:
         """What a peer told stays good for longer."""
 
-        def write() -> None:
-            services_adverts.advert_renew(peer_id=peers.peer_ids({peer})[peer], ttl_s=ttl_s)
+        def write() -> bool:
+            return services_adverts.advert_renew(peer_id=peers.peer_ids({peer})[peer], ttl_s=ttl_s)
 
-        await self._run(write)
+        return await self._run(write)
 
     async def adverts_expire(self) -> int:
         """Forget what nobody renewed."""

@@ -395,6 +395,8 @@ class MemoryStore:
             return False
         row = self.adverts.setdefault(report.peer, AdvertRow())
         if report.full and report.first:
+            if not row.whole:
+                row.variants = {name: pair for name, pair in row.variants.items() if pair[0] != row.generation}
             row.generation += 1
         row.group, row.whole = report.group, report.last
         row.held = AdvertHeld(bundle_id=report.bundle_id, sequence=report.sequence)
@@ -405,8 +407,9 @@ class MemoryStore:
             row.variants = {name: pair for name, pair in row.variants.items() if pair[0] == row.generation}
         return True
 
-    async def advert_renew(self, peer: str, *, ttl_s: int) -> None:
+    async def advert_renew(self, peer: str, *, ttl_s: int) -> bool:
         """No time passes here."""
+        return peer in self.adverts
 
     async def adverts_expire(self) -> int:
         """No time passes here."""

@@ -80,6 +80,37 @@ def test_all_together_are_bounded_and_who_renews_outlives_who_is_gone(monkeypatc
     assert not tell("b", variant(6), full=False, sequence=2)
 
 
+def test_snapshots_that_are_begun_and_never_finished_do_not_add_up() -> None:
+    tell("a", variant(0))
+    for number in range(1, 9):
+        tell("a", variant(2 * number), variant(2 * number + 1), last=False, sequence=1 + number)
+    assert sorted(AvailableVariant.objects.values_list("variant_id", flat=True)) == ["v0", "v16", "v17"]
+
+
+def test_quotas_hold_although_nobody_finishes_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services_adverts, "MAX_PER_GROUP", 4)
+    for number, peer in enumerate(("a", "b", "c", "d")):
+        tell(peer, variant(10 * number), variant(10 * number + 1), last=False)
+    assert AvailableVariant.objects.count() == 4
+
+
+def test_who_fills_the_table_from_few_networks_pushes_out_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services_adverts, "MAX_IN_ALL", 8)
+    tell("honest", variant(100), group="honest")
+    for number in range(6):
+        tell(f"key{number}", variant(10 * number), variant(10 * number + 1), group=f"net{number % 2}")
+    assert Advert.objects.filter(peer__key="honest").exists()
+    assert AvailableVariant.objects.count() <= 8
+
+
+def test_renewing_what_had_to_make_room_says_so() -> None:
+    tell("a", variant(1))
+    key = peer_ids({"a"})["a"]
+    assert advert_renew(peer_id=key, ttl_s=600)
+    Advert.objects.all().delete()
+    assert not advert_renew(peer_id=key, ttl_s=600)
+
+
 def test_what_nobody_renewed_is_not_believed_and_then_forgotten() -> None:
     tell("a", variant(1))
     Advert.objects.update(expires_at=timezone.now() - timedelta(seconds=1))

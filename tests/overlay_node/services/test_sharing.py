@@ -176,6 +176,24 @@ def test_a_neighbour_met_again_with_nothing_new_says_so_in_one_empty_message(
     mesh.run(scenario())
 
 
+def test_an_advert_that_had_to_make_room_is_asked_for_anew_although_the_link_lives(
+    mesh: MeshWorld, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("overlay_node.services.availability.ASK_EVERY_S", 0.2)
+    monkeypatch.setattr("overlay_node.services.availability.ASK_AGAIN_S", 0.1)
+
+    async def scenario() -> None:
+        seeder = await mesh.seeder("seeder", library_entry(music / "one.flac"))
+        store = MemoryStore()
+        reader = await mesh.start("reader", store)
+        await link_between(mesh, reader, seeder)
+        await told(mesh, store, seeder.peer_id, 1)
+        del store.adverts[seeder.peer_id]
+        await told(mesh, store, seeder.peer_id, 1)
+
+    mesh.run(scenario())
+
+
 def test_a_passive_node_reads_adverts_and_tells_none(
     mesh: MeshWorld, music: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -712,6 +712,7 @@ def test_advertised_sources_come_with_their_addresses_and_without_refuted_claims
 
 def test_renewing_and_expiring_leave_what_is_still_good(world: World) -> None:
     world.run(world.store.advert_record(advert(1, advertised(1))))
-    world.run(world.store.advert_renew("p", ttl_s=600))
+    assert world.run(world.store.advert_renew("p", ttl_s=600))
+    assert not world.run(world.store.advert_renew("unknown", ttl_s=600))
     assert world.run(world.store.adverts_expire()) == 0
     assert said(world, RECORDING) == [1001]
