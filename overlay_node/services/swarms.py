@@ -133,7 +133,7 @@ class Swarms:
                 refused_preambles=refused_preambles,
                 budgets=budgets,
                 peer_budgets=self._budgets_of,
-                policy=self._policy(),
+                policy=scheduler_policy(self._scheduler, draw=self._draw),
                 book=self._book,
                 paces=self._paces,
                 trace=trace,
@@ -331,11 +331,6 @@ class Swarms:
             request = queue.popleft()
             self._asked.setdefault(peer, {})[link.send(request)] = request
 
-    def _policy(self) -> Policy:
-        if not self._scheduler.cost_based:
-            return PlainPolicy()
-        return CostPolicy(self._scheduler, draw=self._draw)
-
     def _budgets_of(self, peer: str) -> tuple[ByteBucket, ...]:
         found = self._peer_budgets.get(peer)
         if found is None:
@@ -359,6 +354,11 @@ class Swarms:
             self.scheduling.add(runner.session)
         self._share()
         self._ended(runner)
+
+
+def scheduler_policy(settings: SchedulerSettings, *, draw: Callable[[int], int]) -> Policy:
+    """What decides for one session, as a person configured it."""
+    return CostPolicy(settings, draw=draw) if settings.cost_based else PlainPolicy()
 
 
 def link_share(transfers: int) -> int:

@@ -25,11 +25,18 @@ VICTIMS = 4
 
 
 def take_over(
-    board: Board, taker: Source, now: float, *, mode: ModeParameters, latest: float, late: Iterable[Source]
+    board: Board,
+    taker: Source,
+    now: float,
+    *,
+    mode: ModeParameters,
+    latest: float,
+    late: Iterable[Source],
+    may_move: bool = True,
 ) -> Order | None:
     """What `taker` should take over from one of `late` (those who end after the common end, the last first).
 
-    None when that wins nothing, or when it would not have it by `latest` itself.
+    None when that wins nothing, or when it would not have it by `latest` itself. `may_move` False: nothing is taken from anybody, only raced for.
     """
     own = taker.pace.ready_at(now) + board.map.leaf_bytes / taker.pace.rate_bps
     if own > latest:
@@ -52,7 +59,7 @@ def take_over(
             after += request.length
             if ends_at <= least:
                 break
-            order = _order(board, taker, owner, request, now, own=own, mode=mode, ends_at=ends_at)
+            order = _order(board, taker, owner, request, now, own=own, mode=mode, ends_at=ends_at, may_move=may_move)
             if order is not None:
                 return order
     return None
@@ -78,15 +85,18 @@ def _order(
     own: float,
     mode: ModeParameters,
     ends_at: float,
+    may_move: bool,
 ) -> Order | None:
     for leaf in range(request.leaf + request.leaves - 1, request.leaf - 1, -1):
         carriers = board.carriers(leaf)
         if not carriers or taker in carriers or not taker.has(leaf) or (taker.tainted and board.rarity(leaf)):
             continue
         if len(carriers) == 1:
-            unbegun = _unbegun(owner, request, ends_at, leaf, now)
+            unbegun = may_move and _unbegun(owner, request, ends_at, leaf, now)
             claim, gain = (Claim.MOVE, mode.move_gain) if unbegun else (Claim.RACE, mode.race_gain)
             loser, comes_at = None, ends_at
+        elif not may_move:
+            continue
         else:  # two race already: the later one makes room, if both are late
             arrivals = [(arrival_of(one, leaf, now), one.peer, one) for one in carriers]
             claim, gain = Claim.MOVE, mode.race_gain

@@ -8,7 +8,8 @@ twentieth of the time left has passed or something unforeseen happened, never pe
 
 A peer that is not known starts with one leaf, of which a short first piece shows delay and rate early; when it claims the whole payload, that leaf
 is a random one (a possession audit), and its window stays small until it verified. A degrading peer loses its share because its estimate falls;
-a peer that was held back is probed after a while. Urgent leaves go to peers of at most the median cost while there are such with room.
+a peer that was held back is probed after a while. An urgent leaf goes to the cheapest of those that have room (`cost.rank_peers_for_chunk`), if that
+one costs at most the median.
 """
 
 from __future__ import annotations
@@ -18,7 +19,17 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from apps.domain.peers.metrics import PeerMetrics
-from apps.domain.swarm.cost import MIB, SLOWEST_BPS, UNKNOWN_RTT_S, UNKNOWN_THROUGHPUT_BPS, CostWeights, cost_variance
+from apps.domain.swarm.cost import (
+    MIB,
+    SLOWEST_BPS,
+    UNKNOWN_RTT_S,
+    UNKNOWN_THROUGHPUT_BPS,
+    Candidate,
+    CostWeights,
+    cost_variance,
+    peer_cost,
+    rank_peers_for_chunk,
+)
 from apps.domain.swarm.estimate import finish_time, fluid_finish
 from apps.domain.swarm.modes import MODES, ModeParameters
 from apps.domain.swarm.ranges import BASE_PRIORITY, UrgentRange
@@ -238,8 +249,29 @@ class CostPolicy(Policy):
             return None
         for leaf in self._urgent:
             if board.is_free(leaf) and board.may_ask(source, leaf, now):
-                return leaf
+                return leaf if self._is_first_for(source, leaf, now) else None
         return None
+
+    def _is_first_for(self, source: Source, leaf: int, now: float) -> bool:
+        """True when no cheaper peer that has room could take an urgent leaf. O(peers), and asked once or twice per urgent leaf."""
+        weights, board = self.settings.weights, self._board
+        ranked = rank_peers_for_chunk(
+            (
+                Candidate(
+                    peer=one.peer, cost=peer_cost(one.metrics, one.reputation, weights), reputation=one.reputation
+                )
+                for one in board.sources.values()
+                if one.trusted
+                and one.room
+                and one.flight_bytes < one.window_bytes
+                and one.retry_at <= now
+                and board.may_ask(one, leaf, now)
+            ),
+            high_priority=True,
+            min_reputation=self.settings.min_reputation,
+            quarantined_as_last_resort=self.settings.quarantined_as_last_resort,
+        )
+        return bool(ranked) and ranked[0].peer == source.peer
 
     def _in_time(self, source: Source, leaf: int, done: float, now: float) -> bool:
         """True when this source would bring the leaf by the common end, or nobody else can."""
@@ -254,7 +286,9 @@ class CostPolicy(Policy):
             return None
         finish = self._common_end(now)
         latest = finish + self._slack(finish, now)
-        return take_over(self._board, source, now, mode=self.mode, latest=latest, late=self._late)
+        return take_over(
+            self._board, source, now, mode=self.mode, latest=latest, late=self._late, may_move=self.settings.rebalance
+        )
 
     def _slack(self, finish: float, now: float) -> float:
         return self.mode.slack * max(finish - now, 0.0) + self.mode.gain_floor_s
@@ -323,8 +357,12 @@ class CostPolicy(Policy):
         return finish
 
     def _rebalance(self, now: float) -> None:
-        """Look at everybody anew: costs, the common rate, what is assumed of those who delivered nothing yet. O(sources log sources)."""
-        self.rebalances += 1
+        """Look at everybody anew: costs, the common rate, what is assumed of those who delivered nothing yet. O(sources log sources).
+
+        Where rebalancing is switched off, this only keeps the numbers true: nothing is moved by them (`_take_over`).
+        """
+        if self.settings.rebalance:
+            self.rebalances += 1
         self._chunks = 0
         self._rebalance_at = now + self.settings.rebalance_interval_s
         active = [one for one in self._board.sources.values() if one.active]
