@@ -52,6 +52,9 @@ def transfer_facts(told: Told) -> list[tuple[str, str]]:
         lines.append((_("Estimated end"), _("in %(span)s") % {"span": _seconds(finish)}))
     if (gain := _number(told, "random_speed_up")) is not None:
         lines.append((_("Against random"), _("%(n)s times as fast") % {"n": f"{gain:.1f}"}))
+    if (ranked := told.get("urgent_to")) and isinstance(ranked, list):
+        first = [display_text(one, limit=16) for one in ranked[:3] if isinstance(one, str)]
+        lines.append((_("Urgent parts go to"), ", ".join(first) + (" …" if len(ranked) > len(first) else "")))
     if waiting := _text(told, "waiting"):
         lines.append((_("Waits"), str(sentence(waiting))))
     return lines
@@ -66,6 +69,8 @@ def peer_facts(told: Told) -> list[str]:
         said.append(_("asked for %(size)s") % {"size": size(flying)})
         if (idle := _number(told, "idle_in_s")) is not None:
             said.append(_("done with it in %(span)s") % {"span": _seconds(idle)})
+    elif role == "waits" and (more := _number(told, "next_leaf_in_s")) is not None:
+        said.append(_("would need %(span)s for a part") % {"span": _seconds(more)})
     if (late := _number(told, "late_s")) is not None and late > 0.1:
         said.append(_("%(span)s late") % {"span": _seconds(late)})
     if (pace := _number(told, "rate_bps")) and told.get("rate_known") is True:

@@ -387,7 +387,7 @@ class Node:
         runner = next((one for one in self.swarms.running if str(one.work.id) == transfer), None)
         if runner is None or runner.session is None:
             return None
-        return explanation_answer(explain(runner.session, self._clock(), self.config.scheduler.weights))
+        return explanation_answer(explain(runner.session, self._clock(), self.config.scheduler))
 
     def _claimed(self, peer: str, keys: Iterable[PayloadKey]) -> None:
         self.swarms.claims_heard(peer, keys)

@@ -137,7 +137,7 @@ class Asking:
                 for source in ready:
                     if len(source.flight) >= source.cap:
                         continue
-                    if not self._affordable(source, now):
+                    if not self.affordable(source, now):
                         self._parked[source] = None
                         self._unaffordable = True
                         continue
@@ -222,18 +222,19 @@ class Asking:
             urgent=self.urgent,
         )[0]
 
+    def affordable(self, source: Source, now: float) -> bool:
+        """True while every budget that holds for a source has something left."""
+        for bucket in self._budgets:
+            if bucket.level(now) <= 0:
+                return False
+        return all(bucket.level(now) > 0 for bucket in self._peer_budgets(source.peer))
+
     # ---- private
 
     def _park(self, source: Source) -> None:
         self._parked[source] = None
         if source.flight and source.state is DownloaderState.REQUESTING and not self.board.free_count:
             source.on(_E.NOTHING_LEFT)
-
-    def _affordable(self, source: Source, now: float) -> bool:
-        for bucket in self._budgets:
-            if bucket.level(now) <= 0:
-                return False
-        return all(bucket.level(now) > 0 for bucket in self._peer_budgets(source.peer))
 
     def _refuse(self) -> bool:
         self._statistics.refused_orders += 1

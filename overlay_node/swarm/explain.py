@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from apps.domain.swarm.cost import Cost, CostWeights, peer_costs
+from apps.domain.swarm.cost import Candidate, Cost, peer_costs, rank_peers_for_chunk
+from apps.domain.swarm.settings import SchedulerSettings
 from overlay_node.swarm.policy import Reason
 from overlay_node.swarm.source import Source
 
@@ -56,14 +57,27 @@ class Explanation:
     """by the estimates; None when the policy does not reckon"""
     random_speed_up: float | None
     """see `speed_up_over_random`"""
+    urgent_to: tuple[str, ...]
+    """peers in the order in which an urgent leaf would be offered to them, if they held it and had room"""
     peers: tuple[PeerExplanation, ...]
 
 
-def explain(session: SwarmSession, now: float, weights: CostWeights | None = None) -> Explanation:
-    """All of it. O(peers)."""
+def explain(session: SwarmSession, now: float, settings: SchedulerSettings | None = None) -> Explanation:
+    """All of it. `settings`: what costs are reckoned with. O(peers log peers)."""
+    settings = settings if settings is not None else SchedulerSettings()
     board = session.board
     sources = sorted(session.sources.values(), key=lambda one: one.peer)
-    costs = peer_costs({one.peer: (one.metrics, one.reputation) for one in sources}, weights or CostWeights())
+    costs = peer_costs({one.peer: (one.metrics, one.reputation) for one in sources}, settings.weights)
+    ranked = rank_peers_for_chunk(
+        [
+            Candidate(peer=one.peer, cost=costs[one.peer], reputation=one.reputation)
+            for one in sources
+            if one.active and one.trusted and not one.quarantined
+        ],
+        high_priority=True,
+        min_reputation=settings.min_reputation,
+        quarantined_as_last_resort=settings.quarantined_as_last_resort,
+    )
     finish = session.policy.finish_at(now) if board is not None else None
     return Explanation(
         policy=session.policy.name,
@@ -74,6 +88,7 @@ def explain(session: SwarmSession, now: float, weights: CostWeights | None = Non
         free=board.free_count if board is not None else 0,
         finish_in_s=finish - now if finish is not None else None,
         random_speed_up=speed_up_over_random([one.pace.rate_bps for one in sources if one.active and not one.tainted]),
+        urgent_to=tuple(one.peer for one in ranked),
         peers=tuple(_peer(session, one, costs[one.peer], now) for one in sources),
     )
 
@@ -135,7 +150,9 @@ def _peer(session: SwarmSession, source: Source, cost: Cost, now: float) -> Peer
     ready = pace.ready_at(now)
     leaf_bytes = session.board.map.leaf_bytes if session.board is not None else 0
     parked = session.board is not None and source in session.board.parked
-    because = session.policy.why_idle(source, now) if session.board is not None and source.active and parked else None
+    because = None
+    if session.board is not None and source.active and parked:
+        because = session.policy.why_idle(source, now) if session.affordable(source, now) else Reason.BUDGET_SPENT
     return PeerExplanation(
         peer=source.peer,
         state=source.state.value,

@@ -56,6 +56,7 @@ class Reason(StrEnum):
     QUARANTINED = "quarantined"
     """it proved corrupt or its reputation is too low, and others hold what is missing"""
     BUDGET_SPENT = "budget_spent"
+    """a rate limit: said by the session, not by a policy"""
 
 
 class Claim(StrEnum):

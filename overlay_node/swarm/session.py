@@ -400,6 +400,10 @@ class SwarmSession:
         counted = self.statistics
         return counted.duplicate_bytes + counted.bad_bytes + counted.parted_bytes
 
+    def affordable(self, source: Source, now: float) -> bool:
+        """False while a rate limit keeps a source from being asked."""
+        return self._asking is None or self._asking.affordable(source, now)
+
     def all_sources(self) -> tuple[Source, ...]:
         """Everybody who took part, those that left included."""
         return (*self.sources.values(), *self._gone.values())

@@ -147,3 +147,11 @@ def test_the_words_have_units() -> None:
 def test_whatever_a_socket_says_breaks_no_page(odd: dict[str, Any]) -> None:
     assert transfer_facts(odd) == []
     assert peer_facts(odd) == []
+
+
+def test_who_gets_what_is_urgent_is_told_shortly_and_odd_answers_are_left_out() -> None:
+    facts = dict(transfer_facts({"urgent_to": ["a" * 52, "b" * 52, 7, "c" * 52]}))
+    assert facts["Urgent parts go to"].startswith("aaaa")
+    assert facts["Urgent parts go to"].endswith(" …")
+    assert transfer_facts({"urgent_to": "nobody"}) == []
+    assert peer_facts({"role": "waits", "next_leaf_in_s": 1.25})[1] == "would need 1.2 s for a part"

@@ -268,11 +268,28 @@ def test_a_session_explains_what_it_does_and_why_somebody_gets_nothing() -> None
     assert bad.idle_because is Reason.QUARANTINED
     assert good.rate_bps == pytest.approx(1e6, rel=0.2)
     assert good.next_leaf_in_s > good.idle_in_s > 0
+    assert told.urgent_to == ("good",)
     totals = SchedulingTotals()
     totals.add(world.session)
     assert totals.decisions == world.session.statistics.decisions > 0
     assert totals.copy() == totals
     assert totals.violations_by_name() == {}
+
+
+def test_who_is_asked_for_urgent_leaves_is_told_the_cheapest_first() -> None:
+    world = World()
+    for name, rate in (("dear", 0.2e6), ("cheap", 2e6), ("middling", 0.6e6)):
+        world.add(name, rate=rate)
+    world.run(until=1.8)
+    assert explain(world.session, world.now).urgent_to == ("cheap", "middling", "dear")
+
+
+def test_who_waits_for_a_rate_limit_is_said_to() -> None:
+    bucket = TokenBucket(rate=1e4, burst=LEAF_BYTES, now=0.0)
+    world = World(budgets=(bucket,))
+    world.add("a", rate=20e6)
+    world.run(until=1.0)
+    assert [one.idle_because for one in explain(world.session, world.now).peers] == [Reason.BUDGET_SPENT]
 
 
 def test_the_speed_up_over_random_dealing_is_the_mean_rate_over_the_slowest() -> None:
