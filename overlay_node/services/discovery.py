@@ -28,6 +28,7 @@ from overlay_node.protocol.limits import DEFAULT_LEAF_BYTES, MAX_LEAVES, MAX_REL
 from overlay_node.protocol.messages import HaveState, MbidQuery, MbidResponse, MbidSwarmDescriptor, TrackState
 from overlay_node.services.background import Background
 from overlay_node.services.deliveries import Deliveries
+from overlay_node.services.holders import Holders
 from overlay_node.swarm.choice import PayloadKey
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ MAX_CLAIMERS_PER_LOOK: Final = 32  # addresses of peers known to claim what is w
 KNOWN_ADDRESSES: Final = 32  # of peers met before, tried when the DHT finds nobody new
 REDIAL_S: Final = 10.0  # after a failed dial; doubles, at most 10 min
 MAX_REDIAL_S: Final = 600.0
-MAX_REMEMBERED: Final = 4096  # addresses and payloads; the oldest go first
+MAX_REMEMBERED: Final = 4096  # addresses and recalled claims; the oldest go first
 MAX_PAYLOAD_BYTES: Final = MAX_LEAVES * DEFAULT_LEAF_BYTES
 
 Address = tuple[str, int]
@@ -80,7 +81,7 @@ class Discovery:
         self._clock: Final = clock
         self._claimed: Final = claimed
         self._wanted: dict[uuid.UUID, WantWork] = {}
-        self._holders: Final[dict[PayloadKey, set[str]]] = {}
+        self._holders: Final = Holders()
         self._tried: Final[dict[Address, _Tried]] = {}
         self._dials: Final = asyncio.Semaphore(MAX_DIALS)
         self._claimer_dials: Final = asyncio.Semaphore(MAX_DIALS)
@@ -97,9 +98,7 @@ class Discovery:
 
     def holders(self, key: PayloadKey) -> list[str]:
         """Linked peers that claim a payload, but for those that failed to deliver it a short while ago."""
-        return [
-            peer for peer in self._holders.get(key, ()) if self.linked(peer) and not self._deliveries.cooling(peer, key)
-        ]
+        return [peer for peer in self._holders.of(key) if self.linked(peer) and not self._deliveries.cooling(peer, key)]
 
     def linked(self, peer: str) -> bool:
         """True while there is a link to a peer."""
@@ -109,7 +108,7 @@ class Discovery:
         """Claims of earlier runs, from the rows."""
         for key, peers in claims.items():
             for peer in peers:
-                self._hold(key, peer)
+                self._holders.add(key, peer)
 
     async def look(self, wants: Sequence[WantWork]) -> None:
         """One round for these wants; returns when everybody found so far has answered or failed, the DHT included."""
@@ -126,7 +125,7 @@ class Discovery:
 
     def link_ready(self, link: Link) -> None:
         """Somebody new: what it is known to hold can be fetched at once; note where it is, and ask for everything wanted."""
-        self._tell_claimed(link.peer_id, [key for key, peers in self._holders.items() if link.peer_id in peers])
+        self._tell_claimed(link.peer_id, self._holders.claimed_by(link.peer_id))
         self._background.spawn(self._meet(link), "meet")
 
     async def descriptor(self, link: Link, message: MbidSwarmDescriptor) -> None:
@@ -180,7 +179,7 @@ class Discovery:
         self._recalled.update(named)
         keys: dict[str, set[PayloadKey]] = {}
         for peer, _, key in named:
-            self._hold(key, peer)
+            self._holders.add(key, peer)
             keys.setdefault(peer, set()).add(key)
         for peer, held in keys.items():
             if self._overlay.links.get(peer) is not None:
@@ -235,7 +234,7 @@ class Discovery:
                 self._deliveries.restore(one.claim.peer, key, cooling_s=one.cooling_s)
                 if one.refuted or (key.payload_format, key.payload_root) in denied:
                     continue
-                self._hold(key, one.claim.peer)
+                self._holders.add(key, one.claim.peer)
                 if not self._deliveries.cooling(one.claim.peer, key):
                     found[one.claim.peer] = found.get(one.claim.peer, False) or one.delivered
         return sorted(found, key=lambda peer: not found[peer])
@@ -339,7 +338,7 @@ class Discovery:
             return
         keys = {PayloadKey(claim.payload_format, claim.payload_root) for claim in sane}
         for key in keys:
-            self._hold(key, link.peer_id)
+            self._holders.add(key, link.peer_id)
         if link.is_open:
             self._tell_claimed(link.peer_id, keys)
 
@@ -348,11 +347,6 @@ class Discovery:
         fresh = [key for key in keys if not self._deliveries.cooling(peer, key)]
         if fresh:
             self._claimed(peer, fresh)
-
-    def _hold(self, key: PayloadKey, peer: str) -> None:
-        while len(self._holders) >= MAX_REMEMBERED and key not in self._holders:
-            del self._holders[next(iter(self._holders))]
-        self._holders.setdefault(key, set()).add(peer)
 
     def _remember(self, address: Address) -> _Tried:
         while len(self._tried) >= MAX_REMEMBERED and address not in self._tried:
