@@ -17,7 +17,7 @@ from overlay_node.swarm.policy_cost import CostPolicy
 from overlay_node.swarm.policy_plain import PlainPolicy
 from overlay_node.swarm.rate_limits import ByteBucket
 from overlay_node.swarm.session import SwarmSession
-from tests.lab.baselines import BASELINE_POLICIES
+from tests.lab.baselines import BASELINE_POLICIES, BASELINES_WITH_END_GAME
 
 PRODUCT = "product"
 
@@ -42,7 +42,8 @@ _OURS = (
     NamedPolicy("plain", "slskdn with the scheduler switched off", lambda _random: PlainPolicy()),
 )
 _OTHERS = tuple(NamedPolicy(one.name, (one.__doc__ or "").strip(), one) for one in BASELINE_POLICIES)
-POLICIES: dict[str, NamedPolicy] = {one.name: one for one in (*_OURS, *_OTHERS)}
+_MORE = tuple(NamedPolicy(one.name, (one.__doc__ or "").strip(), one) for one in BASELINES_WITH_END_GAME)
+POLICIES: dict[str, NamedPolicy] = {one.name: one for one in (*_OURS, *_OTHERS, *_MORE)}
 BASELINES: tuple[str, ...] = tuple(one.name for one in _OTHERS)
 
 
