@@ -20,7 +20,7 @@ from django.db.models import Max
 
 from apps.domain.errors import DomainError
 from apps.domain.swarm.trace_lines import Trace, trace_read
-from apps.domain.swarm.trace_retention import TraceFile, TraceLimits, traces_to_forget
+from apps.domain.swarm.trace_retention import TRACE_FILE, TraceFile, TraceLimits, trace_names, traces_to_forget
 from apps.transfers.models import Transfer
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,8 @@ def traces_dir() -> Path:
 
 def trace_of(group_id: uuid.UUID) -> Trace | None:
     """The trace of a job (or of a want without one); None when there is none. Raises TraceNewer, TraceUnreadable."""
-    newest, older = traces_dir() / f"{group_id}.jsonl", traces_dir() / f"{group_id}.1.jsonl"
+    names = trace_names(group_id)
+    newest, older = traces_dir() / names.newest, traces_dir() / names.older
     try:
         for _try in range(READ_TRIES):
             stamps = (_stamp(older), _stamp(newest))
@@ -111,7 +112,7 @@ def group_last_active(group_id: uuid.UUID) -> datetime | None:
 def oldest_trace_at() -> datetime | None:
     """When the trace that was silent longest last changed."""
     with contextlib.suppress(FileNotFoundError), os.scandir(traces_dir()) as entries:
-        times = [entry.stat().st_mtime for entry in entries if entry.name.endswith(".jsonl")]
+        times = [entry.stat().st_mtime for entry in entries if TRACE_FILE.fullmatch(entry.name)]
         return datetime.fromtimestamp(min(times), UTC) if times else None
     return None
 
@@ -119,7 +120,7 @@ def oldest_trace_at() -> datetime | None:
 def traces_count() -> int:
     """How many traces there are."""
     with contextlib.suppress(FileNotFoundError), os.scandir(traces_dir()) as entries:
-        return len({entry.name.split(".")[0] for entry in entries if entry.name.endswith(".jsonl")})
+        return len({found[1] for entry in entries if (found := TRACE_FILE.fullmatch(entry.name)) is not None})
     return 0
 
 

@@ -29,7 +29,7 @@ from typing import Final, TypeAlias
 from apps.domain.contracts.node_work import TransferWork
 from apps.domain.swarm.trace import TraceAction, TraceContext, TraceSink
 from apps.domain.swarm.trace_lines import TraceNewer, TraceWriter, part_head, trace_read
-from apps.domain.swarm.trace_retention import TraceFile, TraceLimits, traces_to_forget
+from apps.domain.swarm.trace_retention import TraceFile, TraceLimits, trace_names, traces_to_forget
 from apps.domain.swarm.trace_tally import Tally
 
 log = logging.getLogger(__name__)
@@ -210,7 +210,7 @@ class TraceFiles:
         return failed
 
     def _append(self, job: uuid.UUID, entries: Sequence[_Entry], offset: float) -> None:
-        path = self._folder / f"{job}.jsonl"
+        path = self._folder / trace_names(job).newest
         if len(self._writers) > MAX_REMEMBERED:
             self._writers.clear()
             self._parts.clear()
@@ -242,7 +242,8 @@ class TraceFiles:
 
     def _open(self, job: uuid.UUID, path: Path) -> tuple[int, _Part]:
         """The newest part, open for appending. It may have been swept or left by a crash since we saw it."""
-        new = self._folder / f"{job}.new.jsonl"
+        names = trace_names(job)
+        new = self._folder / names.rotating
         if job not in self._parts:
             self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
             if new.exists():
@@ -255,14 +256,15 @@ class TraceFiles:
         part = self._parts.get(job)
         if part is None or part.inode != status.st_ino or status.st_size < part.size:
             part = self._parts[job] = _Part(status.st_ino, status.st_size)
-            if not status.st_size and not (self._folder / f"{job}.1.jsonl").exists():
+            if not status.st_size and not (self._folder / names.older).exists():
                 part.so_far = Tally()
         part.size = status.st_size
         return descriptor, part
 
     def _rotate(self, job: uuid.UUID, path: Path, writer: TraceWriter) -> None:
         """The newest part becomes the older one; the tally of what goes stands in the new part's header from its first moment on."""
-        older, new = self._folder / f"{job}.1.jsonl", self._folder / f"{job}.new.jsonl"
+        names = trace_names(job)
+        older, new = self._folder / names.older, self._folder / names.rotating
         part = self._parts[job]
         number, before, so_far = 1, part.before, part.so_far
         try:

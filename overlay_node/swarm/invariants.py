@@ -32,6 +32,8 @@ def broken(session: SwarmSession, now: float) -> Iterator[str]:
     board = session.board
     if board is None:
         return
+    if session.unverified_leaves:
+        yield UNVERIFIED
     flying: dict[int, list[str]] = {}
     for source in session.sources.values():
         # A source's share may fall below what is on its way already; asking beyond it is what `Asking` counts. A leaf longer than the longest chunk

@@ -42,7 +42,7 @@ from overlay_node.swarm.asking import Asking, Budget, Statistics, no_peer_budget
 from overlay_node.swarm.belief import believed_leaves, same_manifest
 from overlay_node.swarm.board import Board
 from overlay_node.swarm.choice import PayloadKey
-from overlay_node.swarm.invariants import Violations
+from overlay_node.swarm.invariants import UNVERIFIED, Violations
 from overlay_node.swarm.judging import Judging
 from overlay_node.swarm.peer_book import MemoryPeerBook, PeerBook
 from overlay_node.swarm.piece_map import PieceMap
@@ -114,6 +114,8 @@ class SwarmSession:
         self._asking: Asking | None = None
         self._judging: Judging | None = None
         self._gone: Final[dict[str, Source]] = {}
+        self._resumed = 0
+        """leaves that an earlier run left, verified"""
         self._reviewed_at = now
         if manifest is not None:
             self._open_map(manifest, held, now)
@@ -408,6 +410,13 @@ class SwarmSession:
         """Everybody who took part, those that left included."""
         return (*self.sources.values(), *self._gone.values())
 
+    @property
+    def unverified_leaves(self) -> int:
+        """Leaves that are held although neither an earlier run left them nor somebody's bytes verified: 0, or something is very wrong."""
+        if self.map is None or self._judging is None:
+            return 0
+        return max(0, self.map.held_count - self._resumed - len(self._judging.senders))
+
     def sender(self, leaf: int) -> str:
         """Who sent a leaf that was verified in this session; "" for any other."""
         return self._judging.senders.get(leaf, "") if self._judging is not None else ""
@@ -437,6 +446,7 @@ class SwarmSession:
             all_sources=self.all_sources,
             drop=lambda source, code, at: self._drop(source, _E.CANCELLED, code, at),
         )
+        self._resumed = self.map.held_count
         self.policy.begin(self.board, now)
         self.urgent((end_of_file(self.map.leaf_count),))
 
@@ -522,6 +532,8 @@ class SwarmSession:
 
     def _complete(self, now: float) -> list[Action]:
         self.completed = True
+        if self.unverified_leaves:
+            self.violations[UNVERIFIED] += 1
         actions: list[Action] = []
         for source in list(self.sources.values()):
             if source.state is DownloaderState.NEGOTIATING:

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 TRACE_FILE: Final = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?:\.(?:1|new))?\.jsonl")
-"""`<job>.jsonl` is the newest part, `<job>.1.jsonl` the one before it, `<job>.new.jsonl` a rotation that a crash may have left."""
+"""What `trace_names` makes, with the job."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceNames:
+    """The files of one job's trace."""
+
+    newest: str
+    older: str
+    """the part before it"""
+    rotating: str
+    """the newest one to be: a crash in the middle of a rotation may leave it"""
+
+
+def trace_names(job: uuid.UUID) -> TraceNames:
+    """Of a job, or of a want without one."""
+    return TraceNames(f"{job}.jsonl", f"{job}.1.jsonl", f"{job}.new.jsonl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from apps.domain.swarm.trace import TraceAction
 from overlay_node.protocol.rates import TokenBucket
 from overlay_node.swarm.actions import Action, AskChunk, CancelChunks, Charge, ChargePeer
 from overlay_node.swarm.explain import SchedulingTotals, explain, speed_up_over_random
-from overlay_node.swarm.invariants import broken
+from overlay_node.swarm.invariants import UNVERIFIED, broken
 from overlay_node.swarm.peer_book import MemoryPeerBook
 from overlay_node.swarm.policy import Claim, Order, Policy, Reason
 from overlay_node.swarm.policy_cost import CostPolicy, quick_cost
@@ -327,6 +327,16 @@ class Rude(Policy):
 
     def choose(self, source: Source, now: float) -> Order | None:
         return Order(3, claim=Claim.RACE)
+
+
+def test_a_leaf_that_nobodys_bytes_made_is_noticed() -> None:
+    world = World()
+    world.add("a", rate=1e6)
+    world.run(until=1.0)
+    board = world.session.board
+    assert board is not None
+    board.held(next(leaf for leaf in range(LEAVES) if board.is_free(leaf)))
+    assert UNVERIFIED in broken(world.session, world.now)
 
 
 def test_an_order_that_breaks_a_rule_is_refused_and_counted() -> None:
