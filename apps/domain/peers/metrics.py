@@ -53,6 +53,11 @@ NOT_DELIVERED_CODES: Final = frozenset({"not_found", "payload_not_found", "varia
 """Refusals that contradict what the peer advertised."""
 BUSY_CODES: Final = frozenset({"rate_limited", "busy"})
 """Refusals that are no fault."""
+OUR_CODES: Final = frozenset(
+    {"link_closed", "not_open", "send_queue_full", "too_many_in_flight", "feature_missing", "admission_required"}
+)
+"""Requests that never reached the peer, or that it could not take for a token that ran out: nothing is learnt of it."""
+TIMEOUT_CODES: Final = frozenset({"timeout", "request_timeout"})
 COUNTERS: Final = (
     "successful",
     "corrupt",
@@ -233,14 +238,16 @@ class PeerMetrics:
         self.timeouts += 1
 
     def refused(self, now: float, code: str) -> None:
-        """A request was answered with an error code: busy, not held although advertised, or failed."""
+        """A request was answered with an error code (busy, not held although advertised, failed), or never came to be answered."""
+        if code in OUR_CODES:
+            return
         if code in BUSY_CODES:
             self.age(now)
             self.revision += 1
             self.busy += 1
         elif code in NOT_DELIVERED_CODES:
             self.undelivered(now)
-        elif code == "timeout":
+        elif code in TIMEOUT_CODES:
             self.timed_out(now)
         else:
             self._outcome(now, error=1.0)

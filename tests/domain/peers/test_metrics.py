@@ -97,7 +97,12 @@ def test_an_outcome_moves_its_own_rate_up_and_the_others_down_by_a_tenth() -> No
 
 @pytest.mark.parametrize(
     ("code", "counter"),
-    [("rate_limited", "busy"), ("not_found", "not_delivered"), ("timeout", "timeouts")],
+    [
+        ("rate_limited", "busy"),
+        ("not_found", "not_delivered"),
+        ("timeout", "timeouts"),
+        ("request_timeout", "timeouts"),
+    ],
 )
 def test_a_refusal_counts_as_what_it_means(code: str, counter: str) -> None:
     metrics = PeerMetrics(0.0)
@@ -111,6 +116,15 @@ def test_being_busy_is_no_fault() -> None:
     metrics.refused(1.0, "rate_limited")
     assert metrics.outcomes == 0
     assert metrics.error_rate == 0
+
+
+@pytest.mark.parametrize(
+    "code", ["link_closed", "not_open", "send_queue_full", "too_many_in_flight", "admission_required"]
+)
+def test_what_never_reached_a_peer_is_not_held_against_it(code: str) -> None:
+    metrics = PeerMetrics(0.0)
+    metrics.refused(1.0, code)
+    assert (metrics.outcomes, metrics.error_rate, metrics.busy, metrics.revision) == (0, 0, 0, 0)
 
 
 def test_failures_are_kept_by_reason_and_the_peers_own_words_as_other() -> None:

@@ -20,6 +20,10 @@ def test_without_a_length_nothing_is_sampled() -> None:
     assert sample_bytes(1000, duration_ms=0) is None
 
 
+def test_what_claims_to_be_more_than_music_is_not_copied() -> None:
+    assert sample_bytes(4 << 30, duration_ms=4 * MINUTE) is None
+
+
 @given(payload_bytes=st.integers(1, 10**10), duration_ms=st.integers(1, 10**8))
 def test_a_sample_is_never_more_than_worth_it(payload_bytes: int, duration_ms: int) -> None:
     needed = sample_bytes(payload_bytes, duration_ms=duration_ms)
