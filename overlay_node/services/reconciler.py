@@ -13,7 +13,8 @@ import asyncio
 import logging
 import random
 import uuid
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
@@ -44,6 +45,7 @@ SETTLE_S: Final = 3.0
 PAUSES_S: Final = 5.0  # while those who have it are not asked for a while: between two looks at whether a pause is over
 MAX_LOOKS: Final = 4  # looks at once
 WANTS_PER_LOOK: Final = 32
+MAX_REST_S: Final = 1.0  # after a pass, as long as it took and at most this: wake-ups come from peers too
 SWEEP_S: Final = 60.0  # between two sweeps of partial folders that nobody needs any more
 REFETCH_CODES: Final = frozenset({"file_gone", "file_missing", "payload_mismatch"})
 """Verdicts about the file on this disk: the payload itself is fetched again."""
@@ -92,8 +94,11 @@ class Reconciler:
         self._reports: list[WantReport] = []
         self._next_sweep = 0.0
         self._heard = 0
+        self._heard_of: Final[Counter[uuid.UUID]] = Counter()
+        """claims by recording: one that is heard makes no other want look at its rows again"""
         self.wants: dict[uuid.UUID, WantWork] = {}
         """as of the last pass"""
+        self._wanted: set[uuid.UUID] = set()
 
     def attach(self, swarms: Swarms) -> None:
         """The transfers it moves."""
@@ -114,9 +119,12 @@ class Reconciler:
         """Look now."""
         self._bell.set()
 
-    def claims_heard(self) -> None:
-        """Somebody linked claims something: wants without a source choose again."""
-        self._heard += 1
+    def claims_heard(self, recordings: Collection[uuid.UUID] = ()) -> None:
+        """Somebody linked claims something: wants of these recordings without a source choose again; all of them, when it is not said which."""
+        if recordings:
+            self._heard_of.update(one for one in set(recordings) if one in self._wanted)
+        else:
+            self._heard += 1
         self._bell.set()
 
     def runner_ended(self, runner: SwarmRunner) -> None:
@@ -130,12 +138,15 @@ class Reconciler:
         """Until cancelled."""
         while True:
             self._bell.clear()
+            began = self._clock()
             try:
                 await self.reconcile()
             except DomainError as error:
                 log.warning("reconcile_failed code=%s", error.code)
             except Exception:  # whatever it was: a node whose main loop has ended looks alive and does nothing
                 log.exception("reconcile_failed")
+            # Whoever keeps ringing gets half of the time at most: the rows belong to others too.
+            await asyncio.sleep(min(self._clock() - began, MAX_REST_S))
             try:
                 async with asyncio.timeout(self._until_next()):
                     await self._bell.wait()
@@ -150,6 +161,7 @@ class Reconciler:
         self.wants = {want.id: want for want in work.wants}
         active = [want for want in work.wants if want.desired is WantDesired.ACTIVE]
         self._discovery.set_wanted(active)
+        self._wanted = {want.recording_mbid for want in active}
         live: dict[uuid.UUID, list[TransferWork]] = {}
         for transfer in work.transfers:
             live.setdefault(transfer.want_id, []).append(transfer)
@@ -303,7 +315,8 @@ class Reconciler:
         assert self._fetching is not None
         pursuit, now = self._pursuit(want.id), self._clock()
         every_s = PAUSES_S if pursuit.nothing_why is NoChoice.NOT_DELIVERED else MORE_SOURCES_S
-        circumstances = (self._heard, pursuit.looked, want.denied, want.constraints, every_s, int(now // every_s))
+        heard = self._heard, self._heard_of[want.recording_mbid]
+        circumstances = (heard, pursuit.looked, want.denied, want.constraints, every_s, int(now // every_s))
         found: tuple[Candidate, ...] = ()
         why = pursuit.nothing_why
         if circumstances != pursuit.nothing:
@@ -427,6 +440,8 @@ class Reconciler:
 
     def _forget(self, work: NodeWork) -> None:
         known = {want.id for want in work.wants}
+        for recording in [one for one in self._heard_of if one not in self._wanted]:
+            del self._heard_of[recording]
         pending = {report.want_id for report in self._reports}
         for want_id in [one for one in self._pursuits if one not in known and one not in pending]:
             if not self._pursuits[want_id].looking:

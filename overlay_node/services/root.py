@@ -13,7 +13,7 @@ import random
 import secrets
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any, Final
 
@@ -389,9 +389,9 @@ class Node:
             return None
         return explanation_answer(explain(runner.session, self._clock(), self.config.scheduler))
 
-    def _claimed(self, peer: str, keys: Iterable[PayloadKey]) -> None:
+    def _claimed(self, peer: str, keys: Iterable[PayloadKey], recordings: Collection[uuid.UUID] = ()) -> None:
         self.swarms.claims_heard(peer, keys)
-        self.reconciler.claims_heard()
+        self.reconciler.claims_heard(recordings)
 
     def _offended(self, peer: str, banned_for_s: float) -> None:
         self._background.spawn(self._note_offence(peer, banned_for_s), "offence")
