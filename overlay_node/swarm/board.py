@@ -156,7 +156,8 @@ class Board:
         count = self.map.leaf_count
         if source.complete:
             return False
-        if any(first <= 0 and end >= count for first, end in ranges):
+        # Who proved once not to have what it says is counted leaf by leaf for good: to go over all leaves at each of its words is too much.
+        if not source.undelivered and any(first <= 0 and end >= count for first, end in ranges):
             self._count(source, -1)
             source.have, source.complete = self.everything, True
             self._count(source, +1)
@@ -172,7 +173,7 @@ class Board:
                     self.holders[leaf] += weight
                     changed += 1
         source.looked = 0
-        if changed and have.find(0) < 0:
+        if changed and not source.undelivered and have.find(0) < 0:
             self._count(source, -1)
             source.have, source.complete = self.everything, True
             self._count(source, +1)
@@ -183,10 +184,14 @@ class Board:
         """A source does not hold a leaf after all."""
         if not source.has(leaf):
             return
-        self._count(source, -1)
-        source.have, source.complete = bytearray(source.have), False
+        if source.complete or not isinstance(source.have, bytearray):
+            self._count(source, -1)
+            source.have, source.complete = bytearray(source.have), False
+            self._count(source, +1)
         source.have[leaf] = 0
-        self._count(source, +1)
+        if not source.tainted:
+            self.holders[leaf] -= 1
+            self._changed(1)
 
     def tainted(self, source: Source, *, before: bool) -> None:
         """Something now speaks against a source (or, its reputation having recovered, does not any more): `before` is what held until now."""
