@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Exists, F, Max, OuterRef, QuerySet
+from django.db.models import Count, Exists, F, Max, OuterRef, QuerySet, Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from apps.common.names import RecordingName, recording_names
@@ -56,7 +57,11 @@ def advert_held(peer_key: str) -> AdvertHeld | None:
 
 
 def sources_advertised(recordings: Collection[uuid.UUID]) -> AdvertisedSources:
-    """What adverts say of some recordings, those heard last first, and where their peers answered or are said to be. Refuted claims are left out."""
+    """What adverts say of some recordings, those heard last first, and where their peers answered or are said to be. Refuted claims are left out.
+
+    The first word of each peer on each recording comes before the second of any: who says much says nobody else down.
+    """
+    word = Window(RowNumber(), partition_by=["advert_id", "recording_mbid"], order_by="id")
     rows = _believed().filter(recording_mbid__in=list(recordings)).select_related("advert__peer")
     claims = [
         ClaimReport(
@@ -70,7 +75,7 @@ def sources_advertised(recordings: Collection[uuid.UUID]) -> AdvertisedSources:
             complete=True,
             facts=_facts(row),
         )
-        for row in rows.order_by("-advert__heard_at", "id")[:MAX_CLAIMS_PER_LOOK]
+        for row in rows.annotate(word=word).order_by("word", "-advert__heard_at", "id")[:MAX_CLAIMS_PER_LOOK]
     ]
     said = Advert.objects.filter(peer__key__in={claim.peer for claim in claims}, peer__addresses__isnull=False)
     found = said.order_by(F("peer__addresses__last_ok").desc(nulls_last=True), "-heard_at", "-peer__addresses__id")

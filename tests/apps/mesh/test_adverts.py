@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 
 from apps.catalog.models import Recording
 from apps.domain.contracts.node_work import AdvertisedVariant, AdvertReport
-from apps.mesh import services_adverts
+from apps.mesh import selectors_adverts, services_adverts
 from apps.mesh.models import Advert, AvailableVariant
 from apps.mesh.selectors_adverts import available_query, available_totals, sources_advertised
 from apps.mesh.services_adverts import advert_record, advert_renew, adverts_expire
@@ -109,6 +109,14 @@ def test_renewing_what_had_to_make_room_says_so() -> None:
     assert advert_renew(peer_id=key, ttl_s=600)
     Advert.objects.all().delete()
     assert not advert_renew(peer_id=key, ttl_s=600)
+
+
+def test_who_advertises_much_of_a_recording_says_nobody_else_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selectors_adverts, "MAX_CLAIMS_PER_LOOK", 5)
+    wanted = uuid.uuid4()
+    tell("honest", variant(100, recording=wanted), group="elsewhere")
+    tell("liar", *(variant(number, recording=wanted) for number in range(50)))
+    assert {claim.peer for claim in sources_advertised([wanted]).claims} == {"honest", "liar"}
 
 
 def test_what_nobody_renewed_is_not_believed_and_then_forgotten() -> None:
