@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from apps.common.names import RecordingName, recording_names
 from apps.domain.contracts.node_work import AdvertHeld, AdvertisedSources, ClaimReport, KnownAddress
+from apps.domain.mesh.claims import stated_facts
 from apps.mesh.models import Claim, ClaimVerdict
 from apps.mesh.models_adverts import Advert, AvailableVariant
 
@@ -73,7 +74,9 @@ def sources_advertised(recordings: Collection[uuid.UUID]) -> AdvertisedSources:
             profile=row.profile,
             payload_bytes=row.payload_bytes,
             complete=True,
-            facts=_facts(row),
+            facts=stated_facts(
+                duration_ms=row.duration_ms, suspect=row.transcode_suspect, quality_score=row.quality_score
+            ),
         )
         for row in rows.annotate(word=word).order_by("word", "-advert__heard_at", "id")[:MAX_CLAIMS_PER_LOOK]
     ]
@@ -84,16 +87,6 @@ def sources_advertised(recordings: Collection[uuid.UUID]) -> AdvertisedSources:
         claims=tuple(claims),
         addresses=tuple(KnownAddress(peer=key, host=host, port=port) for key, host, port in places),
     )
-
-
-def _facts(row: AvailableVariant) -> dict[str, int]:
-    """What it states, under the names that the choice of a payload knows."""
-    facts = {} if row.duration_ms is None else {"dur_ms": row.duration_ms}
-    if row.transcode_suspect is not None:
-        facts["suspect"] = int(row.transcode_suspect)
-    if row.quality_score is not None:
-        facts["quality_milli"] = round(1000 * min(max(row.quality_score, 0.0), 1.0))
-    return facts
 
 
 def available_query() -> QuerySet[AvailableVariant]:

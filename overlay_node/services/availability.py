@@ -21,10 +21,10 @@ from overlay_node.net.link import Link
 from overlay_node.ports import Store
 from overlay_node.protocol.advert_flow import AdvertIntake, AdvertMark, Heard
 from overlay_node.protocol.errors import LocalProtocolError
-from overlay_node.protocol.limits import DEFAULT_LEAF_BYTES, MAX_LEAVES
 from overlay_node.protocol.registry import FEATURE_ADVERTS
 from overlay_node.protocol.sharing import FingerprintBundleAdvert, FingerprintBundleRequest
 from overlay_node.services.background import Background
+from overlay_node.services.claims import claim_of_advert, is_storable
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +33,6 @@ ASK_AGAIN_S: Final = 60.0  # after a gap: a peer that always leaves one must not
 EXPIRE_S: Final = 600.0
 MAX_QUEUED_PER_LINK: Final = 160  # parts that wait for the database: one snapshot
 MAX_QUEUED: Final = 320  # over all links: some 40 MB
-MAX_PAYLOAD_BYTES: Final = MAX_LEAVES * DEFAULT_LEAF_BYTES
-MAX_FORMAT_CHARS: Final = 12  # of the rows
 
 
 @dataclass(slots=True)
@@ -187,7 +185,7 @@ class Availability:
             return False
         self.counts["kept"] += 1
         if link.is_open and report.variants:
-            await self._heard(link, [_claim(report, one) for one in report.variants])
+            await self._heard(link, [claim_of_advert(report, one) for one in report.variants])
         return True
 
 
@@ -216,21 +214,7 @@ def _report(link: Link, message: FingerprintBundleAdvert) -> AdvertReport:
             )
             for recording in message.recordings
             for one in recording.variants
-            if one.size <= MAX_PAYLOAD_BYTES and len(one.payload_format) <= MAX_FORMAT_CHARS
+            if is_storable(one.payload_format, one.size)
         ),
         withdrawn=message.withdrawn,
-    )
-
-
-def _claim(report: AdvertReport, one: AdvertisedVariant) -> ClaimReport:
-    return ClaimReport(
-        peer=report.peer,
-        group=report.group,
-        recording_mbid=one.recording_mbid,
-        payload_format=one.payload_format,
-        payload_root=one.payload_root,
-        profile=one.profile,
-        payload_bytes=one.payload_bytes,
-        complete=True,
-        facts={"dur_ms": one.duration_ms} if one.duration_ms is not None else {},
     )

@@ -25,7 +25,7 @@ from overlay_node.net.errors import RequestFailed
 from overlay_node.net.link import Link
 from overlay_node.protocol import limits
 from overlay_node.protocol.errors import LocalProtocolError
-from overlay_node.protocol.messages import ErrorReply, HaveState, MbidQuery, VariantOffer
+from overlay_node.protocol.messages import ErrorReply, MbidQuery, VariantOffer
 from overlay_node.protocol.registry import FEATURE_CACHE_JOBS
 from overlay_node.protocol.sharing import CacheConstraints, CacheJobRole, MeshCacheJob, RequestedTrack
 from overlay_node.protocol.states import (
@@ -38,6 +38,7 @@ from overlay_node.protocol.states import (
     advance,
 )
 from overlay_node.services.background import Background
+from overlay_node.services.claims import claim_of_offer
 from overlay_node.services.offers import Offers
 
 log = logging.getLogger(__name__)
@@ -174,7 +175,7 @@ class CacheJobs:
             offer = reply.message
             if isinstance(offer, MeshCacheJob) and (offer.job_id, offer.release) == (request.job_id, request.release):
                 ttl_s = min(ttl_s, offer.constraints.ttl_s)
-                claims = [_claim(link, track) for track in offer.offered_tracks if track.recording in tracks]
+                claims = [claim_of_offer(link, track) for track in offer.offered_tracks if track.recording in tracks]
                 event = CacheAskerEvent.TRACKS_OFFERED if claims else CacheAskerEvent.NOTHING_OFFERED
             else:
                 self.counts["mismatched"] += 1
@@ -271,17 +272,3 @@ class CacheJobs:
     def _refuse(self, link: Link, message: MeshCacheJob, code: str, retry_after_s: int | None) -> None:
         if link.is_open:
             link.send(ErrorReply(in_reply_to=message.message_id, code=code, retry_after_s=retry_after_s))
-
-
-def _claim(link: Link, offer: VariantOffer) -> ClaimReport:
-    return ClaimReport(
-        peer=link.peer_id,
-        group=link.group,
-        recording_mbid=uuid.UUID(offer.recording),
-        payload_format=offer.payload_format,
-        payload_root=offer.payload_root,
-        profile=offer.profile,
-        payload_bytes=offer.size,
-        complete=offer.state is HaveState.COMPLETE,
-        facts=dict(offer.facts or {}),
-    )

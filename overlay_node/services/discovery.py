@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,9 +24,10 @@ from overlay_node.net.link import Link
 from overlay_node.net.overlay import Overlay
 from overlay_node.ports import Rendezvous, Store
 from overlay_node.protocol.errors import LocalProtocolError
-from overlay_node.protocol.limits import DEFAULT_LEAF_BYTES, MAX_LEAVES, MAX_RELEASES_PER_QUERY
-from overlay_node.protocol.messages import HaveState, MbidQuery, MbidResponse, MbidSwarmDescriptor, TrackState
+from overlay_node.protocol.limits import MAX_RELEASES_PER_QUERY
+from overlay_node.protocol.messages import MbidQuery, MbidResponse, MbidSwarmDescriptor
 from overlay_node.services.background import Background
+from overlay_node.services.claims import claim_of_offer, claim_of_track, is_storable
 from overlay_node.services.deliveries import Deliveries
 from overlay_node.services.holders import Holders
 from overlay_node.swarm.choice import PayloadKey
@@ -42,7 +43,6 @@ KNOWN_ADDRESSES: Final = 32  # of peers met before, tried when the DHT finds nob
 REDIAL_S: Final = 10.0  # after a failed dial; doubles, at most 10 min
 MAX_REDIAL_S: Final = 600.0
 MAX_REMEMBERED: Final = 4096  # addresses and recalled claims; the oldest go first
-MAX_PAYLOAD_BYTES: Final = MAX_LEAVES * DEFAULT_LEAF_BYTES
 
 Address = tuple[str, int]
 
@@ -58,7 +58,7 @@ class _Tried:
 
 
 class Discovery:
-    """`claimed` is told which peer claims which payloads, `seen` that something new may be chosen."""
+    """`claimed` is told which peer claims which payloads, and of which recordings (none: that is not known any more)."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Discovery:
         deliveries: Deliveries,
         background: Background,
         clock: Callable[[], float],
-        claimed: Callable[[str, Iterable[PayloadKey]], None],
+        claimed: Callable[[str, Iterable[PayloadKey], Collection[uuid.UUID]], None],
     ) -> None:
         self._config: Final = config
         self._store: Final = store
@@ -130,30 +130,8 @@ class Discovery:
 
     async def descriptor(self, link: Link, message: MbidSwarmDescriptor) -> None:
         """A peer tells what it holds of a release."""
-        claims = []
-        for track in message.tracks:
-            recording = uuid.UUID(track.recording)
-            if track.state is TrackState.MISSING or recording not in self._wanted:
-                continue
-            if track.payload_root is None or track.payload_format is None or track.profile is None or not track.size:
-                continue
-            facts = _facts(track.facts, quality_score=track.quality_score)
-            if track.duration_ms is not None:
-                facts.setdefault("dur_ms", track.duration_ms)
-            claims.append(
-                ClaimReport(
-                    peer=link.peer_id,
-                    group=link.group,
-                    recording_mbid=recording,
-                    payload_format=track.payload_format,
-                    payload_root=track.payload_root,
-                    profile=track.profile,
-                    payload_bytes=track.size,
-                    complete=track.state is TrackState.COMPLETE,
-                    facts=facts,
-                )
-            )
-        await self._keep(link, claims)
+        claims = [claim_of_track(link, track) for track in message.tracks]
+        await self.heard_claims(link, [claim for claim in claims if claim is not None])
 
     async def heard_claims(self, link: Link, claims: Sequence[ClaimReport]) -> None:
         """A peer advertises or offers: what is wanted of it becomes claims now, the rest when it is wanted."""
@@ -181,9 +159,10 @@ class Discovery:
         for peer, _, key in named:
             self._holders.add(key, peer)
             keys.setdefault(peer, set()).add(key)
+        recordings = {recording for _, recording, _ in named}
         for peer, held in keys.items():
             if self._overlay.links.get(peer) is not None:
-                self._tell_claimed(peer, held)
+                self._tell_claimed(peer, held, recordings)
         return [(one.host, one.port) for one in found.addresses if self._overlay.links.get(one.peer) is None]
 
     async def _meet(self, link: Link) -> None:
@@ -308,27 +287,11 @@ class Discovery:
                     parts += [part[: len(part) // 2], part[len(part) // 2 :]]
 
     async def _heard(self, link: Link, response: MbidResponse, recordings: set[uuid.UUID]) -> None:
-        claims = [
-            ClaimReport(
-                peer=link.peer_id,
-                group=link.group,
-                recording_mbid=uuid.UUID(offer.recording),
-                payload_format=offer.payload_format,
-                payload_root=offer.payload_root,
-                profile=offer.profile,
-                payload_bytes=offer.size,
-                complete=offer.state is HaveState.COMPLETE,
-                facts=_facts(offer.facts, quality_score=offer.quality_score),
-            )
-            for offer in response.variants
-            if uuid.UUID(offer.recording) in recordings
-        ]
-        await self._keep(link, claims)
+        claims = [claim_of_offer(link, offer) for offer in response.variants]
+        await self._keep(link, [claim for claim in claims if claim.recording_mbid in recordings])
 
     async def _keep(self, link: Link, claims: list[ClaimReport]) -> None:
-        sane = [
-            claim for claim in claims if claim.payload_bytes <= MAX_PAYLOAD_BYTES and len(claim.payload_format) <= 12
-        ]
+        sane = [claim for claim in claims if is_storable(claim.payload_format, claim.payload_bytes)]
         if not sane:
             return
         try:
@@ -340,23 +303,17 @@ class Discovery:
         for key in keys:
             self._holders.add(key, link.peer_id)
         if link.is_open:
-            self._tell_claimed(link.peer_id, keys)
+            self._tell_claimed(link.peer_id, keys, {claim.recording_mbid for claim in sane})
 
-    def _tell_claimed(self, peer: str, keys: Iterable[PayloadKey]) -> None:
+    def _tell_claimed(
+        self, peer: str, keys: Iterable[PayloadKey], recordings: Collection[uuid.UUID] = frozenset()
+    ) -> None:
         """Only of what it may be asked for now: a pause after a failure to deliver is not ended by claiming again."""
         fresh = [key for key in keys if not self._deliveries.cooling(peer, key)]
         if fresh:
-            self._claimed(peer, fresh)
+            self._claimed(peer, fresh, recordings)
 
     def _remember(self, address: Address) -> _Tried:
         while len(self._tried) >= MAX_REMEMBERED and address not in self._tried:
             del self._tried[next(iter(self._tried))]
         return self._tried.setdefault(address, _Tried())
-
-
-def _facts(stated: Mapping[str, int] | None, *, quality_score: float | None) -> dict[str, int]:
-    """What a peer states of a payload, as whole numbers under the names that the choice knows."""
-    facts = dict(stated or {})
-    if quality_score is not None:
-        facts["quality_milli"] = round(1000 * min(max(quality_score, 0.0), 1.0))
-    return facts

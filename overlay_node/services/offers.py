@@ -12,6 +12,7 @@ from typing import Final
 
 from apps.domain.contracts.node_work import HeldRelease, HeldVariant
 from apps.domain.errors import DomainError
+from apps.domain.mesh.claims import stated_facts
 from apps.domain.mesh.policy import MAX_ANNOUNCED
 from overlay_node.config import NodeConfig
 from overlay_node.ports import Store
@@ -131,7 +132,7 @@ def _offer(variant: HeldVariant) -> VariantOffer:
         payload_root=variant.payload_root,
         verified=variant.verified,
         quality_score=variant.quality_score,
-        facts={"dur_ms": variant.duration_ms} if variant.duration_ms else None,
+        facts=stated_facts(duration_ms=variant.duration_ms or None, suspect=variant.transcode_suspect) or None,
     )
 
 

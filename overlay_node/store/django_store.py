@@ -44,6 +44,7 @@ from apps.domain.contracts.node_work import (
 from apps.domain.contracts.peer_work import PeerHistory, PeerMetricsReport
 from apps.domain.errors import DomainError
 from apps.domain.jobs.lifecycle import TransferRole, TransferState
+from apps.domain.mesh.claims import measured_facts
 from apps.library import measured
 from apps.library import node_selectors as library
 from apps.mesh import selectors as mesh_selectors
@@ -179,7 +180,7 @@ class DjangoStore:
         def apply() -> VerdictApplied | None:
             key = transfers.transfer_payload(transfer_id)
             found = measured.payloads_measured([key]) if key is not None else []
-            return transfers.verdict_apply(transfer_id, measured=_facts(found[0]) if found else None)
+            return transfers.verdict_apply(transfer_id, measured=measured_facts(found[0]) if found else None)
 
         return await self._run(apply)
 
@@ -366,16 +367,6 @@ class DjangoStore:
     async def _read(self, step: Callable[[], T]) -> T:
         """Reads stay outside of transactions: SQLite's are IMMEDIATE here, and would queue behind every writer."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, _attempt, step)
-
-
-def _facts(one: MeasuredPayload) -> dict[str, int]:
-    """As claims state them."""
-    facts = {"dur_ms": one.duration_ms}
-    if one.suspect is not None:
-        facts["suspect"] = int(one.suspect)
-    if one.quality is not None:
-        facts["quality_milli"] = round(1000 * one.quality)
-    return facts
 
 
 def _atomic(step: Callable[[], T]) -> T:

@@ -51,7 +51,7 @@ from apps.domain.contracts.peer_work import PeerHistory, PeerMetricsReport
 from apps.domain.ids import uuid7
 from apps.domain.jobs.lifecycle import TRANSFER_LIVE, TRANSFER_MOVES, TransferRole, TransferState, WantDesired
 from apps.domain.jobs.verdicts import CHARGING, PREAMBLE_CODES
-from apps.domain.mesh.claims import contradicts, cooling_s
+from apps.domain.mesh.claims import contradicts, cooling_s, measured_facts, stated_facts
 from apps.domain.mesh.policy import MAX_ANNOUNCED
 from apps.domain.peers.reputation import reputation_of
 
@@ -433,7 +433,9 @@ class MemoryStore:
                 profile=one.profile,
                 payload_bytes=one.payload_bytes,
                 complete=True,
-                facts={"dur_ms": one.duration_ms} if one.duration_ms is not None else {},
+                facts=stated_facts(
+                    duration_ms=one.duration_ms, suspect=one.transcode_suspect, quality_score=one.quality_score
+                ),
             )
             for peer, row in self.adverts.items()
             for _, one in row.variants.values()
@@ -634,7 +636,7 @@ class MemoryStore:
         known = self.measured.get((work.payload_format, work.payload_root))
         if known is None:
             return set()
-        facts = {"dur_ms": known.duration_ms, "suspect": int(known.suspect or False)}
+        facts = measured_facts(known)
         wrong = {
             _held(claim)
             for claim, _ in self.claims.values()
