@@ -292,11 +292,15 @@ class Swarms:
                     reports.append(runner.report())
             if reports:
                 await self._store.transfers_progress(reports)
-            charges, self._charges = self._charges, {}
-            for peer, counts in charges.items():
-                await self._store.peer_charge(
-                    peer, bad_leaves=counts[Charge.BAD_LEAF], violations=counts[Charge.BAD_MANIFEST]
-                )
+            while self._charges:
+                peer, counts = self._charges.popitem()
+                try:
+                    await self._store.peer_charge(
+                        peer, bad_leaves=counts[Charge.BAD_LEAF], violations=counts[Charge.BAD_MANIFEST]
+                    )
+                except DomainError:  # written with the next: nobody's fault is forgotten because the database was busy
+                    self._charges.setdefault(peer, Counter()).update(counts)
+                    raise
         except DomainError as error:
             log.warning("progress_not_written code=%s", error.code)
         finally:
