@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -87,20 +87,23 @@ def explain(session: SwarmSession, now: float, settings: SchedulerSettings | Non
         in_flight=board.flying if board is not None else 0,
         free=board.free_count if board is not None else 0,
         finish_in_s=finish - now if finish is not None else None,
-        random_speed_up=speed_up_over_random([one.pace.rate_bps for one in sources if one.active and not one.tainted]),
+        random_speed_up=_speed_up(session, [one.pace.rate_bps for one in sources if one.active and not one.tainted]),
         urgent_to=tuple(one.peer for one in ranked),
         peers=tuple(_peer(session, one, costs[one.peer], now) for one in sources),
     )
 
 
-def speed_up_over_random(rates: list[float]) -> float | None:
-    """Estimated speed against dealing leaves out at random: n x sum(rates) / (n x n x min(rates)) = mean rate / slowest rate.
+def speed_up_over_random(rates: Sequence[float], *, payload_bytes: int, leaf_bytes: int) -> float | None:
+    """Estimated speed against random assignment: any free leaf to whoever has room, and no end game. `rates` in bytes a second, all above 0.
 
-    Random assignment gives every one of n peers the same number of leaves in the long run, so the slowest decides: n x min(rates). By
-    completion time all carry what they can: sum(rates). (An upper bound of what is won: a random scheduler with an end game wins some of it back.)
-    None without peers.
+    All peers together need payload / sum(rates). Under random assignment everybody is busy until nothing is free; then the slowest still has one
+    leaf to bring (it begins its last one at any time and has the next in its window): leaf / min(rates) longer. An estimate from the peers' rates:
+    what became of it is the lab's to measure (`random`). None for fewer than two peers.
     """
-    return sum(rates) / (len(rates) * min(rates)) if rates and min(rates) > 0 else None
+    if len(rates) < 2 or min(rates) <= 0 or payload_bytes <= 0:
+        return None
+    together_s = payload_bytes / sum(rates)
+    return (together_s + leaf_bytes / min(rates)) / together_s
 
 
 @dataclass(slots=True)
@@ -134,7 +137,7 @@ class SchedulingTotals:
         rates = [one.pace.rate_bps for one in session.sources.values() if one.pace.known and not one.tainted]
         if len(rates) > 1:
             self.cost_variance = session.policy.cost_variance
-            self.speed_up = speed_up_over_random(rates) or 0.0
+            self.speed_up = _speed_up(session, rates) or 0.0
 
     def copy(self) -> SchedulingTotals:
         """To add to without changing this one."""
@@ -143,6 +146,13 @@ class SchedulingTotals:
     def violations_by_name(self) -> Mapping[str, int]:
         """Violated invariants."""
         return dict(self.violations or {})
+
+
+def _speed_up(session: SwarmSession, rates: Sequence[float]) -> float | None:
+    board = session.board
+    if board is None:
+        return None
+    return speed_up_over_random(rates, payload_bytes=board.map.payload_bytes, leaf_bytes=board.map.leaf_bytes)
 
 
 def _peer(session: SwarmSession, source: Source, cost: Cost, now: float) -> PeerExplanation:

@@ -263,6 +263,7 @@ class Network:
         }
         if web_port is not None:
             config["web"] = {"port": web_port}
+            config["swarm"] = {"tracing": {"enabled": True}}  # so that a person can look at how it went
         descriptor = os.open(folder / "slskdn.yml", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             yaml.safe_dump(config, file, sort_keys=False)

@@ -55,7 +55,7 @@ def test_the_success_metrics_are_told_in_words_with_units(person: Client) -> Non
     beats(TOLD)
     page = person.get("/system").content.decode()
     for words in (
-        "2.3 times as fast as dealing parts out at random",
+        "2.3 times as fast as random assignment",
         "seconds per MiB, squared",
         "3.0 an hour, 6 in all",
         "1 quarantined",

@@ -292,10 +292,11 @@ def test_who_waits_for_a_rate_limit_is_said_to() -> None:
     assert [one.idle_because for one in explain(world.session, world.now).peers] == [Reason.BUDGET_SPENT]
 
 
-def test_the_speed_up_over_random_dealing_is_the_mean_rate_over_the_slowest() -> None:
-    assert speed_up_over_random([1.0, 3.0]) == 2.0
-    assert speed_up_over_random([2.0, 2.0]) == 1.0
-    assert speed_up_over_random([]) is None
+def test_random_assignment_waits_for_the_last_leaf_of_the_slowest() -> None:
+    # together 40 bytes take 10 s; then a leaf of 2 bytes at 1 byte a second
+    assert speed_up_over_random([1.0, 3.0], payload_bytes=40, leaf_bytes=2) == 1.2
+    assert speed_up_over_random([3.0], payload_bytes=40, leaf_bytes=2) is None
+    assert speed_up_over_random([0.0, 3.0], payload_bytes=40, leaf_bytes=2) is None
 
 
 @given(
