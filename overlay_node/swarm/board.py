@@ -26,6 +26,7 @@ class Board:
         "_head",
         "_order",
         "_returned",
+        "_shared",
         "_stale",
         "completes",
         "draw",
@@ -58,6 +59,8 @@ class Board:
         self._head = 0
         self._returned: Final[dict[int, None]] = {}
         self._stale = 0
+        self._shared = False
+        """True once somebody took part that holds only a part: it fetches the same, and will want what we have"""
 
     # ---- what a policy asks
 
@@ -177,6 +180,10 @@ class Board:
             self._count(source, -1)
             source.have, source.complete = self.everything, True
             self._count(source, +1)
+        if not self._shared and not source.complete:
+            self._shared = True
+            if self.draw is not None:
+                self._sort()  # from now on in an order of our own, before the first leaves are the same everywhere
         self._changed(changed)
         return changed > 0
 
@@ -250,11 +257,11 @@ class Board:
 
     def _sort(self) -> None:
         order = list(self.map.free())
+        if self._shared and self.draw is not None:
+            for at in range(len(order) - 1, 0, -1):  # Fisher and Yates
+                other = self.draw(at + 1)
+                order[at], order[other] = order[other], order[at]
         if any(self.holders):
-            if self.draw is not None:
-                for at in range(len(order) - 1, 0, -1):  # Fisher and Yates
-                    other = self.draw(at + 1)
-                    order[at], order[other] = order[other], order[at]
             order.sort(key=self.holders.__getitem__)
         self._order = order
         self._head = 0

@@ -179,6 +179,8 @@ class CostPolicy(Policy):
             if leaf is not None:
                 reason = Reason.HIGH_PRIORITY
         if leaf is None:
+            leaf = self._behind_audit(source)
+        if leaf is None:
             leaf = board.next_free(source, now)
             if leaf is None:
                 return self._take_over(source, now)
@@ -238,6 +240,18 @@ class CostPolicy(Policy):
             return None
         first = PROBE_BYTES if board.map.length(leaf) > 2 * PROBE_BYTES else 0
         return Order(leaf, first_bytes=first, reason=reason)
+
+    def _behind_audit(self, source: Source) -> int | None:
+        """The leaf behind the one last asked of a peer that has verified nothing yet: its first window lies where its audit fell.
+
+        Drawn places differ from downloader to downloader, the beginning of the payload would not: those who fetch it together would have nothing to
+        give each other until these windows are done, seconds with slow peers.
+        """
+        if source.trusted or not source.complete or self._draw is None or source.tainted or not source.flight:
+            return None
+        last = next(reversed(source.flight.values()))
+        leaf = last.leaf + last.leaves
+        return leaf if self._board.is_free(leaf) and leaf not in self._urgent else None
 
     def _next_urgent(self, source: Source, now: float) -> int | None:
         """The most urgent free leaf, if this source is cheap enough for it."""
