@@ -27,7 +27,7 @@ the same seed gives the same event log, byte for byte.
                                                                   what another policy would have done on a recorded network
 
 Numbers are completion time / bound (tests/lab/bound.py says which bound): 1.00 cannot be beaten but by splitting leaves, and then by a hair. Waste is
-bytes that arrived in vain / payload. Fairness is Jain's index (1 = all alike): over the speeds of downloaders where there are several, else over
+duplicate and bad bytes / payload; parted are good leaves that were fetched again because their sender proved corrupt later. Fairness is Jain's index (1 = all alike): over the speeds of downloaders where there are several, else over
 what each peer gave of what it could have given. A run in which an invariant does not hold is named with its seed. Exit status 1 when a bar fails.
 """
 
@@ -88,7 +88,7 @@ def run_run(args: argparse.Namespace) -> int:
     from tests.lab.extras import EXTRAS, bars_of_extra
     from tests.lab.matrix import Task, log_digest, recorded, run_matrix
     from tests.lab.policies import BASELINES, POLICIES
-    from tests.lab.report import bar_entries, bars_of, scenario_entries, table, wall_per_seed
+    from tests.lab.report import bar_entries, bars_of, notes_of, scenario_entries, table, wall_per_seed
     from tests.lab.scenarios import SCENARIOS
 
     names = [*SCENARIOS, *EXTRAS] if args.scenario == "all" else args.scenario.split(",")
@@ -125,11 +125,12 @@ def run_run(args: argparse.Namespace) -> int:
             "scenarios": entries,
             "dht": None if dht is None else {"nodes": dht.nodes, "killed": dht.killed, "answered": dht.answered},
             "bars": bar_entries(bars),
+            "notes": notes_of(runs, args.policy),
             "wall_s_per_seed": wall_per_seed(runs, args.policy) if runs else None,
         }
         print(json.dumps(report, indent=2))
     else:
-        print(table(entries, bars))
+        print(table(entries, bars, notes_of(runs, args.policy)))
     return 0 if all(bar.holds for bar in bars) else 1
 
 

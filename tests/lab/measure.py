@@ -24,14 +24,30 @@ class Measured:
     ratio: float
     finish_s: float
     bound_s: float
-    waste: float
-    waste_bytes: int
-    """duplicate and bad bytes"""
+    payload_bytes: int
+    """of all downloaders together"""
+    vain_bytes: int
+    """everything that was received in vain"""
     parted_bytes: int
     """of these, leaves that verified and were fetched again because their sender proved corrupt: the rule's price, not the policy's"""
     fairness: float
     wall_s: float
     violation: str = ""
+
+    @property
+    def waste_bytes(self) -> int:
+        """Duplicate and bad bytes, but for those parted from."""
+        return max(0, self.vain_bytes - self.parted_bytes)
+
+    @property
+    def waste(self) -> float:
+        """Duplicate and bad bytes / payload."""
+        return self.waste_bytes / self.payload_bytes
+
+    @property
+    def parted(self) -> float:
+        """Bytes parted from / payload; with `waste` it makes up all that was received in vain."""
+        return self.parted_bytes / self.payload_bytes
 
 
 def supplies_of(plan: Plan, downloader: int = 0) -> list[Supply]:
@@ -122,8 +138,8 @@ def measure(plan: Plan, policy: str, *, log: Log | None = None) -> Measured:
         ratio=outcome.finish_s / bound_s,
         finish_s=outcome.finish_s,
         bound_s=bound_s,
-        waste=outcome.waste_bytes / outcome.payload_bytes,
-        waste_bytes=outcome.waste_bytes,
+        payload_bytes=outcome.payload_bytes,
+        vain_bytes=outcome.waste_bytes,
         parted_bytes=outcome.parted_bytes,
         fairness=fairness_of(plan, outcome) if outcome.completed else 0.0,
         wall_s=outcome.wall_s,

@@ -11,7 +11,7 @@ from slskdn_site.cli.main import main
 from tests.lab.bars import at_least, at_most
 from tests.lab.matrix import percentile
 from tests.lab.measure import Measured, jain
-from tests.lab.report import bars_of, scenario_entries, table
+from tests.lab.report import bars_of, notes_of, scenario_entries, table
 from tests.lab.scenarios import SCENARIOS
 
 
@@ -20,8 +20,8 @@ def measured(scenario: str, ratio: float, *, policy: str = "product", seed: int 
         "completed": True,
         "finish_s": ratio,
         "bound_s": 1.0,
-        "waste": 0.0,
-        "waste_bytes": 0,
+        "payload_bytes": 30_000_000,
+        "vain_bytes": 0,
         "parted_bytes": 0,
         "fairness": 1.0,
         "wall_s": 0.1,
@@ -39,7 +39,7 @@ def test_the_report_has_the_form_that_was_promised(capsys: pytest.CaptureFixture
     assert main([*command, "--log", str(log), "--trace", str(trace)]) in {0, 1}
     out, err = capsys.readouterr()
     report = json.loads(out)
-    assert set(report) == {"scenarios", "dht", "bars", "wall_s_per_seed"}
+    assert set(report) == {"scenarios", "dht", "bars", "notes", "wall_s_per_seed"}
     (entry,) = report["scenarios"]
     assert set(entry) == {
         "name",
@@ -48,6 +48,7 @@ def test_the_report_has_the_form_that_was_promised(capsys: pytest.CaptureFixture
         "ratio_median",
         "ratio_p95",
         "waste",
+        "parted",
         "fairness",
         "baselines",
     }
@@ -90,9 +91,12 @@ def test_each_bar_falls_when_it_should() -> None:
     beaten = [measured("liars", 1.2), measured("liars", 1.1, policy="random")]
     assert failing(beaten) == {"completion / that of the best baseline"}
     leaf = 256 * 1024
-    (wasteful,) = failing([measured("steady-equal", 1.0, waste_bytes=7 * leaf)])
+    (wasteful,) = failing([measured("steady-equal", 1.0, vain_bytes=7 * leaf)])
     assert wasteful.startswith("waste")
-    assert failing([measured("steady-equal", 1.0, waste_bytes=7 * leaf, parted_bytes=leaf)]) == set()
+    parted = [measured("steady-equal", 1.0, vain_bytes=7 * leaf, parted_bytes=leaf)]
+    assert failing(parted) == set()
+    assert "1.17 of what the bar allows" in notes_of(parted, "product")[0]  # left out of the bar, and said
+    assert notes_of([measured("steady-equal", 1.0)], "product") == []
     assert failing([measured("steady-equal", 1.0, wall_s=3.1)]) == {"wall seconds of one seed"}
     assert failing([measured("steady-equal", 1.0, violation="x")]) == {"runs in which an invariant did not hold"}
     assert "runs that did not complete" in failing([measured("steady-equal", float("inf"), completed=False)])
