@@ -15,15 +15,15 @@ import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from twisted.internet import asyncioreactor
 from twisted.internet.error import CannotListenError
 
 from apps.domain.errors import DomainError
 from apps.domain.mesh.policy import Mode
 from apps.domain.swarm.trace_retention import TraceLimits
 from overlay_node.config import NodeConfig
+from overlay_node.net.reactor import install_reactor
 from overlay_node.ports import BlobSource, Store
 from overlay_node.services.root import Node, build_node
 from slskdn_site.broker import redis_url
@@ -80,10 +80,7 @@ def run_node(
     """
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    asyncioreactor.install(loop)  # type: ignore[no-untyped-call]  # Twisted's is not annotated
-    from twisted.internet import reactor as installed  # noqa: TID251  (this is the root that installs it)
-
-    reactor: Any = installed
+    reactor = install_reactor(loop)
     status = 0
 
     async def main() -> None:

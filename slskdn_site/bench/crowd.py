@@ -19,11 +19,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-from twisted.internet.asyncioreactor import AsyncioSelectorReactor
-
 from overlay_node.net.identity import identity_ephemeral
 from overlay_node.net.link import Link
 from overlay_node.net.overlay import Overlay
+from overlay_node.net.reactor import steady_reactor
 from overlay_node.protocol.connection import LocalHello
 from overlay_node.protocol.envelope import Attachment
 from overlay_node.protocol.limits import MAX_CHUNK_BYTES
@@ -78,7 +77,7 @@ class Crowd:
     def __init__(self, spec: CrowdSpec, loop: asyncio.AbstractEventLoop) -> None:
         self._spec: Final = spec
         self._loop: Final = loop
-        self._reactor: Final[Any] = AsyncioSelectorReactor(loop)
+        self._reactor: Final[Any] = steady_reactor(loop)
         self._overlays: Final[list[Overlay]] = []
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         self._fetching: Final[set[int]] = set()

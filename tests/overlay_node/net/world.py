@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.defer import Deferred
 
 from overlay_node.net.identity import NodeIdentity, identity_ephemeral
 from overlay_node.net.link import Link
 from overlay_node.net.overlay import Overlay
+from overlay_node.net.reactor import steady_reactor
 from overlay_node.protocol.connection import LocalHello
 from overlay_node.protocol.envelope import Attachment
 from overlay_node.protocol.messages import Message
@@ -22,7 +22,7 @@ class World:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
-        self.reactor: Any = AsyncioSelectorReactor(self.loop)
+        self.reactor: Any = steady_reactor(self.loop)
         self.nodes: list[Node] = []
 
     def run(self, coroutine: Coroutine[Deferred[Any], Any, Any], *, within_s: float = 20.0) -> Any:

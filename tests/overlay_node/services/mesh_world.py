@@ -10,8 +10,6 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.asyncioreactor import AsyncioSelectorReactor
-
 from apps.domain.audio.payload import LEAF_BYTES, PayloadSpan, file_root, find_span_in_bytes
 from apps.domain.contracts.node_work import HeldFile, HeldPayload, HeldVariant, WantWork
 from apps.domain.jobs.constraints import Constraints
@@ -21,6 +19,7 @@ from overlay_node.config import NodeConfig
 from overlay_node.dht.config import DhtConfig
 from overlay_node.net.dht_udp import Dht
 from overlay_node.net.link import Link
+from overlay_node.net.reactor import steady_reactor
 from overlay_node.ports import BlobSource
 from overlay_node.services.root import Node, build_node
 from overlay_node.store.memory_store import LibraryEntry, MemoryStore, TransferRow
@@ -90,7 +89,7 @@ class MeshWorld:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.loop = asyncio.new_event_loop()
-        self.reactor: Any = AsyncioSelectorReactor(self.loop)
+        self.reactor: Any = steady_reactor(self.loop)
         self.bootstrap = Dht(port=0, hosts=("127.0.0.1",), config=DhtConfig().for_private_network())
         self.nodes: dict[str, Node] = {}
         self.hosts = iter(range(2, 250))
