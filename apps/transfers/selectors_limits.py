@@ -9,6 +9,7 @@ from datetime import datetime
 from django.conf import settings
 
 from apps.domain.contracts.node_work import RateLimitWork
+from apps.domain.swarm.limits import LimitScope
 from apps.nodelink.selectors import node_status
 from apps.transfers.models import RateLimit
 
@@ -45,6 +46,11 @@ def rate_limit_list() -> list[LimitView]:
         )
         for row in rows
     ]
+
+
+def rate_limited_jobs() -> list[str]:
+    """Ids, as text, of the jobs that have a limit of their own."""
+    return list(RateLimit.objects.filter(scope=LimitScope.JOB).values_list("key", flat=True).distinct())
 
 
 def rate_limit_defaults() -> list[LimitView]:

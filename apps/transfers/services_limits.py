@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from django.contrib.auth.models import User
 from django.db import transaction
 
 from apps.common.doorbell import NODE_CHANNEL, ring
 from apps.domain.errors import DomainError
-from apps.domain.swarm.limits import MAX_LIMITS, limit_check
+from apps.domain.swarm.limits import MAX_LIMITS, LimitScope, limit_check
 from apps.transfers.models import RateLimit
 
 
@@ -38,3 +40,9 @@ def rate_limit_clear(scope: str, key: str, direction: str) -> bool:
     if deleted:
         ring(NODE_CHANNEL, f"limit {of_scope}")
     return deleted > 0
+
+
+def rate_limits_of_jobs_forget(keys: Collection[str]) -> int:
+    """These jobs need no limit any more; number of rows deleted."""
+    deleted, _ = RateLimit.objects.filter(scope=LimitScope.JOB, key__in=list(keys)).delete()
+    return deleted
