@@ -320,7 +320,8 @@ class SwarmRunner:
     def _do(self, actions: list[Action]) -> None:
         if actions:
             self.dirty = True
-        for action in actions:
+        written = 0
+        for at, action in enumerate(actions):
             if self.state is not RunnerState.RUNNING:
                 return
             match action:
@@ -344,7 +345,8 @@ class SwarmRunner:
                 case KeepManifest(manifest):
                     self._background.spawn(self._keep(manifest), "keep_manifest")
                 case StoreLeaf():
-                    self._write(action)
+                    if at >= written:
+                        written = self._write(actions, at)
                 case ChargePeer(peer=peer, charge=charge):
                     log.info("peer_charged transfer=%s peer=%s charge=%s", self.work.id, peer[:8], charge.value)
                     self._charged(peer, charge)
@@ -447,16 +449,25 @@ class SwarmRunner:
             self._block(error)
         return self.state is RunnerState.RUNNING
 
-    def _write(self, action: StoreLeaf) -> None:
+    def _write(self, actions: list[Action], at: int) -> int:
+        """Write the leaf of `actions[at]` and those right behind it that follow on: one write for what came in one chunk. Returns where it ended."""
         assert self._pieces is not None
         assert self._session is not None
+        leaves: list[StoreLeaf] = []
+        for action in actions[at:]:
+            if not isinstance(action, StoreLeaf) or (leaves and action.leaf != leaves[-1].leaf + 1):
+                break
+            leaves.append(action)
         try:
-            self._pieces.write_leaf(action.leaf, action.offset, action.data)
+            self._pieces.write_leaves(leaves[0].leaf, leaves[0].offset, [one.data for one in leaves])
         except PieceStoreError as error:
-            self._session.leaf_lost(action.leaf, self._clock())
+            for one in leaves:
+                self._session.leaf_lost(one.leaf, self._clock())
             self._block(error)
         else:
-            self._deliveries.delivered(action.peer, self.key)
+            for one in leaves:
+                self._deliveries.delivered(one.peer, self.key)
+        return at + len(leaves)
 
     async def _finish(self) -> None:
         assert self._pieces is not None

@@ -75,6 +75,8 @@ class Swarms:
     ) -> None:
         self.runners: Final[dict[uuid.UUID, SwarmRunner]] = {}
         """by transfer id; assembled ones stay, to be served, until their verdict"""
+        self._by_text: Final[dict[str, SwarmRunner]] = {}
+        """the same, by the id as messages spell it: looked up for every chunk"""
         self.down_bytes: Final[Counter[str]] = Counter()
         """payload bytes received, by peer, since the start"""
         self.bad_leaves = 0
@@ -155,7 +157,7 @@ class Swarms:
             charged=self._charge,
             trace=trace,
         )
-        self.runners[work.id] = runner
+        self.runners[work.id] = self._by_text[str(work.id)] = runner
         for peer in self._holders(runner.key):
             runner.peer_available(peer)
         self._background.spawn(runner.start(), "runner")
@@ -165,6 +167,7 @@ class Swarms:
     def stop(self, transfer_id: uuid.UUID, reason: CancelReason) -> SwarmRunner | None:
         """Stop a transfer and close its file; None if it does not run."""
         runner = self.runners.pop(transfer_id, None)
+        self._by_text.pop(str(transfer_id), None)
         group_id = self._groups.pop(transfer_id, None)
         if group_id is not None and group_id not in self._groups.values():
             self._limits.forget_job(Direction.DOWN, str(group_id))
@@ -324,7 +327,7 @@ class Swarms:
     # ---- private
 
     def _runner(self, transfer_id: str) -> SwarmRunner | None:
-        return self.runners.get(uuid.UUID(transfer_id))
+        return self._by_text.get(transfer_id)
 
     def _forget(self, peer: str, message_id: str | None) -> ChunkRequest | None:
         return self._asked.get(peer, {}).pop(message_id, None) if message_id is not None else None

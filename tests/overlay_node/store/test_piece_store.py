@@ -31,6 +31,26 @@ def test_a_whole_file_is_the_payload(tmp_path: Path) -> None:
     store.close()
 
 
+def test_leaves_that_came_together_are_written_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = made(tmp_path)
+    whole = memoryview(PAYLOAD.data)
+    calls, real = [], os.pwritev
+
+    def short(descriptor: int, buffers: list[memoryview], at: int) -> int:
+        calls.append(at)
+        if len(calls) == 1:  # the kernel may stop anywhere, also within the second buffer
+            return real(descriptor, [buffers[0], buffers[1][:1000]], at)
+        return real(descriptor, buffers, at)
+
+    monkeypatch.setattr(os, "pwritev", short)
+    store.write_leaves(1, LEAF_BYTES, [whole[LEAF_BYTES : 2 * LEAF_BYTES], whole[2 * LEAF_BYTES : 3 * LEAF_BYTES]])
+    assert len(calls) == 2
+    assert store.written() == {1, 2}
+    put(store, 0, 3)
+    assert store.finish().read_bytes() == PAYLOAD.data
+    store.close()
+
+
 def test_what_was_written_is_found_again_without_any_hint(tmp_path: Path) -> None:
     store = made(tmp_path)
     put(store, 0, 3)
@@ -105,7 +125,7 @@ def test_a_full_disk_has_its_own_code_and_leaves_nothing_half_made(
         raise OSError(errno.ENOSPC, "full")
 
     store = made(tmp_path)
-    monkeypatch.setattr(os, "pwrite", full)
+    monkeypatch.setattr(os, "pwritev", full)
     with pytest.raises(PieceStoreError) as failure:
         put(store, 0)
     assert (failure.value.code, failure.value.retryable) == ("disk_full", True)
