@@ -65,6 +65,8 @@ PAIR_WINDOW: Final = 4
 """leaves; likewise for a peer whose window is longer: requests in flight are few"""
 FAR_S: Final = 0.1
 """Delay from which a peer that has not verified anything yet may be asked so too: a round trip costs more than what it may spoil."""
+MAX_CUSHION_BYTES: Final = 1024 * KIB
+"""Most that is asked ahead beyond bandwidth x delay: with lines of Gbit/s a cushion in seconds is tens of MiB that wait in memory and win nothing"""
 PARTED_LEAF_S: Final = 0.25
 """Near the end, a leaf that takes longer is asked for in pieces, so that losing the race for it costs less."""
 WAKE_AT_TICK: Final = 4
@@ -308,9 +310,9 @@ class CostPolicy(Policy):
         return self.mode.slack * max(finish - now, 0.0) + self.mode.gain_floor_s
 
     def _window(self, source: Source) -> int:
-        """Bytes in flight that keep the peer busy: bandwidth x (delay + cushion), two leaves at least, a full set of requests at most."""
-        pace = source.pace
-        wanted = pace.rate_bps * (pace.delay_s + self.mode.cushion_s) + self._leaf_bytes
+        """Bytes in flight that keep the peer busy: bandwidth x delay and a cushion, two leaves at least, a full set of requests at most."""
+        rate, delay_s = source.pace.rate_bps, source.pace.line_delay_s
+        wanted = rate * delay_s + min(rate * self.mode.cushion_s, MAX_CUSHION_BYTES) + self._leaf_bytes
         return int(min(max(wanted, 2 * self._leaf_bytes), source.cap * max(MAX_CHUNK_BYTES, self._leaf_bytes)))
 
     def _audit_window(self, source: Source) -> int:

@@ -62,6 +62,7 @@ class Pace:
         "_quick",
         "_sample_bytes",
         "_sample_s",
+        "_shortest_s",
         "_slow",
         "busy_from",
         "busy_s",
@@ -104,6 +105,7 @@ class Pace:
         self._partial = 0.0
         self._arrived_bytes = 0.0
         self._last_total = -1
+        self._shortest_s = math.inf
 
     # ---- what happens
 
@@ -168,6 +170,12 @@ class Pace:
     # ---- what is expected
 
     @property
+    def line_delay_s(self) -> float:
+        """The delay without what queues, as far as it is known: not more than an idle peer ever took for a whole answer. For windows: sized by a delay
+        that includes queueing they would feed themselves."""
+        return min(self.delay_s, self._shortest_s)
+
+    @property
     def settled(self) -> bool:
         """True once the rate rests on enough."""
         return self._observed_s >= SETTLED_S
@@ -216,6 +224,10 @@ class Pace:
             return
         self._fresh = False
         elapsed = max(now - request.asked_at, 1e-6)
+        if elapsed < self._shortest_s:
+            self._shortest_s = elapsed
+        else:  # it ran idle: a window that rests on too short a delay shows itself so, and grows
+            self._shortest_s += DELAY_WEIGHT * (elapsed - self._shortest_s)
         if self._observed_s > 0:
             delay = elapsed - count / self.rate_bps
             if delay >= 0:

@@ -158,3 +158,23 @@ def test_what_is_assumed_ends_with_the_first_answer() -> None:
     pace.assume(9e6)
     assert pace.known
     assert pace.rate_bps < 2e6
+
+
+def test_the_delay_of_the_line_is_not_more_than_an_idle_peer_took_for_a_whole_answer() -> None:
+    pace = Pace(delay_s=0.5)  # a manifest that waited behind other work
+    line = Line(pace, rate=400e6, delay=0.001)
+    line.ask(64 * 1024)
+    line.answer()
+    assert pace.line_delay_s == pytest.approx(0.001 + 65536 / 400e6)
+    line.stream(20)
+    assert pace.line_delay_s <= 0.002  # what queues at the peer is not the line's
+
+
+def test_a_line_that_became_longer_is_believed_when_its_peer_runs_idle() -> None:
+    pace = Pace(delay_s=0.01)
+    line = Line(pace, rate=10e6, delay=0.01)
+    line.stream(10, ahead=1)
+    assert pace.line_delay_s < 0.05
+    line.delay = 0.3
+    line.stream(12, ahead=1)
+    assert pace.line_delay_s > 0.25

@@ -11,14 +11,17 @@ from hypothesis import strategies as st
 from apps.domain.audio.payload import LEAF_BYTES
 from apps.domain.peers.metrics import PeerMetrics
 from apps.domain.swarm.cost import CostWeights, peer_cost
+from apps.domain.swarm.estimate import Pace
 from apps.domain.swarm.ranges import Urgency, UrgentRange
 from apps.domain.swarm.settings import SchedulerSettings
 from apps.domain.swarm.trace import TraceAction
 from overlay_node.protocol.rates import TokenBucket
 from overlay_node.swarm.actions import Action, AskChunk, CancelChunks, Charge, ChargePeer
+from overlay_node.swarm.board import Board
 from overlay_node.swarm.explain import SchedulingTotals, explain, speed_up_over_random
 from overlay_node.swarm.invariants import UNVERIFIED, broken
 from overlay_node.swarm.peer_book import MemoryPeerBook
+from overlay_node.swarm.piece_map import PieceMap
 from overlay_node.swarm.policy import Claim, Order, Policy, Reason
 from overlay_node.swarm.policy_cost import CostPolicy, quick_cost
 from overlay_node.swarm.policy_plain import PlainPolicy
@@ -399,3 +402,17 @@ def test_frozen_peers_do_not_pass_a_leaf_round_among_themselves() -> None:
     assert world.session.completed
     assert world.done_at < 25
     assert world.session.statistics.moves < 60
+
+
+@pytest.mark.parametrize(
+    ("rate", "delay_s", "least", "most"), [(400e6, 0.0005, 1.0, 2.0), (10e6, 0.2, 3.0, 4.0), (1e6, 0.05, 0.5, 0.5)]
+)
+def test_windows_carry_bandwidth_times_delay_and_little_more(
+    rate: float, delay_s: float, least: float, most: float
+) -> None:
+    board = Board(PieceMap(payload_bytes=400 * LEAF_BYTES, leaf_bytes=LEAF_BYTES), {})
+    policy = CostPolicy()
+    policy.begin(board, 0.0)
+    source = Source(peer="p", since=0.0, pace=Pace(rate_bps=rate, delay_s=delay_s), trusted=True, cap=8)
+    policy.joined(source, 0.0)
+    assert least * 2**20 <= source.window_bytes <= most * 2**20
