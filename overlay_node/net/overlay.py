@@ -38,7 +38,7 @@ from overlay_node.net.tls import TlsCreator
 from overlay_node.protocol import limits
 from overlay_node.protocol.admission import AdmissionTokens
 from overlay_node.protocol.connection import Connection, LocalHello, Role
-from overlay_node.protocol.envelope import Attachment
+from overlay_node.protocol.envelope import Attachment, ChunkBuffers
 from overlay_node.protocol.errors import RemoteProtocolError
 from overlay_node.protocol.limits import Limits
 from overlay_node.protocol.messages import Message
@@ -109,6 +109,7 @@ class Overlay:
         self.offences: Final = Offences()
         self.gate: Final = ConnectionGate(now=self.clock.seconds(), gate_limits=gate_limits)
         self._reactor: Final = reactor
+        self._buffers: Final = ChunkBuffers()
         self._listener: Final = listener
         self._offended: Final = offended
         self._allow_private: Final = allow_private
@@ -212,6 +213,7 @@ class Overlay:
             new_id=message_ids(),
             new_nonce=new_nonce,
             connection_limits=self._connection_limits,
+            buffers=self._buffers,
         )
 
     def link_identified(self, protocol: LinkProtocol, peer_id: str) -> str | None:

@@ -23,6 +23,7 @@ from overlay_node.protocol.chunk_codec import stamped
 from overlay_node.protocol.envelope import (
     AnyFrame,
     Attachment,
+    ChunkBuffers,
     Encoding,
     Frame,
     FrameDecoder,
@@ -106,6 +107,7 @@ class Connection:
         new_nonce: Callable[[], bytes],
         purpose: Purpose = Purpose.MAIN,
         connection_limits: Limits | None = None,
+        buffers: ChunkBuffers | None = None,
     ) -> None:
         self.role: Final = role
         self.peer_id: Final = peer_id
@@ -120,7 +122,7 @@ class Connection:
         self._new_id: Final = new_id
         self._nonce: Final = new_nonce()
         self._now = now
-        self._decoder: Final = FrameDecoder(self._admit, max_envelope_bytes=_HELLO_ENVELOPE_BYTES)
+        self._decoder: Final = FrameDecoder(self._admit, max_envelope_bytes=_HELLO_ENVELOPE_BYTES, buffers=buffers)
         self._events: Final[deque[Event]] = deque()
         self._outbox: list[Attachment | memoryview] = []
         self._held_back: Final[deque[tuple[bytes, Attachment | memoryview]]] = deque()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from overlay_node.protocol.messages import Message, decode_message
 from overlay_node.protocol.registry import REGISTRY, TYPE_GRAMMAR, MessageSpec
 
 Attachment: TypeAlias = bytes | bytearray
-"""Bytes that came with a message. A bytearray belongs to the receiver alone: nobody else keeps a reference."""
+"""Bytes that came with a message. A bytearray belongs to the receiver alone for as long as it holds it, or a view of it."""
 
 
 class Encoding(StrEnum):
@@ -102,6 +103,32 @@ def encode_frame(
     return len(text).to_bytes(limits.LENGTH_PREFIX_BYTES, "big") + text, body
 
 
+class ChunkBuffers:
+    """Buffers of MAX_CHUNK_BYTES that are used again once nobody holds them, nor a view of them: a fresh one is zeroed and mapped first.
+
+    For one thread. CPython's reference counts tell; the one that a list holds and the one of the question itself are `_FREE`.
+    """
+
+    _FREE: Final = 2
+
+    def __init__(self, *, most: int = 32) -> None:
+        self._most: Final = most
+        self._buffers: Final[list[bytearray]] = []
+
+    def take(self, size: int) -> bytearray:
+        """One of exactly that many bytes. What stands in it means nothing."""
+        if size != limits.MAX_CHUNK_BYTES:
+            return bytearray(size)
+        buffers = self._buffers
+        for at in range(len(buffers)):
+            if sys.getrefcount(buffers[at]) == self._FREE and len(buffers[at]) == size:
+                return buffers[at]
+        fresh = bytearray(size)
+        if len(buffers) < self._most:
+            buffers.append(fresh)
+        return fresh
+
+
 class _Phase(StrEnum):
     PREFIX = "prefix"
     ENVELOPE = "envelope"
@@ -112,7 +139,14 @@ class _Phase(StrEnum):
 class FrameDecoder:
     """Turns a byte stream into frames, one ``buffer_updated`` at a time. After it has raised it must not be used again."""
 
-    def __init__(self, admit: Admit, *, max_envelope_bytes: int = limits.MAX_ENVELOPE_BYTES) -> None:
+    def __init__(
+        self,
+        admit: Admit,
+        *,
+        max_envelope_bytes: int = limits.MAX_ENVELOPE_BYTES,
+        buffers: ChunkBuffers | None = None,
+    ) -> None:
+        self._buffers: Final = buffers or ChunkBuffers(most=1)
         self.max_envelope_bytes: int = max_envelope_bytes
         """may be raised when the handshake is done"""
         self._admit: Final = admit
@@ -195,7 +229,7 @@ class FrameDecoder:
         self._filled = 0
         if isinstance(frame, Frame) and frame.kept:
             self._phase = _Phase.ATTACHMENT
-            self._target = bytearray(header.wire_bytes)
+            self._target = self._buffers.take(header.wire_bytes)
             self._goal = header.wire_bytes
             return None
         self._phase = _Phase.SKIP
