@@ -52,6 +52,8 @@ class Round:
     """None for contenders without an event loop that can be asked"""
     scheduling_cpu_s: float | None = None
     """of the download: what scheduling, metrics and the bookkeeping of verification took, hashing not counted; None where nobody measures it"""
+    load: float | None = None
+    """load average of one minute when the round began: what else the machine was doing, and the round before"""
 
 
 class Contender(Protocol):

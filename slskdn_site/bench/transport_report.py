@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from slskdn_site.bench.contender import Round
@@ -89,6 +89,8 @@ class Slopes:
     few: Slope
     many: Slope
     seeders: int
+    each_cpu_s: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """every single reading of which the slopes' figures are medians"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +134,9 @@ def report_of(measured: Measured, *, machine: Machine) -> dict[str, object]:
             "p99": round(p99.median, 2),
             "p99_least": round(p99.least, 2),
             "p99_most": round(p99.most, 2),
+        },
+        "each_round": {
+            name: _each(some, payload_bytes=payload_bytes) for name, some in measured.rounds.items() if some
         },
         "stock": _as_json(stock) if stock else None,
         "seed_vs_stock": round(ours.seed.median / stock.seed.median, 3) if stock else None,
@@ -177,6 +182,20 @@ def figures_of(rounds: Sequence[Round], *, payload_bytes: int) -> Figures:
     )
 
 
+def _each(rounds: Sequence[Round], *, payload_bytes: int) -> list[dict[str, float | None]]:
+    """Every round, none left out, with the load of the machine when it began: a reader can tell which were disturbed."""
+    gib = payload_bytes / GIB
+    return [
+        {
+            "download": round(one.download_cpu_s / gib, 3),
+            "seed": round(one.seed_cpu_s / gib, 3),
+            "mb_per_s": round(payload_bytes / 1e6 / one.seconds, 1),
+            "load": one.load,
+        }
+        for one in rounds
+    ]
+
+
 def _many(slopes: Slopes | None) -> dict[str, object] | None:
     if slopes is None:
         return None
@@ -184,6 +203,7 @@ def _many(slopes: Slopes | None) -> dict[str, object] | None:
         "cpu_s_per_gib": round(slopes.many.cpu_s_per_gib, 3),
         "ratio_to_3": round(slopes.many.cpu_s_per_gib / slopes.few.cpu_s_per_gib, 3),
         "setup_cpu_s_per_peer": round(slopes.many.setup_cpu_s / slopes.seeders, 4),
+        "each_cpu_s": {name: list(some) for name, some in slopes.each_cpu_s.items()},
     }
 
 

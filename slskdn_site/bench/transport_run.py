@@ -11,7 +11,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,7 @@ from slskdn_site.bench.memory import memory_use
 from slskdn_site.bench.nginx_curl import NginxCurl
 from slskdn_site.bench.ours import SEEDERS, Ours
 from slskdn_site.bench.payload import MIB, check_same, room_needed, workload_make
+from slskdn_site.bench.statistics import spread_of
 from slskdn_site.bench.transport_report import GIB, OURS, STOCK, Machine, Measured, Slope, Slopes, report_of
 
 MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108  (a folder in memory, so that the disk is not what is measured; mkdtemp inside it)
@@ -29,7 +30,7 @@ MANY: Final = "peers_32"
 MEMORY: Final = "memory"
 MANY_SEEDERS: Final = 32
 SMALLER: Final = 8  # the small download of a slope is this many times smaller
-SLOPE_ROUNDS: Final = 2
+SLOPE_ROUNDS: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,43 +106,47 @@ def transport_bench(options: TransportOptions, *, say: Callable[[str], None]) ->
 
 
 def _slopes(work: Workload, folder: Path, say: Callable[[str], None]) -> Slopes:
-    """In turn, the least of `SLOPE_ROUNDS` of each: a difference of two figures has the noise of both."""
+    """In turn, the medians of `SLOPE_ROUNDS` of each."""
     small_folder = folder / "small"
     small_folder.mkdir(mode=0o700)
     small = workload_make(small_folder, mib=max(1, work.payload_bytes // MIB // SMALLER))
     runners = {SEEDERS: Ours("peers_3"), MANY_SEEDERS: Ours(MANY, seeders=MANY_SEEDERS)}
-    least: dict[tuple[int, int], float] = {}
+    taken: dict[tuple[int, int], list[float]] = {}
     for number in range(SLOPE_ROUNDS):
         for one in (small, work):
             for seeders, ours in runners.items():
                 found = _bring(ours, one, folder / "round")
                 key = (seeders, one.payload_bytes)
-                cpu_s = found.download_cpu_s + found.seed_cpu_s
-                least[key] = min(cpu_s, least.get(key, cpu_s))
+                taken.setdefault(key, []).append(found.download_cpu_s + found.seed_cpu_s)
                 say(
                     f"{number + 1} of {SLOPE_ROUNDS}, {seeders} seeders, {one.payload_bytes // MIB} MiB: {_in_words(found, one.payload_bytes)}"
                 )
     few, many = (
         Slope(
             small_bytes=small.payload_bytes,
-            small_cpu_s=least[seeders, small.payload_bytes],
+            small_cpu_s=spread_of(taken[seeders, small.payload_bytes]).median,
             large_bytes=work.payload_bytes,
-            large_cpu_s=least[seeders, work.payload_bytes],
+            large_cpu_s=spread_of(taken[seeders, work.payload_bytes]).median,
         )
         for seeders in (SEEDERS, MANY_SEEDERS)
     )
-    return Slopes(few=few, many=many, seeders=MANY_SEEDERS)
+    each = {
+        f"{seeders} seeders, {payload_bytes // MIB} MiB": tuple(round(one, 3) for one in some)
+        for (seeders, payload_bytes), some in taken.items()
+    }
+    return Slopes(few=few, many=many, seeders=MANY_SEEDERS, each_cpu_s=each)
 
 
 def _bring(one: Contender, work: Workload, place: Path) -> Round:
     """One round in a folder of its own; what arrived is compared with what was sent."""
     place.mkdir(mode=0o700)
+    load = round(os.getloadavg()[0], 2)
     try:
         figures, arrived = one.bring(work, place)
         check_same(work, arrived)
     finally:
         shutil.rmtree(place, ignore_errors=True)
-    return figures
+    return replace(figures, load=load)
 
 
 def _in_words(one: Round, payload_bytes: int) -> str:

@@ -32,7 +32,7 @@ def ours(*sums: float) -> list[Round]:
 
 
 def theirs(*sums: float) -> list[Round]:
-    return [Round(download_cpu_s=one, seed_cpu_s=one / 2, seconds=1.0) for one in sums]
+    return [Round(download_cpu_s=one, seed_cpu_s=one / 2, seconds=1.0, load=1.5) for one in sums]
 
 
 def told(**rounds: list[Round] | None) -> dict[str, Any]:
@@ -50,6 +50,8 @@ def test_the_report_tells_medians_extremes_and_ratios() -> None:
     }
     assert report["peers"]["nginx_curl"]["cpu_s_per_gib"] == {"download": 2.0, "seed": 1.0, "sum": 3.0}
     assert report["ratios"] == {"nginx_curl": 0.5}
+    assert [one["download"] for one in report["each_round"]["ours"]] == [2.0, 6.0, 4.0]
+    assert report["each_round"]["nginx_curl"][0] == {"download": 2.0, "seed": 1.0, "mb_per_s": 536.9, "load": 1.5}
     assert report["reactor_delay_ms"] == {"p50": 1.0, "p99": 20.0, "p99_least": 10.0, "p99_most": 30.0}
     assert (report["mib"], report["rounds"], report["machine"]["cpus"]) == (512, 3, 2)
 
@@ -103,12 +105,18 @@ def test_every_bar_is_held_against_what_was_measured() -> None:
             few=Slope(small_bytes=1 << 26, small_cpu_s=0.3, large_bytes=1 << 29, large_cpu_s=1.7),
             many=Slope(small_bytes=1 << 26, small_cpu_s=1.01, large_bytes=1 << 29, large_cpu_s=2.865),
             seeders=32,
+            each_cpu_s={"3 seeders, 64 MiB": (0.3, 0.4)},
         ),
         memory=MemoryUse(idle=100, busy=8, rss_mb=250.1, served_mb_per_s=500.0),
     )
     report: dict[str, Any] = report_of(measured, machine=MACHINE)
     assert report["seed_vs_stock"] == 0.5
-    assert report["peers_32"] == {"cpu_s_per_gib": 4.24, "ratio_to_3": 1.325, "setup_cpu_s_per_peer": 0.0233}
+    assert report["peers_32"] == {
+        "cpu_s_per_gib": 4.24,
+        "ratio_to_3": 1.325,
+        "setup_cpu_s_per_peer": 0.0233,
+        "each_cpu_s": {"3 seeders, 64 MiB": [0.3, 0.4]},
+    }
     assert report["memory"] == {"idle": 100, "busy": 8, "rss_mb": 250.1, "served_mb_per_s": 500.0}
     assert report["scheduling"] == {"cpu_s_per_gib": 0.2, "share": 0.0667, "share_of_download": 0.1}
     assert {bar["name"]: (bar["value"], bar["holds"]) for bar in report["bars"]} == {
