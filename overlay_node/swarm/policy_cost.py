@@ -49,7 +49,7 @@ FRESH_SHARE: Final = 0.05
 """The common end is reckoned again when this share of the time to it has passed,"""
 FRESH_FLOOR_S: Final = 0.02
 """but not more often than this."""
-LATE_LEAF: Final = 0.25
+LATE_LEAF: Final = 0.1
 """of a leaf: a queue that ends so little after the common end is left alone"""
 LATE_ROUNDS: Final = 2
 """how often what is late is reckoned into the end that says what is late"""
