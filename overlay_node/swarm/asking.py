@@ -18,10 +18,12 @@ from overlay_node.swarm.actions import Action, AskChunk, CancelChunks
 from overlay_node.swarm.board import Board
 from overlay_node.swarm.flight import Request
 from overlay_node.swarm.invariants import BUDGET, QUARANTINE, TOO_MANY, TWO_CULPRITS, Violations
-from overlay_node.swarm.policy import MIN_PART_BYTES, Claim, Order, Policy
+from overlay_node.swarm.policy import MIN_PART_BYTES, Claim, Order, Policy, Reason
 from overlay_node.swarm.source import Source
 
 _E = DownloaderEvent
+_NO_DECISION: Final = frozenset({Reason.WINDOW_FULL, Reason.NOTHING_FREE})
+"""Why a source gets nothing more just now, where nobody chose so: not told to traces."""
 
 
 class Budget(Protocol):
@@ -144,7 +146,10 @@ class Asking:
                     order = self._policy.choose(source, now)
                     if order is None or not self._carry_out(source, order, now, actions):
                         self._park(source)
+                        if self._trace is not None:
+                            self._note_idle(self._trace, source, now)
                         continue
+                    source.idle_because = ""
                     again.append(source)
                 ready = again
         return actions
@@ -230,6 +235,13 @@ class Asking:
         return all(bucket.level(now) > 0 for bucket in self._peer_budgets(source.peer))
 
     # ---- private
+
+    def _note_idle(self, trace: TraceSink, source: Source, now: float) -> None:
+        """Why a source gets nothing is a decision, told once until it gets something or the reason changes."""
+        because = self._policy.why_idle(source, now)
+        if because.value != source.idle_because and because not in _NO_DECISION:
+            trace.note(now, TraceAction.DECISION, source.peer, code=because.value)
+        source.idle_because = because.value
 
     def _park(self, source: Source) -> None:
         self._parked[source] = None

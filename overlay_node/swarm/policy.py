@@ -55,6 +55,8 @@ class Reason(StrEnum):
     """it said rate_limited"""
     QUARANTINED = "quarantined"
     """it proved corrupt or its reputation is too low, and others hold what is missing"""
+    REBALANCED = "rebalanced"
+    """the work was distributed anew over all peers"""
     BUDGET_SPENT = "budget_spent"
     """a rate limit: said by the session, not by a policy"""
 

@@ -46,7 +46,7 @@ from overlay_node.swarm.invariants import UNVERIFIED, Violations
 from overlay_node.swarm.judging import Judging
 from overlay_node.swarm.peer_book import MemoryPeerBook, PeerBook
 from overlay_node.swarm.piece_map import PieceMap
-from overlay_node.swarm.policy import Policy
+from overlay_node.swarm.policy import Policy, Reason
 from overlay_node.swarm.policy_cost import CostPolicy
 from overlay_node.swarm.source import MAX_BAD_TRIES, MAX_STRIKES, MAX_UNHELD, Data, Source
 
@@ -111,6 +111,7 @@ class SwarmSession:
         self._book: Final[PeerBook] = book if book is not None else MemoryPeerBook()
         self._paces: Final = paces if paces is not None else {}
         self._trace: Final = trace
+        self._told_rebalances = 0
         self._asking: Asking | None = None
         self._judging: Judging | None = None
         self._gone: Final[dict[str, Source]] = {}
@@ -357,6 +358,9 @@ class SwarmSession:
             for source in self.policy.tick(now):
                 self._asking.wake(source)
             self._asking.tick()
+        if self._trace is not None and self.policy.rebalances != self._told_rebalances:
+            self._told_rebalances = self.policy.rebalances
+            self._trace.note(now, _T.DECISION, "", code=Reason.REBALANCED.value)
         return actions + self._follow_up(now)
 
     def share(self, peer: str, cap: int) -> None:

@@ -70,6 +70,8 @@ class Source:
     """as of the last rebalance"""
     last_byte_at: float = 0.0
     asked_last_at: float = 0.0
+    idle_because: str = ""
+    """the reason last told to a trace why it gets nothing; "" = it got something since"""
     retry_at: float = 0.0
     """not asked before: it said rate_limited"""
     refusals: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -293,6 +294,23 @@ def test_who_waits_for_a_rate_limit_is_said_to() -> None:
     world.add("a", rate=20e6)
     world.run(until=1.0)
     assert [one.idle_because for one in explain(world.session, world.now).peers] == [Reason.BUDGET_SPENT]
+
+
+def test_decisions_not_to_ask_and_to_distribute_anew_are_traced_once_each() -> None:
+    world = World()
+    world.add("fast", rate=2e6)
+    world.add("slow", rate=3e5)
+    world.run()
+    decided = [(who, code) for action, who, _, code in world.notes.events if action is TraceAction.DECISION]
+    assert ("slow", Reason.HELD_BACK_TOO_SLOW) in decided
+    assert ("", Reason.REBALANCED) in decided
+    assert Reason.WINDOW_FULL not in {code for _, code in decided}
+    of_slow = [
+        (action, code)
+        for action, who, _, code in world.notes.events
+        if who == "slow" and action in {TraceAction.DECISION, TraceAction.CHUNK_REQUESTED}
+    ]
+    assert not [one for one, other in pairwise(of_slow) if one == other and one[0] is TraceAction.DECISION]
 
 
 def test_random_assignment_waits_for_the_last_leaf_of_the_slowest() -> None:
