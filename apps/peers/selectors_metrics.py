@@ -222,6 +222,7 @@ def metrics_list(
 
 def metrics_of_keys(keys: Collection[str], *, weights: CostWeights, min_reputation: float) -> dict[str, MetricsRow]:
     """Those of these overlay peers that have metrics. One query."""
-    rows = PeerMetrics.objects.select_related("peer").filter(peer__plane=Plane.OVERLAY, peer__key__in=set(keys))
+    asked = {key for key in keys if "\0" not in key}  # Postgres refuses it with an error
+    rows = PeerMetrics.objects.select_related("peer").filter(peer__plane=Plane.OVERLAY, peer__key__in=asked)
     found = metrics_rows(list(rows), weights=weights, min_reputation=min_reputation)
     return {one.key: one for one in found}

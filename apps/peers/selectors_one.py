@@ -66,6 +66,8 @@ class OnePeer:
 
 def peer_one(key: str, *, weights: CostWeights, min_reputation: float, plane: Plane = Plane.OVERLAY) -> OnePeer | None:
     """A peer by its key; None when it was never met. Six queries."""
+    if "\0" in key:  # Postgres refuses it with an error
+        return None
     peer = Peer.objects.select_related("metrics").filter(plane=plane, key=key).first()
     if peer is None:
         return None

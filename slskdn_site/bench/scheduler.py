@@ -20,7 +20,13 @@ def register(parser: argparse.ArgumentParser) -> None:
         "different speeds in virtual time. us_per_leaf: CPU inside the session, ticks included, by number of peers. decision_ms: the longest "
         "and the 99th percentile of all calls with 1000 peers and 10,000 leaves. Medians of the rounds."
     )
-    parser.add_argument("--leaves", type=int, default=8000, metavar="N", help="leaves of the payload (default: 8000; far fewer measure how peers join and part)")
+    parser.add_argument(
+        "--leaves",
+        type=int,
+        default=8000,
+        metavar="N",
+        help="leaves of the payload (default: 8000; far fewer measure how peers join and part)",
+    )
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="rounds (default: 3)")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.set_defaults(run=run)

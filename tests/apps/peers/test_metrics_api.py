@@ -66,8 +66,9 @@ def test_a_score_is_told_as_of_now(viewer_api: APIClient) -> None:
 
 
 @pytest.mark.parametrize("what", ["metrics", "reputation"])
-def test_a_peer_that_is_not_known_is_not_found(what: str, viewer_api: APIClient) -> None:
-    answer = viewer_api.get(f"/api/peers/nobody/{what}")
+@pytest.mark.parametrize("key", ["nobody", "%00", "a%00b"])
+def test_a_peer_that_is_not_known_is_not_found(key: str, what: str, viewer_api: APIClient) -> None:
+    answer = viewer_api.get(f"/api/peers/{key}/{what}")
     assert answer.status_code == 404
     assert answer.json()["code"] == "peer_not_found"
 
