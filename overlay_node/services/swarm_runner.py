@@ -153,8 +153,6 @@ class SwarmRunner:
         self._arrivals: deque[tuple[float, int]] = deque()
         self.told_violations = 0
         """how many violations of invariants were logged already"""
-        self.requested_leaves = 0
-        """leaves asked for since the start: for tests and metrics"""
 
     # ---- life
 
@@ -328,7 +326,6 @@ class SwarmRunner:
                 case AskManifest(peer):
                     self._background.spawn(self._ask_manifest(peer), "manifest")
                 case AskChunk():
-                    self.requested_leaves += 1
                     self._desk.ask_chunk(
                         action.peer,
                         ChunkRequest(

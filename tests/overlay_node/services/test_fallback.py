@@ -185,9 +185,10 @@ def test_a_fallback_that_finds_no_room_on_the_disk_goes_and_the_first_payload_st
         gone = of_root(store, second)
         assert (gone.work.state, gone.work.role) == (TransferState.STOPPED, TransferRole.FALLBACK)
         assert of_root(store, first).work.state is TransferState.FETCHING
-        assert folders(mesh) == {str(of_root(store, first).work.id)}
+        await mesh.until(lambda: folders(mesh) == {str(of_root(store, first).work.id)})
         assert store.progress[wanted.id].phase is not WantPhase.BLOCKED
-        assert fetcher.reconciler._pursuits[wanted.id].fallback_again_at > fetcher.reconciler._clock()
+        reconciler = fetcher.reconciler
+        await mesh.until(lambda: reconciler._pursuits[wanted.id].fallback_again_at > reconciler._clock())
 
     mesh.run(scenario())
 
