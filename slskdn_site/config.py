@@ -74,12 +74,105 @@ class Redis(Section):
     )
 
 
+class LibraryScanSection(Section):
+    interval_hours: int = Field(
+        24, ge=0, le=8760, description="Hours between two walks over the library's folders; 0: only when asked."
+    )
+
+
 class Library(Section):
+    folders: list[str] = Field(
+        default_factory=list, description="Folders with music that scans walk, beside library.root; they are only read."
+    )
+    scan: LibraryScanSection = LibraryScanSection()
     root: str = Field("", description="Folder that finished albums are placed in; empty: `library` in the data folder.")
     template: str = Field(
         "{albumartist}/{album} ({year})/{disc_track} {title}.{ext}",
         description="Path of a finished file below library.root.",
     )
+
+
+class CanonicalScoring(Section):
+    enabled: bool = Field(
+        True,  # noqa: FBT003
+        description="False: no statistics over variants are kept, and none decide.",
+    )
+    prefer_canonical: bool = Field(
+        True,  # noqa: FBT003
+        description="True: jobs prefer the canonical variant of a recording unless they say otherwise.",
+    )
+    prefer_original_master: bool = Field(
+        False,  # noqa: FBT003
+        description="True: of equal variants the one from the earliest, not remastered edition is preferred.",
+    )
+    min_quality_improvement: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="A variant is only downloaded if its quality (0 to 1) beats the local one's by this.",
+    )
+    local_quality_threshold: float = Field(
+        0.85,
+        ge=0,
+        le=1,
+        description="A local variant of this quality (0 to 1) is good enough: nothing better is sought.",
+    )
+    auto_replace_transcodes: bool = Field(
+        False,  # noqa: FBT003
+        description="True: a suspected transcode gets a job for a better variant without being asked.",
+    )
+
+
+class Analysis(Section):
+    enabled: bool = Field(
+        True,  # noqa: FBT003
+        description="False: files are decoded and identified, but their sound is not analysed (loudness, range, transcodes).",
+    )
+    cores_percent: int = Field(
+        100, ge=1, le=100, description="Share of the worker's cores that reading and analysing the library may use."
+    )
+    quiet_hours: str = Field(
+        "",
+        pattern=r"^(([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)?$",
+        description="Local time (22:00-07:00) in which the library is neither read nor analysed in the background; empty: always.",
+    )
+
+
+class Audio(Section):
+    canonical_scoring: CanonicalScoring = CanonicalScoring()
+    analysis: Analysis = Analysis()
+
+
+class AutoScan(Section):
+    enabled: bool = Field(False, description="True: the Collection Doctor looks at the library by itself.")  # noqa: FBT003
+    interval_hours: int = Field(168, ge=1, le=8760, description="Hours between two such looks.")
+
+
+class Thresholds(Section):
+    quality_gap_for_upgrade: float = Field(
+        0.2, ge=0, le=1, description="A variant is an issue if one known to be that much better (0 to 1) exists."
+    )
+    duration_tolerance_ms: int = Field(
+        3000, ge=0, le=60_000, description="A track may differ from its recording's length by so much."
+    )
+
+
+class RemediationSection(Section):
+    replace_existing: bool = Field(
+        True,  # noqa: FBT003
+        description="False: a better file is placed beside the old one, which stays.",
+    )
+    backup_before_replace: bool = Field(
+        True,  # noqa: FBT003
+        description="False: a replaced file stays in the trash only until the next scan has proven the new one.",
+    )
+
+
+class LibraryHealth(Section):
+    enabled: bool = Field(True, description="False: the Collection Doctor is off.")  # noqa: FBT003
+    auto_scan: AutoScan = AutoScan()
+    thresholds: Thresholds = Thresholds()
+    remediation: RemediationSection = RemediationSection()
 
 
 class Overlay(Section):
@@ -242,6 +335,8 @@ class Config(Section):
     database: Database = Database()
     redis: Redis = Redis()
     library: Library = Library()
+    library_health: LibraryHealth = LibraryHealth()
+    audio: Audio = Audio()
     overlay: Overlay = Overlay()
     mesh: Mesh = Mesh()
     multi_source: MultiSource = MultiSource()

@@ -60,14 +60,16 @@ def recheck_claim(track_id: uuid.UUID, *, lease_s: int) -> RecheckClaim | None:
     track = JobTrack.objects.select_related("audio_file__variant", "audio_file__root").get(id=track_id)
     file = track.audio_file
     assert file is not None
+    variant = file.variant
+    assert variant is not None  # what was placed was read
     return RecheckClaim(
         track_id=track.id,
         attempt=track.attempt,
         tries=tries_of(track.params),
         recording_mbid=track.recording_mbid,
-        variant_id=file.variant_id,
-        duration_ms=file.variant.duration_ms,
-        fingerprint=bytes(file.variant.fingerprint),
+        variant_id=variant.id,
+        duration_ms=variant.duration_ms,
+        fingerprint=bytes(variant.fingerprint),
         path=Path(os.fsdecode(os.path.join(os.fsencode(file.root.path), bytes(file.rel_path)))),  # noqa: PTH118
     )
 

@@ -129,17 +129,18 @@ def file_list(
 
 
 def _file_view(row: AudioFile) -> FileView:
+    variant = row.variant  # None: it could not be read yet
     return FileView(
         id=row.id,
         root=row.root.path,
         path=row.display,
-        recording_mbid=row.variant.recording_mbid,
+        recording_mbid=variant.recording_mbid if variant else None,
         release_mbid=row.release_mbid,
-        profile=row.variant.profile,
-        payload_root=bytes(row.variant.payload_root).hex(),
+        profile=variant.profile if variant else "",
+        payload_root=bytes(variant.payload_root).hex() if variant else "",
         size_bytes=row.size_bytes,
-        duration_ms=row.variant.duration_ms,
-        verified=row.variant.verified,
+        duration_ms=variant.duration_ms if variant else 0,
+        verified=variant is not None and variant.verified,
         missing=row.missing_since is not None,
         title=row.title,
         artist=row.artist,

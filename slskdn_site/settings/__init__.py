@@ -55,6 +55,7 @@ INSTALLED_APPS = [
     "apps.library",
     "apps.transfers",
     "apps.jobs",
+    "apps.remediation",
 ]
 
 MIDDLEWARE = [

@@ -1,0 +1,90 @@
+"""What the files are, on what evidence, and what a person must decide."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from apps.library.models.files import AudioVariant, LibraryRoot
+
+
+class AcoustidAnswer(models.Model):
+    """AcoustID's answer to one fingerprint, kept so that nobody asks twice. Written by the identifying worker."""
+
+    key = models.BinaryField(max_length=32, unique=True)  # SHA-256 of duration and compressed fingerprint
+    duration_s = models.PositiveIntegerField()
+    matches = models.JSONField(default=list)
+    fetched_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return bytes(self.key).hex()[:12]
+
+
+class Identification(models.Model):
+    """Which recording a variant is, and why. `ambiguous` ones are the review queue. States: apps.domain.library.identity.
+
+    Made `pending` by whoever records a new variant; written by the identifying worker, and by a person's answer (`confirmed`, `rejected`).
+    """
+
+    variant = models.OneToOneField(
+        AudioVariant, on_delete=models.CASCADE, primary_key=True, related_name="identification"
+    )
+    state = models.CharField(max_length=12, default="pending")
+    code = models.CharField(max_length=60, blank=True, default="")
+    params = models.JSONField(default=dict)
+    recording_mbid = models.UUIDField(null=True, blank=True)
+    release_mbid = models.UUIDField(null=True, blank=True)
+    confidence = models.FloatField(null=True, blank=True)
+    evidence = models.JSONField(default=list)
+    candidates = models.JSONField(default=list)
+    version = models.PositiveSmallIntegerField(default=0)
+    decided_by = models.ForeignKey("auth.User", on_delete=models.SET_NULL, null=True, blank=True)
+    attempt = models.PositiveIntegerField(default=0)
+    tries = models.PositiveIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    next_step_at = models.DateTimeField(null=True, blank=True)
+    decided_at = models.DateTimeField(null=True, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["state", "variant"], name="identification_state"),
+            models.Index(fields=["next_step_at"], name="identification_due", condition=models.Q(state="pending")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.variant_id} {self.state}"
+
+
+class FolderMatch(models.Model):
+    """Which release a folder is as a whole, with every penalty explained. Made `pending` when a file of the folder changes."""
+
+    root = models.ForeignKey(LibraryRoot, on_delete=models.CASCADE, related_name="folders")
+    folder = models.BinaryField()
+    folder_hash = models.BinaryField(max_length=32)
+    display = models.CharField(max_length=4000)
+    state = models.CharField(max_length=12, default="pending")  # apps.domain.matching.states
+    code = models.CharField(max_length=60, blank=True, default="")
+    params = models.JSONField(default=dict)
+    release_mbid = models.UUIDField(null=True, blank=True)
+    distance = models.FloatField(null=True, blank=True)
+    explanation = models.JSONField(default=dict)
+    candidates = models.JSONField(default=list)
+    files = models.PositiveIntegerField(default=0)
+    version = models.PositiveSmallIntegerField(default=0)
+    decided_by = models.ForeignKey("auth.User", on_delete=models.SET_NULL, null=True, blank=True)
+    attempt = models.PositiveIntegerField(default=0)
+    tries = models.PositiveIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    next_step_at = models.DateTimeField(null=True, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["root", "folder_hash"], name="folder_once_per_root")]
+        indexes = [
+            models.Index(fields=["state", "id"], name="folder_state"),
+            models.Index(fields=["release_mbid"], name="folder_by_release"),
+            models.Index(fields=["next_step_at"], name="folder_due", condition=models.Q(state="pending")),
+        ]
+
+    def __str__(self) -> str:
+        return self.display
