@@ -7,7 +7,7 @@ from __future__ import annotations
 from apps.library.models.canonical import CanonicalDirty, CanonicalStats, TrackStats
 from apps.library.models.files import AudioFile, AudioVariant, FingerprintSlice, LibraryRoot, VariantEvidence
 from apps.library.models.identity import AcoustidAnswer, FolderMatch, Identification
-from apps.library.models.issues import IssueCount, IssueDay, LibraryIssue
+from apps.library.models.issues import DoctorScan, IssueCount, IssueDay, IssueTally, LibraryIssue
 from apps.library.models.scans import LibraryScan
 from apps.library.models.trash import TrashedFile
 
@@ -17,11 +17,13 @@ __all__ = [
     "AudioVariant",
     "CanonicalDirty",
     "CanonicalStats",
+    "DoctorScan",
     "FingerprintSlice",
     "FolderMatch",
     "Identification",
     "IssueCount",
     "IssueDay",
+    "IssueTally",
     "LibraryIssue",
     "LibraryRoot",
     "LibraryScan",

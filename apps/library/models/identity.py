@@ -49,6 +49,7 @@ class Identification(models.Model):
         indexes = [
             models.Index(fields=["state", "variant"], name="identification_state"),
             models.Index(fields=["next_step_at"], name="identification_due", condition=models.Q(state="pending")),
+            models.Index(fields=["updated_at"], name="identification_changed"),
         ]
 
     def __str__(self) -> str:
@@ -84,6 +85,7 @@ class FolderMatch(models.Model):
             models.Index(fields=["state", "id"], name="folder_state"),
             models.Index(fields=["release_mbid"], name="folder_by_release"),
             models.Index(fields=["next_step_at"], name="folder_due", condition=models.Q(state="pending")),
+            models.Index(fields=["updated_at"], name="folder_changed"),
         ]
 
     def __str__(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from apps.common.ids import new_id
 from apps.library.models.files import AudioFile, AudioVariant
 
 
@@ -18,8 +19,9 @@ class LibraryIssue(models.Model):
     severity = models.CharField(max_length=8)
     rank = models.PositiveSmallIntegerField(default=0)  # of the severity: greater = worse
     state = models.CharField(max_length=12, default="detected")
+    open = models.BooleanField(default=True)  # the state is one of OPEN_STATES: what lists show by default
     subject = models.BinaryField(max_length=32, unique=True)
-    file = models.ForeignKey(AudioFile, on_delete=models.CASCADE, null=True, blank=True, related_name="issues")
+    file = models.ForeignKey(AudioFile, on_delete=models.SET_NULL, null=True, blank=True, related_name="issues")
     variant = models.ForeignKey(AudioVariant, on_delete=models.SET_NULL, null=True, blank=True, related_name="issues")
     release_mbid = models.UUIDField(null=True, blank=True)
     recording_mbid = models.UUIDField(null=True, blank=True)
@@ -47,6 +49,11 @@ class LibraryIssue(models.Model):
             models.Index(fields=["state", "-rank", "-id"], name="issue_state_rank"),
             models.Index(fields=["state", "artist", "-id"], name="issue_state_artist"),
             models.Index(fields=["release_mbid", "state"], name="issue_release"),
+            models.Index(fields=["open", "-id"], name="issue_open"),
+            models.Index(fields=["open", "type", "-id"], name="issue_open_type"),
+            models.Index(fields=["open", "-rank", "-id"], name="issue_open_rank"),
+            models.Index(fields=["open", "artist", "-id"], name="issue_open_artist"),
+            models.Index(fields=["open", "type", "-rank", "-id"], name="issue_open_type_rank"),
         ]
 
     def __str__(self) -> str:
@@ -82,3 +89,64 @@ class IssueDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day} {self.type}"
+
+
+class IssueTally(models.Model):
+    """Open issues of one artist or one release, so that the worst are found without counting. Changed in the transaction that changes an issue."""
+
+    kind = models.CharField(max_length=8)  # artist, release
+    key = models.CharField(max_length=200)  # the artist's name as issues have it; the release's MBID
+    label = models.CharField(max_length=400, blank=True, default="")
+    open = models.PositiveIntegerField(default=0)
+    weight = models.PositiveIntegerField(default=0)  # sum of the ranks of its open issues
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["kind", "key"], name="issue_tally_once")]
+        indexes = [models.Index(fields=["kind", "-weight", "-id"], name="issue_tally_worst")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.label} {self.open}"
+
+
+class DoctorScan(models.Model):
+    """One look of the Collection Doctor over the rows of the library. Written by the worker that looks; a person may pause and cancel.
+
+    `kind`: full (every row), changed (what changed since `since`). Stages, states and moves: apps.domain.library.doctor. `cursor` is the last key of
+    `stage` whose findings are in the rows: a look that was killed goes on behind it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    kind = models.CharField(max_length=8, default="full")
+    state = models.CharField(max_length=12, default="queued")
+    code = models.CharField(max_length=60, blank=True, default="")
+    params = models.JSONField(default=dict)
+    stage = models.CharField(max_length=12, default="files")
+    cursor = models.CharField(max_length=80, blank=True, default="")
+    since = models.DateTimeField(null=True, blank=True)  # kind changed: what changed after this
+    expected = models.PositiveBigIntegerField(default=0)  # rows of all stages, as counted or estimated at the start
+    done = models.PositiveBigIntegerField(default=0)
+    files = models.PositiveBigIntegerField(default=0)  # looked at
+    found = models.PositiveBigIntegerField(default=0)  # findings, known ones too
+    added = models.PositiveBigIntegerField(default=0)  # new or found anew
+    resolved = models.PositiveBigIntegerField(default=0)  # no longer found
+    held_back = models.PositiveBigIntegerField(default=0)  # files that could not be judged: their folder is away
+    origin = models.CharField(max_length=10, default="person")  # person, schedule, change
+    attempt = models.PositiveIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind"],
+                condition=models.Q(state__in=["queued", "running", "paused"]),
+                name="doctor_scan_one_live",
+            )
+        ]
+        indexes = [models.Index(fields=["-created_at", "-id"], name="doctor_scan_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.state}"
