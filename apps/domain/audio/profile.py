@@ -70,7 +70,7 @@ VORBIS_Q_KBPS = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)
 CLASS_KBPS = (16, 24, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 510, 640)
 """Nominal settings people choose for AAC, Opus, WMA, AC-3 and Musepack."""
 
-_EFFICIENCY = {
+EFFICIENCY = {
     Codec.OPUS: 1.5,
     Codec.AAC: 1.25,
     Codec.VORBIS: 1.2,
@@ -195,7 +195,7 @@ def preference_key(profile: CodecProfile) -> tuple[int, float, int, int, str]:
     """
     if profile.lossless:
         return (1, float(min(profile.quality, 24)), profile.rate, profile.channels, str(profile))
-    weighed = profile.nominal_kbps * _EFFICIENCY.get(profile.codec, 1.0)
+    weighed = profile.nominal_kbps * EFFICIENCY.get(profile.codec, 1.0)
     return (0, weighed, profile.rate, profile.channels, str(profile))
 
 

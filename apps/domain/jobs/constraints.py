@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+import math
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal, get_args
 
 from typing_extensions import override
 
-from apps.domain.audio.profile import Codec
+from apps.domain.audio.profile import Codec, ProfileError, parse_profile
 from apps.domain.errors import DomainError
 from apps.domain.library.naming import clean_text
 
-CONSTRAINTS_VERSION = 1
+CONSTRAINTS_VERSION = 2
+"""2: better_than, min_improvement, redownload, target_profile; null stands for what is configured."""
 CODECS = tuple(codec.value for codec in Codec)
 DownloadMode = Literal["any", "canonical", "no-transcodes"]
 MAX_TRACK_REFS = 5000
@@ -49,20 +51,25 @@ class TrackRef:
 class Constraints:
     """Limits and preferences of a job (DESIGN §10). All optional; the default accepts any lossless or lossy payload, lossless first.
 
-    Preferences (`preferred_codecs`, `prefer_canonical`) order what there is and never forbid; without canonical statistics the latter has
-    nothing to order by. Limits that can't be kept yet are refused by `refuse_unavailable`.
+    Preferences (`preferred_codecs`, `prefer_canonical`, `original_master`) order what there is and never forbid. `download_mode` forbids:
+    `no-transcodes` takes nothing that is suspected to be a transcode, `canonical` nothing below the canonical variant. `better_than` forbids
+    whatever does not beat a file that is held. Limits that can't be kept are refused by `refuse_unavailable`.
     """
 
     preferred_codecs: tuple[str, ...] = ("flac", "mp3")
     allow_lossy: bool = True
     max_lossy_tracks_per_album: int | None = None
-    prefer_canonical: bool = True
+    prefer_canonical: bool | None = None  # None: audio.canonical_scoring.prefer_canonical
     download_mode: DownloadMode = "any"
     use_overlay: bool = True
     overlay_bandwidth_kbps: int | None = None  # KiB/s over all peers of this job
     target_dir: str | None = None  # relative to the library root
     tracks: tuple[TrackRef, ...] = ()  # empty: all
-    original_master: bool = False
+    original_master: bool | None = None  # None: audio.canonical_scoring.prefer_original_master
+    better_than: float | None = None  # quality (0..1) of what is held; a payload must beat it by min_improvement
+    min_improvement: float | None = None  # None: audio.canonical_scoring.min_quality_improvement
+    redownload: bool = False  # True: fetched even though the library holds a good file of it
+    target_profile: str | None = None  # the canonical variant's, set when the job is resolved unless it is given
 
     def __post_init__(self) -> None:
         """Refuse what no job could mean."""
@@ -84,6 +91,17 @@ class Constraints:
             raise ConstraintsInvalid("Tracks are counted from 1.", key="tracks")
         if len(self.tracks) > MAX_TRACK_REFS:
             raise ConstraintsInvalid(f"A job names at most {MAX_TRACK_REFS} tracks.", key="tracks")
+        for key in ("better_than", "min_improvement"):
+            value = getattr(self, key)
+            if value is not None and not (math.isfinite(value) and 0 <= value <= 1):
+                raise ConstraintsInvalid(f"{key} lies between 0 and 1.", key=key)
+        if self.target_profile is not None:
+            try:
+                parse_profile(self.target_profile)
+            except ProfileError as error:
+                raise ConstraintsInvalid(
+                    "target_profile is no codec profile, such as flac-16-44100-2.", key="target_profile"
+                ) from error
         if self.target_dir is not None:
             _check_target_dir(self.target_dir)
         if not self.allow_lossy and self.max_lossy_tracks_per_album:
@@ -95,6 +113,22 @@ class Constraints:
     def lossy_limit(self) -> int | None:
         """How many tracks of the album may be lossy; None: any number."""
         return self.max_lossy_tracks_per_album if self.allow_lossy else 0
+
+    @property
+    def quality_floor(self) -> float | None:
+        """The quality (0..1) that a payload must reach, rounded to four decimals; None: any. Above 1: nothing can."""
+        if self.better_than is None:
+            return None
+        return round(self.better_than + (self.min_improvement or 0.0), 4)
+
+    def as_configured(self, *, prefer_canonical: bool, original_master: bool, min_improvement: float) -> Constraints:
+        """With the configured values where the job leaves them open: what a want of it says."""
+        return replace(
+            self,
+            prefer_canonical=prefer_canonical if self.prefer_canonical is None else self.prefer_canonical,
+            original_master=original_master if self.original_master is None else self.original_master,
+            min_improvement=min_improvement if self.min_improvement is None else self.min_improvement,
+        )
 
     def to_json(self) -> dict[str, object]:
         """The row's form, with its version."""
@@ -119,31 +153,29 @@ def refuse_unavailable(wishes: Constraints, *, whole_release: bool) -> None:
         raise ConstraintUnavailable(
             "There is no source but the overlay, so use_overlay can't be false.", key="use_overlay"
         )
-    if wishes.download_mode != "any":
-        raise ConstraintUnavailable(
-            "Files are not analysed for canonical masters and transcodes, so download_mode can only be any.",
-            key="download_mode",
-        )
-    if wishes.original_master:
-        raise ConstraintUnavailable(
-            "Nothing is known of masters, so original_master can't be asked for.", key="original_master"
-        )
     if wishes.tracks and not whole_release:
         raise ConstraintsInvalid("tracks chooses from a release; a recording has none.", key="tracks")
 
 
-_BOOLEANS = frozenset({"allow_lossy", "prefer_canonical", "use_overlay", "original_master"})
+_BOOLEANS = frozenset({"allow_lossy", "use_overlay", "redownload"})
+_OPTIONAL_BOOLEANS = frozenset({"prefer_canonical", "original_master"})
+_OPTIONAL_FLOATS = frozenset({"better_than", "min_improvement"})
+_OPTIONAL_TEXTS = frozenset({"target_dir", "target_profile"})
 _OPTIONAL_INTS = frozenset({"max_lossy_tracks_per_album", "overlay_bandwidth_kbps"})
 
 
 def _read(key: str, item: object) -> object:
     if key in _BOOLEANS and isinstance(item, bool):
         return item
+    if key in _OPTIONAL_BOOLEANS and (item is None or isinstance(item, bool)):
+        return item
+    if key in _OPTIONAL_FLOATS and (item is None or (isinstance(item, int | float) and not isinstance(item, bool))):
+        return None if item is None else float(item)
     if key in _OPTIONAL_INTS and (item is None or (isinstance(item, int) and not isinstance(item, bool))):
         return item
     if key == "download_mode" and isinstance(item, str):
         return item
-    if key == "target_dir" and (item is None or isinstance(item, str)):
+    if key in _OPTIONAL_TEXTS and (item is None or isinstance(item, str)):
         return item
     if key == "preferred_codecs" and isinstance(item, list | tuple) and all(isinstance(codec, str) for codec in item):
         return tuple(item)

@@ -43,14 +43,15 @@ class TrackRefIn(serializers.Serializer[object]):
             },
             "prefer_canonical": {
                 "type": "boolean",
-                "default": True,
-                "description": "A preference; decides nothing while there are no canonical statistics.",
+                "nullable": True,
+                "description": "Prefer the canonical variant; null: as configured (audio.canonical_scoring.prefer_canonical).",
             },
             "download_mode": {
                 "type": "string",
                 "enum": list(get_args(DownloadMode)),
                 "default": "any",
-                "description": UNAVAILABLE,
+                "description": "no-transcodes: nothing that is suspected to be a transcode is fetched, and what proves to be one "
+                "is refused. canonical: besides, only the canonical variant or better; the job waits for it.",
             },
             "use_overlay": {"type": "boolean", "default": True, "description": UNAVAILABLE},
             "overlay_bandwidth_kbps": {
@@ -65,7 +66,35 @@ class TrackRefIn(serializers.Serializer[object]):
                 "items": {"$ref": "#/components/schemas/TrackRefInRequest"},
                 "description": "Of a release: only these; empty: all.",
             },
-            "original_master": {"type": "boolean", "default": False, "description": UNAVAILABLE},
+            "original_master": {
+                "type": "boolean",
+                "nullable": True,
+                "description": "Prefer the earliest, not remastered edition where that is known; null: as configured.",
+            },
+            "better_than": {
+                "type": "number",
+                "minimum": 0,
+                "maximum": 1,
+                "nullable": True,
+                "description": "Quality of what is to be replaced: only a payload that beats it by min_improvement is fetched.",
+            },
+            "min_improvement": {
+                "type": "number",
+                "minimum": 0,
+                "maximum": 1,
+                "nullable": True,
+                "description": "null: as configured (audio.canonical_scoring.min_quality_improvement).",
+            },
+            "redownload": {
+                "type": "boolean",
+                "default": False,
+                "description": "true: fetched although the library holds a good file of it.",
+            },
+            "target_profile": {
+                "type": "string",
+                "nullable": True,
+                "description": "Codec profile of the canonical variant; null: found when the job is resolved.",
+            },
         },
     }
 )
