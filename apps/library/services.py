@@ -5,19 +5,32 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from django.db import transaction
+from django.db.models import F
 from django.db.models.functions import Now
+from django.utils import timezone
 
+from apps.domain.audio.fingerprint import FingerprintError
+from apps.domain.audio.fingerprint import decode as decode_fingerprint
 from apps.domain.audio.payload import LEAF_BYTES
 from apps.domain.audio.variant import VariantFacts
 from apps.domain.errors import DomainError
-from apps.domain.library.paths import PathKey
-from apps.library.models import AudioFile, AudioVariant, LibraryRoot
+from apps.domain.library.paths import PathKey, display_text
+from apps.domain.library.sorting import sort_key
+from apps.library.models import (
+    AudioFile,
+    AudioVariant,
+    CanonicalDirty,
+    FingerprintSlice,
+    FolderMatch,
+    Identification,
+    LibraryRoot,
+)
 
 RecordingSource = Literal["tag", "person", "job", "fingerprint"]
 _TRUST: dict[str, int] = {"tag": 0, "person": 1, "job": 2, "fingerprint": 3}
@@ -49,6 +62,8 @@ class FilePlace:
     title: str = ""
     artist: str = ""
     album: str = ""
+    albumartist: str = ""
+    """Only for the order of lists; "" where it is the artist."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,12 +101,18 @@ def file_record(
     recording_source: RecordingSource,
     verified: bool,
     place: FilePlace,
+    tags: Mapping[str, object] | None = None,
     leaf_bytes: int = LEAF_BYTES,
 ) -> FileRecorded:
     """Write what is known of one file: its payload (shared by retagged twins) and itself. Repeating it changes nothing.
 
-    `fingerprint`: Chromaprint's compressed text, b"" if none was made. `verified`: a fingerprint confirmed the recording.
+    `fingerprint`: Chromaprint's compressed text, b"" if none was made. `verified`: a fingerprint confirmed the recording. `recording_mbid` None:
+    nobody has said yet what it is. `tags`: what its tags say, JSON-able; None leaves what the row has. The analysis of its sound is written by
+    `services_analysis`, in the same transaction where one decode gave both.
+
+    With it go the next stages' rows: an identification of a new variant, the match of its folder, the statistics to be counted again.
     """
+    folder = key.relative.rpartition(b"/")[0]
     with transaction.atomic():
         variant, new_variant = AudioVariant.objects.get_or_create(
             payload_format=facts.payload_format.value,
@@ -105,6 +126,8 @@ def file_record(
                 "recording_source": recording_source,
                 "verified": verified and recording_mbid is not None,
                 "profile": str(facts.profile),
+                "codec": facts.profile.codec.value,
+                "lossless": facts.profile.lossless,
                 "container": facts.container[:12],
                 "rate_hz": facts.profile.rate,
                 "channels": facts.profile.channels,
@@ -119,29 +142,134 @@ def file_record(
                 "fingerprint": fingerprint,
             },
         )
+        recordings = {variant.recording_mbid}
         if not new_variant:
-            _variant_refine(variant, fingerprint, recording_mbid, recording_source, verified=verified)
+            recordings.add(_variant_refine(variant, fingerprint, recording_mbid, recording_source, verified=verified))
+        fields: dict[str, object] = {
+            "rel_path": key.relative,
+            "display": key.display[:4000],
+            "folder_hash": hashlib.sha256(folder).digest(),
+            "size_bytes": stat.size_bytes,
+            "mtime_ns": stat.mtime_ns,
+            "inode": inode_signed(stat.inode),
+            "payload_offset": facts.payload_offset,
+            "variant": variant,
+            "release_mbid": place.release_mbid,
+            "medium_position": place.medium,
+            "track_position": place.track,
+            "title": _shown(place.title),
+            "artist": _shown(place.artist),
+            "album": _shown(place.album),
+            "sort_key": sort_key(
+                artist=place.albumartist or place.artist,
+                album=place.album,
+                disc=place.medium,
+                track=place.track,
+                title=place.title or key.display,
+            ),
+            "missing_since": None,
+            "read_state": "read",
+            "read_code": "",
+            "read_params": {},
+            "read_at": Now(),
+            "lease_until": None,
+        }
+        if tags is not None:
+            fields["tags"] = storable(tags)
+        path_hash = hashlib.sha256(key.relative).digest()
+        was = AudioFile.objects.filter(root_id=key.root_id, rel_path_hash=path_hash).values_list(*_KNOWN_BY).first()
         file, new_file = AudioFile.objects.update_or_create(
-            root_id=key.root_id,
-            rel_path_hash=hashlib.sha256(key.relative).digest(),
+            root_id=key.root_id, rel_path_hash=path_hash, defaults=fields
+        )
+        fingerprint_slice_write(variant.id, fingerprint)
+        is_now = (variant.id, place.release_mbid, None, place.medium, place.track, file.title, file.artist, file.album)
+        if was != is_now:
+            folder_pending(key.root_id, folder)
+            if was is not None and was[0] is not None and was[0] != variant.id:
+                recordings.update(AudioVariant.objects.filter(id=was[0]).values_list("recording_mbid", flat=True))
+        if was != is_now or len(recordings) > 1:
+            _statistics_dirty(recordings=recordings, releases={place.release_mbid, was[1] if was else None})
+    return FileRecorded(file_id=file.id, variant_id=variant.id, new_file=new_file, new_variant=new_variant)
+
+
+_KNOWN_BY = (
+    "variant_id",
+    "release_mbid",
+    "missing_since",
+    "medium_position",
+    "track_position",
+    "title",
+    "artist",
+    "album",
+)
+"""What other stages judge a file by: their work is only asked for again if one of these changed."""
+
+
+def fingerprint_slice_write(variant_id: int, compressed: bytes) -> None:
+    """For a variant that has a fingerprint: what the local index is built from, and an identification that waits. Once; inside a transaction."""
+    if not compressed or FingerprintSlice.objects.filter(variant_id=variant_id).exists():
+        return
+    items = slice_of(compressed)
+    if items:
+        FingerprintSlice.objects.bulk_create(
+            [FingerprintSlice(variant_id=variant_id, items=items)], ignore_conflicts=True
+        )
+    if not Identification.objects.filter(variant_id=variant_id).exists():
+        waiting = Identification(variant_id=variant_id, state="pending", next_step_at=timezone.now())
+        Identification.objects.bulk_create([waiting], ignore_conflicts=True)
+
+
+def slice_of(compressed: bytes) -> bytes:
+    """Items 80..199 of a compressed fingerprint as 32-bit little-endian numbers; b"" for what is shorter or no fingerprint."""
+    try:
+        items, _ = decode_fingerprint(compressed.decode("ascii"))
+    except (FingerprintError, UnicodeDecodeError):
+        return b""
+    return items[80:200].astype("<u4").tobytes()
+
+
+def folder_pending(root_id: int, folder: bytes) -> None:
+    """A folder's files changed: which release it is must be looked at again. What is being worked out from the old state loses its lease."""
+    folder_hash = hashlib.sha256(folder).digest()
+    rows = FolderMatch.objects.filter(root_id=root_id, folder_hash=folder_hash)
+    again = {"state": "pending", "next_step_at": Now(), "tries": 0, "lease_until": None, "updated_at": Now()}
+    if not rows.update(attempt=F("attempt") + 1, **again):
+        FolderMatch.objects.get_or_create(
+            root_id=root_id,
+            folder_hash=folder_hash,
             defaults={
-                "rel_path": key.relative,
-                "display": key.display[:4000],
-                "size_bytes": stat.size_bytes,
-                "mtime_ns": stat.mtime_ns,
-                "inode": inode_signed(stat.inode),
-                "payload_offset": facts.payload_offset,
-                "variant": variant,
-                "release_mbid": place.release_mbid,
-                "medium_position": place.medium,
-                "track_position": place.track,
-                "title": _shown(place.title),
-                "artist": _shown(place.artist),
-                "album": _shown(place.album),
-                "missing_since": None,
+                "folder": folder,
+                "display": display_text(folder)[:4000],
+                "state": "pending",
+                "next_step_at": timezone.now(),
             },
         )
-    return FileRecorded(file_id=file.id, variant_id=variant.id, new_file=new_file, new_variant=new_variant)
+
+
+def _statistics_dirty(*, recordings: set[uuid.UUID | None], releases: set[uuid.UUID | None]) -> None:
+    rows = [CanonicalDirty(kind="recording", mbid=mbid) for mbid in sorted(one for one in recordings if one)]
+    rows += [CanonicalDirty(kind="release", mbid=mbid) for mbid in sorted(one for one in releases if one)]
+    if rows:
+        CanonicalDirty.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def storable(tags: Mapping[str, object]) -> dict[str, object]:
+    """Tags as a JSON column takes them: no NUL and no half surrogate, which Postgres refuses with an error; depth 2 is all tags have."""
+    return {_text(name): _storable(value) for name, value in tags.items()}
+
+
+def _storable(value: object) -> object:
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, list | tuple):
+        return [_storable(one) for one in value]
+    if isinstance(value, Mapping):
+        return {_text(str(name)): _storable(one) for name, one in value.items()}
+    return value if value is None or isinstance(value, bool | int | float) else _text(str(value))
+
+
+def _text(text: str) -> str:
+    return text.replace("\0", "").encode("utf-8", errors="replace").decode("utf-8")
 
 
 def files_missing(root_id: int, *, rel_path_hashes: Collection[bytes]) -> int:
@@ -164,6 +292,7 @@ def variant_identified(variant_id: int, *, recording_mbid: uuid.UUID | None, fin
         verified=recording_mbid is not None,
         fingerprint=fingerprint,
     )
+    fingerprint_slice_write(variant_id, fingerprint)
 
 
 def _variant_refine(
@@ -173,16 +302,20 @@ def _variant_refine(
     source: RecordingSource,
     *,
     verified: bool,
-) -> None:
+) -> uuid.UUID | None:
+    """Take what is better known now; returns which recording it is."""
     changes: dict[str, object] = {}
+    known = variant.recording_mbid
     if fingerprint and not bytes(variant.fingerprint):
         changes["fingerprint"] = fingerprint
     if recording_mbid is not None:
         trusted = (verified, _TRUST[source]) >= (variant.verified, _TRUST.get(variant.recording_source, 0))
         if variant.recording_mbid is None or trusted:
             changes |= {"recording_mbid": recording_mbid, "recording_source": source, "verified": verified}
+            known = recording_mbid
     if changes:
         AudioVariant.objects.filter(id=variant.id).update(**changes)
+    return known
 
 
 def _shown(text: str) -> str:

@@ -5,14 +5,24 @@ from __future__ import annotations
 import uuid
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from apps.domain.audio import fingerprint
 from apps.domain.audio.payload import PayloadFormat
 from apps.domain.audio.profile import parse_profile
 from apps.domain.audio.variant import VariantFacts
 from apps.domain.errors import DomainError
 from apps.domain.library.paths import PathKey
-from apps.library.models import AudioFile, AudioVariant, LibraryRoot
+from apps.library.models import (
+    AudioFile,
+    AudioVariant,
+    CanonicalDirty,
+    FingerprintSlice,
+    FolderMatch,
+    Identification,
+    LibraryRoot,
+)
 from apps.library.selectors import root_containing, verified_fingerprints
 from apps.library.services import FilePlace, FileStat, RecordingSource, file_record, root_record
 
@@ -25,11 +35,12 @@ def record(
     root: int,
     *,
     name: bytes = b"a.flac",
-    recording: uuid.UUID = ONE,
+    recording: uuid.UUID | None = ONE,
     source: RecordingSource = "tag",
     verified: bool = False,
     inode: int = 5,
     fingerprint: bytes = b"",
+    tags: dict[str, object] | None = None,
 ) -> AudioVariant:
     facts = VariantFacts(
         profile=parse_profile("flac-16-44100-2"), container="flac", total_samples=1, duration_ms=1, bitrate_bps=1,
@@ -38,7 +49,7 @@ def record(
     file_record(
         PathKey(root_id=root, relative=name), stat=FileStat(size_bytes=1, mtime_ns=2, inode=inode), facts=facts,
         leaf_hashes=b"h" * 32, fingerprint=fingerprint, recording_mbid=recording, recording_source=source, verified=verified,
-        place=FilePlace(title="T\u202e"),
+        place=FilePlace(title="T\u202e"), tags=tags,
     )  # fmt: skip
     return AudioVariant.objects.get()
 
@@ -92,3 +103,46 @@ def test_a_folder_belongs_to_the_innermost_root() -> None:
     assert root_containing(Path("/m/inner/x")) == (inner, Path("/m/inner"))
     assert root_containing(Path("/m/innermost")) == (outer, Path("/m"))
     assert root_containing(Path("/elsewhere")) is None
+
+
+def printed(items: int = 300) -> bytes:
+    return fingerprint.encode(np.arange(items, dtype=np.uint32) * np.uint32(2654435761)).encode("ascii")
+
+
+def test_a_new_file_asks_the_next_stages_to_look_once(root: int) -> None:
+    variant = record(root, name=b"Artist/Album/1.flac", fingerprint=printed())
+    assert (variant.codec, variant.lossless) == ("flac", True)
+    waiting = Identification.objects.get()
+    assert (waiting.variant_id, waiting.state) == (variant.pk, "pending") and waiting.next_step_at is not None
+    items, _ = fingerprint.decode(printed().decode())
+    assert bytes(FingerprintSlice.objects.get().items) == items[80:200].astype("<u4").tobytes()
+    folder = FolderMatch.objects.get()
+    assert (bytes(folder.folder), folder.display, folder.state) == (b"Artist/Album", "Artist/Album", "pending")
+    assert {(row.kind, row.mbid) for row in CanonicalDirty.objects.all()} == {("recording", ONE)}
+    # What is decided stays decided while nothing changes.
+    FolderMatch.objects.update(state="matched")
+    Identification.objects.update(state="identified")
+    CanonicalDirty.objects.all().delete()
+    record(root, name=b"Artist/Album/1.flac", fingerprint=printed())
+    assert (FolderMatch.objects.get().state, Identification.objects.get().state) == ("matched", "identified")
+    assert not CanonicalDirty.objects.exists()
+    record(root, name=b"Artist/Album/2.flac", fingerprint=printed())
+    assert (FolderMatch.objects.get().state, Identification.objects.count()) == ("pending", 1)
+
+
+def test_a_file_nobody_has_named_has_no_recording_and_another_word_counts_both_again(root: int) -> None:
+    assert record(root, recording=None).recording_mbid is None
+    assert not CanonicalDirty.objects.exists()
+    record(root, recording=ONE)
+    CanonicalDirty.objects.all().delete()
+    record(root, recording=TWO, source="person")
+    assert {row.mbid for row in CanonicalDirty.objects.all()} == {ONE, TWO}
+
+
+def test_tags_are_kept_as_every_database_takes_them(root: int) -> None:
+    record(root, tags={"title": "a\0b\ud800", "artists": ["x\0"], "n": 3})
+    file = AudioFile.objects.get()
+    assert file.tags == {"title": "ab?", "artists": ["x"], "n": 3}
+    record(root)
+    assert AudioFile.objects.get().tags == file.tags
+    assert (file.read_state, file.sort_key) == ("read", "\ufffd 000-0000 t")
