@@ -38,7 +38,8 @@ from apps.domain.library.naming import numbered
 from apps.domain.library.paths import PathKey, PathKeyError, display_text
 
 _BLOCK_BYTES = 1 << 20
-_STAGED_PREFIX = b".slskdn-"
+STAGED_PREFIX = b".slskdn-"
+"""Of names that are ours and on their way: hidden, so that no scan sees them."""
 _STAGED_STALE_S = 86_400
 """A staged file older than a day was left by a kill: no copy takes that long."""
 _MAX_NUMBER = 99
@@ -100,12 +101,12 @@ def reading(path: Path) -> Iterator[tuple[ReadAt, int]]:
                 raise FilesError(
                     "This is not a regular file.", code="file_not_regular", path=display_text(os.fsencode(path))
                 )
-            yield lambda offset, length: _pread(descriptor, offset, length), status.st_size
+            yield lambda offset, length: pread(descriptor, offset, length), status.st_size
         finally:
             os.close(descriptor)
 
 
-def _pread(descriptor: int, offset: int, length: int) -> bytes:
+def pread(descriptor: int, offset: int, length: int) -> bytes:
     """All `length` bytes, fewer only at the end of the file."""
     block = os.pread(descriptor, length, offset)
     while 0 < len(block) < length:
@@ -244,13 +245,13 @@ def place(source: Path, *, library_root: Path, relative: bytes) -> Placed:
     """
     key = PathKey(root_id=0, relative=relative)
     *folders, name = key.relative.split(b"/")
-    if name.startswith(_STAGED_PREFIX):
+    if name.startswith(STAGED_PREFIX):
         raise PathKeyError("This name is kept for files on their way.", path=key.display)
     with translated(relative), contextlib.ExitStack() as stack:
-        source_fd = stack.enter_context(_opened(os.fsencode(source), os.O_RDONLY | os.O_NOFOLLOW))
+        source_fd = stack.enter_context(opened(os.fsencode(source), os.O_RDONLY | os.O_NOFOLLOW))
         if not stat.S_ISREG(os.fstat(source_fd).st_mode):
             raise FilesError("Only a regular file can be placed.", code="file_not_regular", path=key.display)
-        folder = _enter(stack, library_root, folders)
+        folder = enter_folder(stack, library_root, folders)
         _sweep_staged(folder)
         os.fsync(source_fd)
         for number in range(1, _MAX_NUMBER + 1):
@@ -269,7 +270,8 @@ def place(source: Path, *, library_root: Path, relative: bytes) -> Placed:
 
 
 @contextlib.contextmanager
-def _opened(path: bytes, flags: int, *, folder: int | None = None) -> Iterator[int]:
+def opened(path: bytes, flags: int, *, folder: int | None = None) -> Iterator[int]:
+    """A file handle (below `folder`, if given), closed at the end. Opening never waits for a FIFO's other end. Raises OSError."""
     descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)
     try:
         yield descriptor
@@ -277,11 +279,14 @@ def _opened(path: bytes, flags: int, *, folder: int | None = None) -> Iterator[i
         os.close(descriptor)
 
 
-def _enter(stack: contextlib.ExitStack, library_root: Path, folders: list[bytes]) -> int:
-    """Handle of the target folder; missing folders are made below the root, the root itself never (it may be an unmounted disk)."""
+def enter_folder(
+    stack: contextlib.ExitStack, library_root: Path, folders: list[bytes], *, make: bool = True, mode: int = 0o777
+) -> int:
+    """Handle of a folder of a library, reached without following a link. Missing folders are made below the root (unless `make` is False: then
+    FileNotFoundError), the root itself never (it may be an unmounted disk). `mode`: of folders made, less the umask."""
     try:
         # The root may itself be a link: the operator named it.
-        folder = stack.enter_context(_opened(os.fsencode(library_root), os.O_RDONLY | os.O_DIRECTORY))
+        folder = stack.enter_context(opened(os.fsencode(library_root), os.O_RDONLY | os.O_DIRECTORY))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FilesError(
             "The library folder is missing; is its disk mounted?",
@@ -290,12 +295,11 @@ def _enter(stack: contextlib.ExitStack, library_root: Path, folders: list[bytes]
             path=str(library_root),
         ) from error
     for part in folders:
-        try:
-            os.mkdir(part, dir_fd=folder)
-            os.fsync(folder)
-        except FileExistsError:
-            pass
-        folder = stack.enter_context(_opened(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, folder=folder))
+        if make:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(part, mode, dir_fd=folder)
+                os.fsync(folder)
+        folder = stack.enter_context(opened(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, folder=folder))
     return folder
 
 
@@ -310,11 +314,11 @@ def _same_content(source: int, folder: int, name: bytes) -> bool | None:
         return False
     if (status.st_dev, status.st_ino) == (ours.st_dev, ours.st_ino):
         return True
-    with _opened(name, os.O_RDONLY | os.O_NOFOLLOW, folder=folder) as other:
+    with opened(name, os.O_RDONLY | os.O_NOFOLLOW, folder=folder) as other:
         position = 0
         while position < ours.st_size:
-            block = _pread(source, position, _BLOCK_BYTES)
-            if not block or block != _pread(other, position, _BLOCK_BYTES):
+            block = pread(source, position, _BLOCK_BYTES)
+            if not block or block != pread(other, position, _BLOCK_BYTES):
                 return False
             position += len(block)
     return True
@@ -334,7 +338,7 @@ def _claim(source: Path, source_fd: int, folder: int, name: bytes) -> bool:
             raise
     else:
         return True
-    staged = _STAGED_PREFIX + secrets.token_hex(8).encode() + b".part"
+    staged = STAGED_PREFIX + secrets.token_hex(8).encode() + b".part"
     try:
         # Mode 666 less the umask: the library's files are for whoever the operator shares them with.
         target = os.open(
@@ -342,7 +346,7 @@ def _claim(source: Path, source_fd: int, folder: int, name: bytes) -> bool:
         )
         with os.fdopen(target, "wb") as out:
             position = 0
-            while block := _pread(source_fd, position, _BLOCK_BYTES):
+            while block := pread(source_fd, position, _BLOCK_BYTES):
                 out.write(block)
                 position += len(block)
             out.flush()
@@ -397,7 +401,7 @@ def _sweep_staged(folder: int) -> None:
     with os.scandir(folder) as entries:
         names = [os.fsencode(entry.name) for entry in entries]
     for name in names:
-        if not (name.startswith(_STAGED_PREFIX) and name.endswith(b".part")):
+        if not (name.startswith(STAGED_PREFIX) and name.endswith(b".part")):
             continue
         with contextlib.suppress(OSError):
             status = os.stat(name, dir_fd=folder, follow_symlinks=False)

@@ -11,24 +11,33 @@ from apps.library.models.files import AudioFile, AudioVariant, LibraryRoot
 class TrashedFile(models.Model):
     """A file on its way to, or in, the trash: byte for byte what it was. States: apps.domain.library.trash.
 
-    The row is written before the file moves (`moving`), so that a kill in between is seen and finished or undone. Written by the worker that moves.
+    The row is written before the file moves, so that a kill in between is seen and finished. The file's AudioFile row goes with it: while the file is
+    in the trash, that row is missing and named `.slskdn-trash/<id>/…`, so that the old name is free and nothing that refers to the file is lost.
+    Written by apps.library.services_trash alone.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     root = models.ForeignKey(LibraryRoot, on_delete=models.PROTECT, related_name="trashed")
-    rel_path = models.BinaryField()
+    rel_path = models.BinaryField()  # where it was
     display = models.CharField(max_length=4000)
-    state = models.CharField(max_length=12, default="moving")
+    state = models.CharField(max_length=12, default="planned")
     code = models.CharField(max_length=60, blank=True, default="")
-    reason = models.CharField(max_length=20)  # replaced, duplicate, person
-    size_bytes = models.BigIntegerField()
-    mtime_ns = models.BigIntegerField()
+    params = models.JSONField(default=dict)
+    reason = models.CharField(max_length=20)  # replaced, duplicate, retagged, undone, person
+    place = models.CharField(max_length=4, blank=True, default="")  # root, data: which trash folder holds it
+    size_bytes = models.BigIntegerField(default=0)
+    mtime_ns = models.BigIntegerField(default=0)
     mode = models.PositiveIntegerField(default=0)
-    sha256 = models.BinaryField(max_length=32)
+    sha256 = models.BinaryField(max_length=32, default=bytes)  # empty until it was read
+    file = models.ForeignKey(AudioFile, on_delete=models.SET_NULL, null=True, blank=True, related_name="trashed")
     variant = models.ForeignKey(AudioVariant, on_delete=models.SET_NULL, null=True, blank=True, related_name="trashed")
-    file_facts = models.JSONField(default=dict)  # of its AudioFile row, to be put back with it
+    file_facts = models.JSONField(default=dict)  # title, artist, album: shown even if its other rows are gone
     replaced_by = models.ForeignKey(AudioFile, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     keep_until_proven = models.BooleanField(default=False)  # purged once a scan has seen the replacement sound
+    restore_path = models.BinaryField(default=bytes)  # where it was put back, if not at its old name
+    attempt = models.PositiveIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    next_step_at = models.DateTimeField(null=True, blank=True)
     trashed_at = models.DateTimeField(null=True, blank=True)
     restored_at = models.DateTimeField(null=True, blank=True)
     purged_at = models.DateTimeField(null=True, blank=True)
@@ -36,7 +45,22 @@ class TrashedFile(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
-        indexes = [models.Index(fields=["state", "-id"], name="trash_state")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["file"],
+                condition=models.Q(state__in=["planned", "moving", "trashed", "restoring", "purging"]),
+                name="trash_one_live",
+            )
+        ]
+        indexes = [
+            models.Index(fields=["state", "-id"], name="trash_state"),
+            models.Index(
+                fields=["next_step_at"],
+                name="trash_open",
+                condition=models.Q(state__in=["planned", "moving", "restoring", "purging"]),
+            ),
+            models.Index(fields=["trashed_at"], name="trash_age", condition=models.Q(state="trashed")),
+        ]
 
     def __str__(self) -> str:
         return self.display
