@@ -20,15 +20,16 @@ import numpy as np
 import soundfile
 
 from apps.domain.audio import flac, mpeg
+from apps.domain.audio.analysis import Block
 from apps.domain.audio.payload import PayloadFormat, PayloadSpan, ReadAt, find_span, parse_streaminfo
 from apps.domain.audio.profile import Codec, CodecProfile, ProfileError, profile_of
 from apps.domain.audio.span import SYNC_SEARCH_BYTES
 from apps.domain.audio.variant import VariantFacts
 from workers.gateways.decoders import (
     DecodeFailed,
+    Form,
     Listener,
     PayloadView,
-    Samples,
     Stream,
     decode_ffmpeg,
     decode_soundfile,
@@ -86,6 +87,10 @@ class DecodedFacts:
     min_block: int = 0
     max_block: int = 0
     vendor: str = ""
+    vbr: bool = False
+    """Of MP3, as its frames show; the rest of the encoder's settings are what its tag states."""
+    lame_v: int | None = None
+    lame_lowpass_hz: int = 0
     pcm_md5: bytes | None = None
     """Computed here; FLAC only."""
     md5_checked: bool = False
@@ -139,19 +144,16 @@ def _test_flac(path: Path, span: PayloadSpan, listener: Listener | None) -> Deco
         _check_frames(
             read_at(span.offset, min(span.length, 128 << 10)), flac.frame_sizes(read_at, span.offset, span.end), info
         )
-    width = -(-info.bits // 8)
     digest = hashlib.md5(usedforsecurity=False)
     hook = hook_of(listener)
 
-    def take(block: Samples, rate: int) -> None:
+    def take(block: Block, rate: int) -> None:
         if block.shape[1] != info.channels or rate != info.rate:
             raise DecodeFailed(
                 "The FLAC header states another rate or number of channels than its sound has.",
                 code="preamble_mismatch",
             )
-        # STREAMINFO's MD5 is over sign-extended little-endian samples of whole bytes (RFC 9639 §8.2).
-        little = np.ascontiguousarray((block >> (32 - info.bits)).astype("<i4")).view(np.uint8).reshape(-1, 4)
-        digest.update(np.ascontiguousarray(little[:, :width]).tobytes())
+        digest.update(_md5_bytes(block, info.bits))
         hook(block, rate)
 
     if info.bits in (8, 16, 24):
@@ -187,6 +189,19 @@ def _test_flac(path: Path, span: PayloadSpan, listener: Listener | None) -> Deco
         pcm_md5=digest.digest(),
         md5_checked=stated_md5 is not None,
     )
+
+
+def _md5_bytes(block: Block, bits: int) -> bytes:
+    """STREAMINFO's MD5 is over sign-extended little-endian samples of whole bytes (RFC 9639 §8.2)."""
+    if block.dtype == np.int16:
+        low = block.view(np.int16) >> (16 - bits) if bits < 16 else block
+        return low.astype("i1" if bits <= 8 else "<i2", copy=False).tobytes()
+    width = -(-bits // 8)
+    quads = (block.view(np.int32) >> (32 - bits)).astype("<i4", copy=False).view(np.uint8).reshape(-1, 4)
+    packed = np.empty((len(quads), width), dtype=np.uint8)
+    for place in range(width):  # column by column: numpy copies rows of three bytes five times slower
+        packed[:, place] = quads[:, place]
+    return packed.tobytes()
 
 
 def _endless(preamble: bytes) -> bytes:
@@ -257,6 +272,9 @@ def _test_mp3(path: Path, span: PayloadSpan, listener: Listener | None) -> Decod
         duration_ms=total * 1000 // span.rate,
         bitrate_bps=bitrate,
         vendor=information.encoder if information is not None else "",
+        vbr=walk.vbr,
+        lame_v=information.lame_v if information is not None and walk.vbr else None,
+        lame_lowpass_hz=information.lowpass_hz if information is not None else 0,
     )
 
 
@@ -283,7 +301,7 @@ def _decode_mp3(path: Path, read_at: ReadAt, span: PayloadSpan, walk: _Mp3Walk, 
     if not walk.complete or failure.code == "too_long":
         raise failure
     try:
-        total = decode_ffmpeg(path, rate=span.rate, channels=span.channels, take=hook_of(listener))
+        total = decode_ffmpeg(path, rate=span.rate, channels=span.channels, take=hook_of(listener), form="float32")
     except DecodeFailed:
         raise failure from None
     if abs(total - walk.samples) > _MP3_SLACK_SAMPLES:
@@ -400,7 +418,8 @@ def _test_by_ffmpeg(path: Path, span: PayloadSpan, listener: Listener | None) ->
             if re.search(r", u8p?\b", line)
             else 32
         )
-    total = decode_ffmpeg(path, rate=rate, channels=channels, take=hook_of(listener))
+    form: Form = "int32" if bits > 16 else "int16" if bits else "float32"
+    total = decode_ffmpeg(path, rate=rate, channels=channels, take=hook_of(listener), form=form)
     bitrate = _bitrate(span.length, total, rate)
     return DecodedFacts(
         container=path.suffix.lower().lstrip(".")[:8] or codec.value,

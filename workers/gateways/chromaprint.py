@@ -12,11 +12,14 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import soundfile
 
 from apps.domain.audio import fingerprint
+from apps.domain.audio.analysis import Block
 from apps.domain.audio.fingerprint import FingerprintError, Items
 from apps.domain.errors import DomainError
 from workers.gateways import ffmpeg
@@ -28,6 +31,7 @@ LENGTH_S = 120
 _TIMEOUT_S = 120.0
 _BLOCK_FRAMES = 65_536
 _DURATION = re.compile(r"Duration: (\d+):(\d\d):(\d\d)\.(\d\d)")
+T = TypeVar("T")
 _HEARD = re.compile(r"time=(\d+):(\d+):(\d+)\.(\d+)")  # how much was decoded: the last of these in the log
 
 
@@ -80,35 +84,96 @@ def _by_library(path: Path) -> FilePrint | None:
         return None
     try:
         with open_sound(path) as (sound, stated):
-            return _feed(fingerprinter, sound, stated=stated)
-    except (soundfile.SoundFileError, RuntimeError, OSError) as error:
+            rate, total = int(sound.samplerate), 0
+            printer = StreamPrinter(rate, int(sound.channels), factory=fingerprinter)
+            while printer.hungry:
+                block = sound.read(min(_BLOCK_FRAMES, LENGTH_S * rate - total), dtype="int16", always_2d=True)
+                if not len(block):
+                    break
+                total += len(block)
+                printer.feed(block)
+            return printer.finish(duration_ms=max(stated, total) * 1000 // rate)
+    except (soundfile.SoundFileError, RuntimeError, OSError, FingerprintFailed) as error:
         raise _WayFailed(f"libchromaprint: {error}") from error
 
 
-def _library() -> Callable[[], object] | None:
+class _Library(Protocol):
+    """pyacoustid's ctypes binding of one fingerprint in the making. It raises an exception class of its own when the library refuses."""
+
+    def start(self, sample_rate: int, num_channels: int, /) -> None: ...
+
+    def feed(self, data: bytes, /) -> None: ...
+
+    def finish(self) -> bytes | None: ...
+
+
+def _library() -> Callable[[], _Library] | None:
     try:
         binding = importlib.import_module("chromaprint")
     except ImportError:
         return None
-    factory: Callable[[], object] = binding.Fingerprinter
+    factory: Callable[[], _Library] = binding.Fingerprinter
     return factory
 
 
-def _feed(factory: Callable[[], object], sound: soundfile.SoundFile, *, stated: int) -> FilePrint:
-    rate, channels = int(sound.samplerate), int(sound.channels)
-    printer = factory()
-    printer.start(rate, channels)  # type: ignore[attr-defined]
-    left, total = LENGTH_S * rate, 0
-    while left > 0:
-        block = sound.read(min(_BLOCK_FRAMES, left), dtype="int16", always_2d=True)
-        if not len(block):
-            break
-        printer.feed(np.ascontiguousarray(block).tobytes())  # type: ignore[attr-defined]
-        left -= len(block)
-        total += len(block)
-    compressed = printer.finish()  # type: ignore[attr-defined]
-    items, _ = fingerprint.decode(compressed.decode("ascii") if isinstance(compressed, bytes) else str(compressed))
-    return _print(items, duration_ms=max(stated, total) * 1000 // rate, tool="libchromaprint")
+def stream_printer(rate: int, channels: int) -> StreamPrinter | None:
+    """A fingerprint to be made from somebody else's decode; None without libchromaprint."""
+    factory = _library()
+    return StreamPrinter(rate, channels, factory=factory) if factory is not None else None
+
+
+class StreamPrinter:
+    """libchromaprint fed block by block, up to 120 s."""
+
+    def __init__(self, rate: int, channels: int, *, factory: Callable[[], _Library]) -> None:
+        self._left = LENGTH_S * rate
+        self._failed = ""
+        self._printer = factory()
+        self._ask(lambda: self._printer.start(rate, channels))
+
+    @property
+    def hungry(self) -> bool:
+        """False once 120 s were heard, or the library gave up."""
+        return self._left > 0 and not self._failed
+
+    def feed(self, block: Block) -> None:
+        """The next block, shape (frames, channels); what lies behind 120 s is not heard."""
+        if not self.hungry:
+            return
+        block = block[: self._left]
+        self._left -= len(block)
+        data = _sixteen_bits(block).tobytes()
+        self._ask(lambda: self._printer.feed(data))
+
+    def finish(self, *, duration_ms: int) -> FilePrint:
+        """Raises FingerprintFailed if too little was heard, or the library refused."""
+        compressed = self._ask(self._printer.finish)
+        if self._failed:
+            raise FingerprintFailed("No fingerprint could be made of this file.", reason=self._failed)
+        try:
+            items, _ = fingerprint.decode((compressed or b"").decode("ascii"))
+            return _print(items, duration_ms=duration_ms, tool="libchromaprint")
+        except (FingerprintError, UnicodeDecodeError) as error:
+            raise FingerprintFailed("No fingerprint could be made of this file.", reason=str(error)) from error
+
+    def _ask(self, call: Callable[[], T]) -> T | None:
+        if self._failed:
+            return None
+        try:
+            return call()
+        except Exception as error:  # the binding's own class, which can't be named without the library
+            self._failed = f"libchromaprint: {type(error).__name__}"
+            return None
+
+
+def _sixteen_bits(block: Block) -> npt.NDArray[np.int16]:
+    """As libsndfile gives 16 bits: the upper half of int32, floats cut off at full scale, garbage as silence."""
+    if block.dtype == np.int16:
+        return block.view(np.int16)
+    if block.dtype == np.int32:
+        return (block.view(np.int32) >> 16).astype(np.int16)
+    scaled = np.clip(block * np.float32(32_767), -32_768, 32_767)
+    return np.asarray(np.nan_to_num(np.rint(scaled)), dtype=np.int16)
 
 
 def _by_fpcalc(path: Path) -> FilePrint | None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
 from typing_extensions import override
 
+from apps.domain.audio.analysis import Block
 from apps.domain.audio.payload import ReadAt
 from apps.domain.errors import DomainError
 from workers.gateways import ffmpeg
@@ -26,10 +26,16 @@ _BLOCK_FRAMES = 65_536
 _DECODE_TIMEOUT_S = 240.0
 """Tasks have five minutes."""
 _MAX_CHANNELS = 32
-Samples = npt.NDArray[np.int32]
-"""Shape (frames, channels), int32, full scale (16-bit samples sit in the upper half)."""
-BlockHook = Callable[[Samples, int], None]
-"""Given every decoded block in order, and the rate in Hz."""
+Form = Literal["int16", "int32", "float32"]
+"""What samples are decoded to: int16 up to 16 bits, int32 above (the sound in its upper bits), float32 for lossy and float sound, which may
+exceed full scale. Never wider than it has to be: every later pass over the samples is paid by the byte."""
+_FORMS: dict[str, Form] = {
+    "PCM_S8": "int16", "PCM_U8": "int16", "PCM_16": "int16", "ALAC_16": "int16",
+    "PCM_24": "int32", "PCM_32": "int32", "ALAC_20": "int32", "ALAC_24": "int32", "ALAC_32": "int32",
+}  # fmt: skip
+_FFMPEG_FORMS: dict[Form, str] = {"int16": "s16le", "int32": "s32le", "float32": "f32le"}
+BlockHook = Callable[[Block, int], None]
+"""Given every decoded block in order, shape (frames, channels), one dtype per decode, and the rate in Hz. It may not keep the block."""
 Listener = Callable[[], BlockHook]
 """Makes a fresh hook for each attempt at decoding (a second decoder starts over; the last hook has heard everything): the door through which
 analyses share the one decode."""
@@ -105,9 +111,9 @@ def decode_soundfile(view: PayloadView, take: BlockHook) -> int:
     total = 0
     try:
         with Stream(view) as sound:
-            rate = int(sound.samplerate)
+            rate, form = int(sound.samplerate), _FORMS.get(sound.subtype, "float32")
             while True:
-                block = sound.read(_BLOCK_FRAMES, dtype="int32", always_2d=True)
+                block: Block = sound.read(_BLOCK_FRAMES, dtype=form, always_2d=True)
                 if not len(block):
                     break
                 total += len(block)
@@ -123,11 +129,12 @@ def decode_soundfile(view: PayloadView, take: BlockHook) -> int:
     return total
 
 
-def decode_ffmpeg(path: Path, *, rate: int, channels: int, take: BlockHook) -> int:
+def decode_ffmpeg(path: Path, *, rate: int, channels: int, take: BlockHook, form: Form = "int32") -> int:
     """Samples per channel that ffmpeg decodes at the source's own rate and channels."""
     if not 1 <= channels <= _MAX_CHANNELS or rate <= 0:
         raise DecodeFailed("This file states an impossible rate or number of channels.", rate=rate, channels=channels)
-    total, rest, width = 0, b"", 4 * channels
+    little = np.dtype(form).newbyteorder("<")
+    total, rest, width = 0, b"", little.itemsize * channels
 
     def receive(data: bytes) -> None:
         nonlocal total, rest
@@ -136,15 +143,18 @@ def decode_ffmpeg(path: Path, *, rate: int, channels: int, take: BlockHook) -> i
         rest = data[whole:]
         total += whole // width
         _check_length(total, rate)
-        take(np.frombuffer(data[:whole], dtype="<i4").reshape(-1, channels).astype(np.int32, copy=False), rate)
+        if whole:
+            block = np.frombuffer(data, dtype=little, count=whole // little.itemsize).reshape(-1, channels)
+            take(block.astype(form, copy=False), rate)
 
-    run_ffmpeg(path, ["-ar", str(rate), "-ac", str(channels)], receive)
+    run_ffmpeg(path, ["-ar", str(rate), "-ac", str(channels)], receive, form=form)
     if total == 0:
         raise DecodeFailed("This file has no sound in it.", code="no_audio")
     return total
 
 
-def run_ffmpeg(path: Path, options: list[str], take: Callable[[bytes], None]) -> str:
+def run_ffmpeg(path: Path, options: list[str], take: Callable[[bytes], None], *, form: Form = "int32") -> str:
+    """Decode with `options`, giving raw samples to `take`; what ffmpeg wrote to its log."""
     executable = next(iter(ffmpeg.candidates()), None)
     if executable is None:
         raise DecodeFailed(
@@ -156,7 +166,7 @@ def run_ffmpeg(path: Path, options: list[str], take: Callable[[bytes], None]) ->
         "-1",
         *options,
         "-f",
-        "s32le",
+        _FFMPEG_FORMS[form],
         "pipe:1",
     ]
     try:

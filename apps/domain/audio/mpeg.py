@@ -134,6 +134,8 @@ class Information:
     """LAME's name and version, printable ASCII only; empty if there is none."""
     lame_v: int | None
     """-V number, only where a LAME tag says that it encoded VBR."""
+    lowpass_hz: int = 0
+    """LAME's low-pass, in steps of 100 Hz; 0 = not stated."""
 
 
 def read_information(frame: bytes) -> Information | None:
@@ -153,6 +155,7 @@ def read_information(frame: bytes) -> Information | None:
         stream_bytes=_number(frame, layout.bytes),
         encoder="".join(chr(byte) for byte in encoder_raw if 32 <= byte < 127).strip() if is_lame else "",
         lame_v=lame_v,
+        lowpass_hz=100 * frame[layout.lame + 10] if is_lame else 0,
     )
 
 
