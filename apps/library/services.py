@@ -25,12 +25,12 @@ from apps.domain.library.sorting import sort_key
 from apps.library.models import (
     AudioFile,
     AudioVariant,
-    CanonicalDirty,
     FingerprintSlice,
     FolderMatch,
     Identification,
     LibraryRoot,
 )
+from apps.library.services_canonical import canonical_mark
 
 RecordingSource = Literal["tag", "person", "job", "fingerprint"]
 _TRUST: dict[str, int] = {"tag": 0, "person": 1, "job": 2, "fingerprint": 3}
@@ -188,7 +188,7 @@ def file_record(
             if was is not None and was[0] is not None and was[0] != variant.id:
                 recordings.update(AudioVariant.objects.filter(id=was[0]).values_list("recording_mbid", flat=True))
         if was != is_now or len(recordings) > 1:
-            _statistics_dirty(recordings=recordings, releases={place.release_mbid, was[1] if was else None})
+            canonical_mark(recordings=recordings, releases={place.release_mbid, was[1] if was else None})
     return FileRecorded(file_id=file.id, variant_id=variant.id, new_file=new_file, new_variant=new_variant)
 
 
@@ -244,13 +244,6 @@ def folder_pending(root_id: int, folder: bytes) -> None:
                 "next_step_at": timezone.now(),
             },
         )
-
-
-def _statistics_dirty(*, recordings: set[uuid.UUID | None], releases: set[uuid.UUID | None]) -> None:
-    rows = [CanonicalDirty(kind="recording", mbid=mbid) for mbid in sorted(one for one in recordings if one)]
-    rows += [CanonicalDirty(kind="release", mbid=mbid) for mbid in sorted(one for one in releases if one)]
-    if rows:
-        CanonicalDirty.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def storable(tags: Mapping[str, object]) -> dict[str, object]:

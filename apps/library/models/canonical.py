@@ -64,6 +64,7 @@ class CanonicalDirty(models.Model):
     kind = models.CharField(max_length=10)  # recording, release
     mbid = models.UUIDField()
     since = models.DateTimeField(auto_now_add=True)
+    marks = models.PositiveBigIntegerField(default=0)  # rises with every mark: a recount only removes what it has seen
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["kind", "mbid"], name="canonical_dirty_once")]

@@ -85,6 +85,7 @@ class AudioVariant(models.Model):
             models.Index(fields=["pcm_md5", "total_samples", "rate_hz", "channels", "bits"], name="variant_pcm"),
             models.Index(fields=["analyser_version", "id"], name="variant_analysis"),
             models.Index(fields=["transcode_suspect", "id"], name="variant_suspect"),
+            models.Index(fields=["quality_version", "id"], name="variant_rescoring"),
             models.Index(fields=["analysed_at"], name="variant_analysed"),
         ]
 
