@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
+from apps.domain.library.canonical import CanonicalPolicy
 from slskdn_site.broker import redis_url
 from slskdn_site.config import data_dir, load_config
 from workers.gateways.acoustid import INTERVAL_MS, Acoustid
@@ -42,6 +43,12 @@ def library_root() -> Path:
     root = data_dir() / "library"
     root.mkdir(parents=True, exist_ok=True)
     return root
+
+
+@functools.cache
+def canonical_policy() -> CanonicalPolicy:
+    """`audio.canonical_scoring` as configured."""
+    return CanonicalPolicy(**load_config().audio.canonical_scoring.model_dump())
 
 
 @functools.cache

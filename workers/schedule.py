@@ -22,6 +22,9 @@ CONSUME_NODE_EVENTS_S = 2.0
 SWEEP_S = 5.0
 """One indexed query each over open jobs and tracks."""
 
+RECOUNT_CANONICAL_S = 10.0
+"""What a change costs until statistics show it; one query when nothing waits."""
+
 
 def _every(task: TaskName, seconds: float) -> BeatEntry:
     return {"task": task.value, "schedule": seconds, "options": {"queue": QUEUES[task], "expires": 2 * seconds}}
@@ -30,6 +33,7 @@ def _every(task: TaskName, seconds: float) -> BeatEntry:
 BEAT_SCHEDULE: dict[str, BeatEntry] = {
     "consume-node-events": _every(TaskName.CONSUME_NODE_EVENTS, CONSUME_NODE_EVENTS_S),
     "sweep": _every(TaskName.SWEEP, SWEEP_S),
+    "recount-canonical": _every(TaskName.RECOUNT_CANONICAL, RECOUNT_CANONICAL_S),
     "recheck-unconfirmed": {
         "task": TaskName.RECHECK_UNCONFIRMED.value,
         "schedule": crontab(minute="41"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from workers.consume_node_events import consume_node_events
 from workers.recheck import recheck_unconfirmed
+from workers.recount_canonical import recount_canonical
 from workers.resolve_job import resolve_job
 from workers.retention import retention
 from workers.sample_download import sample_download
@@ -13,6 +14,7 @@ from workers.verify_download import verify_download
 __all__ = [
     "consume_node_events",
     "recheck_unconfirmed",
+    "recount_canonical",
     "resolve_job",
     "retention",
     "sample_download",

@@ -25,6 +25,7 @@ class TaskName(StrEnum):
     SWEEP = "workers.sweep"
     RECHECK_UNCONFIRMED = "workers.recheck_unconfirmed"
     RETENTION = "workers.retention"
+    RECOUNT_CANONICAL = "workers.recount_canonical"
 
 
 QUEUES: dict[TaskName, str] = {
@@ -35,6 +36,7 @@ QUEUES: dict[TaskName, str] = {
     TaskName.SWEEP: "default",
     TaskName.RECHECK_UNCONFIRMED: "verify",
     TaskName.RETENTION: "default",
+    TaskName.RECOUNT_CANONICAL: "default",
 }
 
 
