@@ -85,6 +85,7 @@ class AudioVariant(models.Model):
             models.Index(fields=["pcm_md5", "total_samples", "rate_hz", "channels", "bits"], name="variant_pcm"),
             models.Index(fields=["analyser_version", "id"], name="variant_analysis"),
             models.Index(fields=["transcode_suspect", "id"], name="variant_suspect"),
+            models.Index(fields=["id"], name="variant_unverified", condition=models.Q(verified=False)),
             models.Index(fields=["quality_version", "id"], name="variant_rescoring"),
             models.Index(fields=["analysed_at"], name="variant_analysed"),
         ]
@@ -149,6 +150,8 @@ class AudioFile(models.Model):
             models.Index(fields=["root", "folder_hash"], name="file_by_folder"),
             models.Index(fields=["sort_key", "id"], name="file_sorted"),
             models.Index(fields=["id"], name="file_pending", condition=models.Q(read_state="pending")),
+            models.Index(fields=["id"], name="file_unreadable", condition=models.Q(read_state="unreadable")),
+            models.Index(fields=["root", "inode"], name="file_by_inode"),
             models.Index(fields=["read_at"], name="file_read_at"),
             models.Index(
                 fields=["missing_since"], name="file_missing", condition=models.Q(missing_since__isnull=False)

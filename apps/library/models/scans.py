@@ -9,9 +9,11 @@ from apps.library.models.files import LibraryRoot
 
 
 class LibraryScan(models.Model):
-    """One walk over one root (or a folder of it). Written by the worker that walks; a person may pause and cancel.
+    """One walk over one root (or a folder of it). Written by the workers that walk and read; a person may pause and cancel.
 
-    `cursor` is the last path whose batch is in the rows: a walk that was killed goes on behind it. States: apps.domain.library.scans.
+    `cursor` is the last path whose batch is in the rows: a walk that was killed goes on behind it. Behind a NUL it is the last row whose file was asked
+    for after the walk. `troubles`: {"counts": {code: n}, "first": [[code, shown path, errno]…]}, what `refused` counts. `window_…`: where the current
+    stretch of work began, for rate and ETA. States and moves: apps.domain.library.scans.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -31,6 +33,11 @@ class LibraryScan(models.Model):
     unreadable = models.PositiveBigIntegerField(default=0)
     bytes_seen = models.PositiveBigIntegerField(default=0)
     bytes_read = models.PositiveBigIntegerField(default=0)
+    troubles = models.JSONField(default=dict)
+    window_at = models.DateTimeField(null=True, blank=True)
+    window_seen = models.PositiveBigIntegerField(default=0)
+    window_read = models.PositiveBigIntegerField(default=0)
+    window_bytes = models.PositiveBigIntegerField(default=0)
     origin = models.CharField(max_length=10, default="person")  # person, schedule
     attempt = models.PositiveIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
@@ -41,6 +48,13 @@ class LibraryScan(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["root"],
+                condition=models.Q(state__in=["queued", "walking", "reading", "paused"]),
+                name="scan_one_live_per_root",
+            )
+        ]
         indexes = [models.Index(fields=["-created_at", "-id"], name="scan_newest")]
 
     def __str__(self) -> str:
