@@ -12,7 +12,14 @@ from apps.catalog.services import recording_store, release_store
 from apps.domain.catalog.release import ReleaseFacts
 from apps.domain.errors import DomainError, Param
 from apps.domain.jobs.backoff import retry_delay_s
-from apps.domain.jobs.manifest import Manifest, ManifestImpossible, recording_manifest, release_manifest
+from apps.domain.jobs.manifest import (
+    Manifest,
+    ManifestImpossible,
+    earliest_first,
+    recording_manifest,
+    release_manifest,
+)
+from apps.domain.library.canonical import CanonicalPolicy
 from apps.jobs.services_resolve import (
     ResolveClaim,
     job_resolved,
@@ -35,16 +42,22 @@ def _pass(_step: str) -> None:
     return
 
 
-def resolve(job_id: uuid.UUID, *, musicbrainz: MusicbrainzPort, checkpoint: Checkpoint = _pass) -> None:
-    """Resolve a job that is due; nothing happens if it is not, or somebody else has it."""
+def resolve(
+    job_id: uuid.UUID,
+    *,
+    musicbrainz: MusicbrainzPort,
+    policy: CanonicalPolicy = CanonicalPolicy(),  # noqa: B008  (frozen)
+    checkpoint: Checkpoint = _pass,
+) -> None:
+    """Resolve a job that is due; nothing happens if it is not, or somebody else has it. `policy`: what of it the library makes superfluous."""
     claim = resolve_claim(job_id, lease_s=LEASE_S)
     if claim is None:
         return
     checkpoint("claimed")
     with LeaseKeeper(lambda: resolve_renew(claim, lease_s=LEASE_S)):
         try:
-            manifest = _manifest(claim, musicbrainz, checkpoint)
-            done = job_resolved(claim, manifest=manifest)
+            manifest = _manifest(claim, musicbrainz, policy, checkpoint)
+            done = job_resolved(claim, manifest=manifest, policy=policy)
             log.info("job resolved: job=%s tracks=%s kept=%s", job_id, len(manifest.tracks), done)
         except Transient as error:
             _again(claim, error.code, error.params, retry_after_s=error.retry_after_s)
@@ -71,21 +84,28 @@ def _again(claim: ResolveClaim, code: str, params: dict[str, Param], *, retry_af
     log.info("job waits: job=%s code=%s tries=%s delay_s=%s", claim.job_id, code, tries, delay_s)
 
 
-def _manifest(claim: ResolveClaim, musicbrainz: MusicbrainzPort, checkpoint: Checkpoint) -> Manifest:
+def _manifest(
+    claim: ResolveClaim, musicbrainz: MusicbrainzPort, policy: CanonicalPolicy, checkpoint: Checkpoint
+) -> Manifest:
     match claim.kind:
         case "mb_release":
             release = _release(claim.target_mbid, musicbrainz, checkpoint)
             return release_manifest(release, constraints=claim.constraints, asked_for=claim.target_mbid)
         case "recording":
-            return _recording_manifest(claim, musicbrainz, checkpoint)
+            return _recording_manifest(claim, musicbrainz, policy, checkpoint)
         case kind:
             raise DomainError(f"No resolver for jobs of kind {kind}.", code="job_kind_unknown")
 
 
-def _recording_manifest(claim: ResolveClaim, musicbrainz: MusicbrainzPort, checkpoint: Checkpoint) -> Manifest:
+def _recording_manifest(
+    claim: ResolveClaim, musicbrainz: MusicbrainzPort, policy: CanonicalPolicy, checkpoint: Checkpoint
+) -> Manifest:
     recording, releases = musicbrainz.recording(claim.target_mbid)
     checkpoint("asked")
     recording_store(recording)
+    wished = claim.constraints.original_master
+    if policy.prefer_original_master if wished is None else wished:
+        releases = earliest_first(releases)
     best: ReleaseFacts | None = None
     if releases:
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from django.db import transaction
@@ -18,9 +18,18 @@ from apps.common.doorbell import NODE_CHANNEL, WEB_CHANNEL, ring
 from apps.common.transitions import advance, lease_claim
 from apps.domain.errors import Param
 from apps.domain.jobs.constraints import Constraints
-from apps.domain.jobs.lifecycle import JOB_MOVES, JobState
-from apps.domain.jobs.manifest import Manifest
+from apps.domain.jobs.lifecycle import JOB_MOVES, JobState, TrackState
+from apps.domain.jobs.manifest import Manifest, PlannedTrack
+from apps.domain.library.canonical import (
+    CanonicalCandidate,
+    CanonicalPolicy,
+    FetchDecision,
+    HeldVariant,
+    fetch_decision,
+)
 from apps.jobs.models import Job, JobTrack
+from apps.jobs.services import job_refresh_state
+from apps.library.selectors_canonical import canonical_of, files_of_variants, held_variants
 from apps.transfers.services import want_create
 
 
@@ -63,8 +72,21 @@ def resolve_renew(claim: ResolveClaim, *, lease_s: int) -> bool:
     return _mine(claim).update(lease_until=Now() + timedelta(seconds=lease_s)) == 1
 
 
-def job_resolved(claim: ResolveClaim, *, manifest: Manifest) -> bool:
-    """Give the job its tracks and wants, and start it. False (and nothing written) if it is no longer this worker's."""
+def job_resolved(claim: ResolveClaim, *, manifest: Manifest, policy: CanonicalPolicy | None = None) -> bool:
+    """Give the job its tracks and wants, and start it. False (and nothing written) if it is no longer this worker's.
+
+    A track of which the library holds a good file already (apps.domain.library.canonical.fetch_decision) is completed at once, with the code
+    `already_held` and a link to that file; one of which it holds a lesser file wants something better.
+    """
+    policy = policy or CanonicalPolicy()
+    wishes = claim.constraints.as_configured(
+        prefer_canonical=policy.enabled and policy.prefer_canonical,
+        original_master=policy.prefer_original_master,
+        min_improvement=policy.min_quality_improvement,
+    )
+    if wishes.lossy_limit == 0:
+        wishes = _lossless(wishes)
+    library = _Library.look(manifest, wishes=wishes, policy=policy)
     with transaction.atomic():
         moved = advance(
             _mine(claim),
@@ -82,31 +104,92 @@ def job_resolved(claim: ResolveClaim, *, manifest: Manifest) -> bool:
         if not moved:
             return False
         job = Job.objects.get(id=claim.job_id)
-        lossy_limit = claim.constraints.lossy_limit
         for track in manifest.tracks:
+            decision = library.decisions[track.recording_mbid]
+            if not decision.fetch and _held_track(job, track, decision, library):
+                continue
             want = want_create(
                 track.recording_mbid,
                 release_mbids=track.release_mbids,
                 duration_ms=track.length_ms,
-                constraints=claim.constraints if lossy_limit != 0 else _lossless(claim.constraints),
+                constraints=replace(
+                    wishes,
+                    better_than=decision.better_than,
+                    target_profile=wishes.target_profile or library.targets.get(track.recording_mbid),
+                ),
                 requested_by_id=job.requested_by_id,
                 group_id=job.id,
             )
-            JobTrack.objects.create(
-                job=job,
-                medium_position=track.medium,
-                position=track.position,
-                number=track.number,
-                title=track.title,
-                artist=track.artist,
-                recording_mbid=track.recording_mbid,
-                track_mbid=track.track_mbid,
-                length_ms=track.length_ms,
-                want=want,
-            )
+            _track(job, track, want=want)
+        if job_refresh_state(claim.job_id) is JobState.COMPLETED:
+            _job(claim.job_id).update(code="all_held", params={"tracks": len(manifest.tracks)})
         ring(NODE_CHANNEL, f"job {claim.job_id}")
         ring(WEB_CHANNEL, f"job {claim.job_id}")
     return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Library:
+    """What the library says of a manifest's recordings; looked up before the transaction that needs it."""
+
+    decisions: Mapping[uuid.UUID, FetchDecision]
+    variants: Mapping[int, HeldVariant]
+    files: Mapping[int, tuple[int, str]]
+    """variant → a present file of it, and its path as text"""
+    targets: Mapping[uuid.UUID, str]
+    """profile of the canonical variant, where one is known and wished for"""
+
+    @classmethod
+    def look(cls, manifest: Manifest, *, wishes: Constraints, policy: CanonicalPolicy) -> _Library:
+        recordings = {track.recording_mbid for track in manifest.tracks}
+        held = held_variants(recordings)
+        decisions = {mbid: fetch_decision(held.get(mbid, ()), constraints=wishes, policy=policy) for mbid in recordings}
+        kept = {one.variant_id for one in decisions.values() if not one.fetch and one.variant_id is not None}
+        ranked: Mapping[uuid.UUID, tuple[CanonicalCandidate, ...]] = {}
+        if policy.enabled and (wishes.prefer_canonical or wishes.download_mode == "canonical"):
+            ranked = canonical_of({mbid for mbid in recordings if decisions[mbid].fetch}, wishes)
+        return cls(
+            decisions=decisions,
+            variants={one.variant_id: one for some in held.values() for one in some},
+            files=files_of_variants(kept),
+            targets={mbid: found[0].profile for mbid, found in ranked.items() if found},
+        )
+
+
+def _held_track(job: Job, track: PlannedTrack, decision: FetchDecision, library: _Library) -> bool:
+    """A track that needs no fetching. False: the file went missing since we looked, so it is fetched after all."""
+    assert decision.variant_id is not None
+    variant, place = library.variants[decision.variant_id], library.files.get(decision.variant_id)
+    if place is None:
+        return False
+    file_id, path = place
+    _track(
+        job,
+        track,
+        state=TrackState.COMPLETED,
+        code="already_held",
+        params={"score": f"{variant.score:.2f}" if variant.score is not None else "", "profile": variant.profile},
+        verification="fingerprint" if variant.verified else "",
+        audio_file_id=file_id,
+        placed_path=path[:4000],
+        payload_root=variant.payload_root,
+    )
+    return True
+
+
+def _track(job: Job, track: PlannedTrack, **more: object) -> None:
+    JobTrack.objects.create(
+        job=job,
+        medium_position=track.medium,
+        position=track.position,
+        number=track.number,
+        title=track.title,
+        artist=track.artist,
+        recording_mbid=track.recording_mbid,
+        track_mbid=track.track_mbid,
+        length_ms=track.length_ms,
+        **more,
+    )
 
 
 def resolve_later(claim: ResolveClaim, *, code: str, params: Mapping[str, Param], delay_s: float) -> bool:

@@ -200,15 +200,16 @@ def track_stats(release_mbid: uuid.UUID) -> tuple[TrackStatsView, ...]:
     )
 
 
-def variant_file(variant_id: int) -> tuple[int, str] | None:
-    """A present file of a variant: its id, and its whole path as text; None when all are missing."""
-    row = (
-        AudioFile.objects.filter(variant_id=variant_id, missing_since=None)
-        .select_related("root")
-        .order_by("id")
-        .first()
-    )
-    return None if row is None else (row.pk, f"{row.root.path}/{row.display}")
+def files_of_variants(variant_ids: Collection[int]) -> dict[int, tuple[int, str]]:
+    """A present file of each variant that has one: its id, and its whole path as text."""
+    found: dict[int, tuple[int, str]] = {}
+    ids = sorted(set(variant_ids))
+    for at in range(0, len(ids), SLICE):
+        files = AudioFile.objects.filter(variant__in=ids[at : at + SLICE], missing_since=None).select_related("root")
+        for row in files.order_by("id"):
+            if row.variant_id is not None:
+                found.setdefault(row.variant_id, (row.pk, f"{row.root.path}/{row.display}"))
+    return found
 
 
 def _masters(variant_ids: Collection[int]) -> dict[int, MasterWord]:

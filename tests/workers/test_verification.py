@@ -303,13 +303,13 @@ def test_an_acoustid_that_stays_down_is_not_waited_for_for_ever(make: Make, libr
 def test_a_fingerprint_confirmed_here_decides_without_acoustid(make: Make, library: Path, tmp_path: Path) -> None:
     first = running_job(tracks=1)
     make(knows()).verify(assemble(first, tmp_path).id)
-    again = running_job(tracks=1)
+    again = running_job(tracks=1, redownload=True)
     twin = sound.convert(flac(), tmp_path / "twin.mp3", "-b:a", "320k")
     names = Names(recordings=(OTHER,))
     make(names).verify(assemble(again, tmp_path, source=twin, profile="mp3-320-44100-2").id)
     track = assert_completed(again, library, name="The Testers/First Album (2019)/01 Song 1.mp3")
     assert (track.verification, names.asked) == ("fingerprint", 0)
-    other = running_job(tracks=1)
+    other = running_job(tracks=1, redownload=True)
     strange = flac(77)
     make(None).verify(assemble(other, tmp_path, source=strange).id)
     assert track_of(other).code == "wrong_recording"

@@ -86,6 +86,12 @@ def release_manifest(release: ReleaseFacts, *, constraints: Constraints, asked_f
     )
 
 
+def earliest_first(releases: tuple[ReleaseRef, ...]) -> tuple[ReleaseRef, ...]:
+    """Editions in the order of their years, those without a date last; within a year as they were. The first is what is nearest to the original
+    master; where no dates are known nothing changes."""
+    return tuple(sorted(releases, key=lambda ref: ref.date[:4] if ref.date[:4].isdigit() else "9999"))
+
+
 def recording_manifest(
     recording: RecordingFacts, *, releases: tuple[ReleaseRef, ...], best: ReleaseFacts | None
 ) -> Manifest:

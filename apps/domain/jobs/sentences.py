@@ -25,6 +25,8 @@ SENTENCES: Mapping[str, str] = {
     "track_not_on_release": "The release has no track {medium}-{position}.",
     # Jobs
     "tracks_failed": "{failed} of {total} tracks could not be completed.",
+    "already_held": "The library holds this already, in good quality ({profile}).",
+    "all_held": "The library holds all of it already, in good quality ({tracks} tracks).",
     "cancelled_by_person": "Cancelled.",
     "unexpected": "Something unexpected went wrong ({error}); the log tells more.",
     "job_kind_unknown": "There is no such kind of job.",
