@@ -16,7 +16,7 @@ from slskdn_site.secret_files import secret_read_or_create
 
 PROJECT = Path(__file__).resolve().parent.parent
 PROCESS_NAMES = ("web", "worker", "beat", "node", "flower")
-QUEUES = "default,verify"
+QUEUES = "default,verify,analyse"
 HEALTH_TIMEOUT_S = 5.0
 FLOWER_USER = "admin"
 

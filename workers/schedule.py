@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from celery.schedules import crontab
 
-from apps.common.dispatch import QUEUES, TaskName
+from apps.common.dispatch import PRIORITIES, QUEUES, TaskName
 
 
 class BeatEntry(TypedDict):
@@ -25,15 +25,20 @@ SWEEP_S = 5.0
 RECOUNT_CANONICAL_S = 10.0
 """What a change costs until statistics show it; one query when nothing waits."""
 
+ANALYSE_VARIANTS_S = 15.0
+"""What a new variant waits for its analysis while nothing else goes on; one query when nothing waits."""
+
 
 def _every(task: TaskName, seconds: float) -> BeatEntry:
-    return {"task": task.value, "schedule": seconds, "options": {"queue": QUEUES[task], "expires": 2 * seconds}}
+    options: dict[str, object] = {"queue": QUEUES[task], "expires": 2 * seconds, "priority": PRIORITIES.get(task, 0)}
+    return {"task": task.value, "schedule": seconds, "options": options}
 
 
 BEAT_SCHEDULE: dict[str, BeatEntry] = {
     "consume-node-events": _every(TaskName.CONSUME_NODE_EVENTS, CONSUME_NODE_EVENTS_S),
     "sweep": _every(TaskName.SWEEP, SWEEP_S),
     "recount-canonical": _every(TaskName.RECOUNT_CANONICAL, RECOUNT_CANONICAL_S),
+    "analyse-variants": _every(TaskName.ANALYSE_VARIANTS, ANALYSE_VARIANTS_S),
     "recheck-unconfirmed": {
         "task": TaskName.RECHECK_UNCONFIRMED.value,
         "schedule": crontab(minute="41"),

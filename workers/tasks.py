@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from workers.analyse_variants import analyse_variants
 from workers.consume_node_events import consume_node_events
 from workers.recheck import recheck_unconfirmed
 from workers.recount_canonical import recount_canonical
@@ -12,6 +13,7 @@ from workers.sweep import sweep
 from workers.verify_download import verify_download
 
 __all__ = [
+    "analyse_variants",
     "consume_node_events",
     "recheck_unconfirmed",
     "recount_canonical",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from enum import StrEnum
+from typing import Final
 
 from celery import current_app
 from django.db import transaction
@@ -26,6 +27,9 @@ class TaskName(StrEnum):
     RECHECK_UNCONFIRMED = "workers.recheck_unconfirmed"
     RETENTION = "workers.retention"
     RECOUNT_CANONICAL = "workers.recount_canonical"
+    ANALYSE_VARIANTS = "workers.analyse_variants"
+    TRASH_STEP = "workers.trash_step"
+    REMEDIATE = "workers.remediate"
 
 
 QUEUES: dict[TaskName, str] = {
@@ -37,7 +41,15 @@ QUEUES: dict[TaskName, str] = {
     TaskName.RECHECK_UNCONFIRMED: "verify",
     TaskName.RETENTION: "default",
     TaskName.RECOUNT_CANONICAL: "default",
+    TaskName.ANALYSE_VARIANTS: "analyse",
+    TaskName.TRASH_STEP: "default",
+    TaskName.REMEDIATE: "default",
 }
+
+LAST: Final = 9
+"""Priority of what waits for everything else: Redis gives a worker the messages of all its queues with a smaller number first."""
+PRIORITIES: dict[TaskName, int] = {TaskName.ANALYSE_VARIANTS: LAST}
+"""0 where nothing is said."""
 
 
 def enqueue(task: TaskName, *args: str | int) -> None:
@@ -47,6 +59,6 @@ def enqueue(task: TaskName, *args: str | int) -> None:
 
 def _send(task: TaskName, args: tuple[str | int, ...]) -> None:
     try:
-        current_app.send_task(task.value, args=args, queue=QUEUES[task], retry=False)
+        current_app.send_task(task.value, args=args, queue=QUEUES[task], priority=PRIORITIES.get(task, 0), retry=False)
     except (OperationalError, OSError) as error:
         log.warning("broker away, the sweep will find it: task=%s args=%s error=%s", task.value, args, error)

@@ -85,7 +85,7 @@ class Platform:
             "slskdn_site.celery:app",
             "worker",
             "-Q",
-            "default,verify",
+            "default,verify,analyse",
             "-c",
             "1",
         ]

@@ -1,0 +1,40 @@
+"""Reads of the background analysis: whose turn it is, and how far it has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models.functions import Now
+
+from apps.domain.audio.analysis import ANALYSER_VERSION
+from apps.library.models import AudioFile, AudioVariant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalysisProgress:
+    """Variants by what was done with them."""
+
+    analysed: int
+    refused: int
+    """Could not be analysed; their `analysis_code` says why."""
+    due: int
+
+
+def analyses_due(*, limit: int, after_id: int = 0, version: int = ANALYSER_VERSION) -> tuple[int, ...]:
+    """Ids of variants with an older analysis or none, a file that is there, and in nobody's hands; in the order of their ids."""
+    free = Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
+    here = AudioFile.objects.filter(variant_id=OuterRef("pk"), missing_since=None, read_state="read")
+    rows = AudioVariant.objects.filter(free, Exists(here), analyser_version__lt=version, id__gt=after_id)
+    return tuple(rows.order_by("id").values_list("id", flat=True)[:limit])
+
+
+def analysis_progress(*, version: int = ANALYSER_VERSION) -> AnalysisProgress:
+    """Three counts in one query over an index."""
+    done = Q(analyser_version__gte=version)
+    counted = AudioVariant.objects.aggregate(
+        analysed=Count("id", filter=done & Q(analysis_code="")),
+        refused=Count("id", filter=done & ~Q(analysis_code="")),
+        due=Count("id", filter=~done),
+    )
+    return AnalysisProgress(analysed=counted["analysed"], refused=counted["refused"], due=counted["due"])
