@@ -155,6 +155,12 @@ class Thresholds(Section):
     duration_tolerance_ms: int = Field(
         3000, ge=0, le=60_000, description="A track may differ from its recording's length by so much."
     )
+    missing_tracks_min_share: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Tracks are missing from a release of which this share (0 to 1) is here, or whose folder was matched; never for a single track.",
+    )
 
 
 class RemediationSection(Section):

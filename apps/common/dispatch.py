@@ -27,6 +27,8 @@ class TaskName(StrEnum):
     RECHECK_UNCONFIRMED = "workers.recheck_unconfirmed"
     RETENTION = "workers.retention"
     RECOUNT_CANONICAL = "workers.recount_canonical"
+    DOCTOR_LOOK = "workers.doctor_look"
+    DOCTOR_DUE = "workers.doctor_due"
     ANALYSE_VARIANTS = "workers.analyse_variants"
     TRASH_STEP = "workers.trash_step"
     REMEDIATE = "workers.remediate"
@@ -41,6 +43,8 @@ QUEUES: dict[TaskName, str] = {
     TaskName.RECHECK_UNCONFIRMED: "verify",
     TaskName.RETENTION: "default",
     TaskName.RECOUNT_CANONICAL: "default",
+    TaskName.DOCTOR_LOOK: "default",
+    TaskName.DOCTOR_DUE: "default",
     TaskName.ANALYSE_VARIANTS: "analyse",
     TaskName.TRASH_STEP: "default",
     TaskName.REMEDIATE: "default",
