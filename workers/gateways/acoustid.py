@@ -1,4 +1,4 @@
-"""AcoustID: which recordings have this fingerprint? One POST per lookup, as pyacoustid's, but with status codes, a deadline and our limiter.
+"""AcoustID: which recordings have this fingerprint? One POST per lookup or batch, with status codes, a deadline and our limiter.
 
 (pyacoustid's own `lookup` hides the HTTP status, knows no deadline for the whole answer and limits per process.)
 """
@@ -9,7 +9,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -17,6 +17,8 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from apps.domain.catalog.release import clean
+from apps.domain.library.offers import MAX_OFFERS, Offer
+from workers.gateways.acoustid_offers import read_offers
 from workers.gateways.errors import Permanent, Transient
 from workers.gateways.http import BodyTooLong, read_bounded, retry_after_s
 from workers.gateways.limiter import Limiter
@@ -27,9 +29,14 @@ TIMEOUT_S: Final = 20.0
 INTERVAL_MS: Final = 350
 """AcoustID allows three requests a second; a little less, so that jitter never makes it more."""
 MAX_RESULTS: Final = 50
+BATCH: Final = 10
+"""Fingerprints of one request. The service takes 20; ten answers with releases and tracks of popular songs stay below 10 MB."""
+_META_FULL: Final = "recordings releasegroups releases tracks sources compress"
 _BUSY_CODES: Final = frozenset({5, 13, 14})
 """acoustid-server api/errors.py: internal error, service unavailable, too many requests."""
 _KEY_CODES: Final = frozenset({4, 6})
+_ITEM_CODES: Final = frozenset({2, 3, 8})
+"""Missing parameter, invalid fingerprint, invalid duration: one item's fault. (The whole request's faults have other codes.)"""
 BUSY_PUSH_S: Final = 3.0
 
 
@@ -45,11 +52,26 @@ class AcoustidMatch:
     artist: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class AcoustidQuery:
+    """A fingerprint to ask for: compressed text of the first 120 s, and the length of the whole file."""
+
+    fingerprint: str
+    duration_s: int
+
+
 class AcoustidPort(Protocol):
-    """What the workers need of AcoustID. Raises Transient and Permanent alone."""
+    """What verification needs of AcoustID. Raises Transient and Permanent alone."""
 
     def lookup(self, fingerprint: str, *, duration_s: int) -> tuple[AcoustidMatch, ...]:
         """Recordings by score, best first; () if it knows none. `fingerprint`: compressed text of the first 120 s."""
+
+
+class AcoustidBatchPort(Protocol):
+    """What identification needs of AcoustID. Raises Transient and Permanent alone."""
+
+    def lookup_batch(self, queries: Sequence[AcoustidQuery]) -> tuple[tuple[Offer, ...] | None, ...]:
+        """For each query its offers, best first; (): none known; None: AcoustID can't read this one. At most BATCH queries."""
 
 
 class Acoustid:
@@ -63,21 +85,38 @@ class Acoustid:
 
     def lookup(self, fingerprint: str, *, duration_s: int) -> tuple[AcoustidMatch, ...]:
         """See AcoustidPort. Permanent: `acoustid_key_invalid`, `acoustid_refused`. Transient: `acoustid_unavailable`, `acoustid_garbled`."""
+        form = {"duration": str(max(1, duration_s)), "fingerprint": fingerprint, "meta": "recordings"}
+        return read_matches(self._ask(form))
+
+    def lookup_batch(self, queries: Sequence[AcoustidQuery]) -> tuple[tuple[Offer, ...] | None, ...]:
+        """See AcoustidBatchPort. A batch that is refused for one fingerprint's sake is asked for in halves, so that the others get their answer."""
+        if not queries or len(queries) > BATCH:
+            raise ValueError(f"1..{BATCH} queries")
+        form = {"batch": "1", "meta": _META_FULL}
+        for index, query in enumerate(queries):
+            form[f"duration.{index}"] = str(max(1, query.duration_s))
+            form[f"fingerprint.{index}"] = query.fingerprint
+        try:
+            value = self._ask(form)
+        except Permanent as error:
+            if error.code != "acoustid_refused" or error.params.get("error") not in _ITEM_CODES:
+                raise
+            if len(queries) == 1:
+                return (None,)
+            half = len(queries) // 2
+            return self.lookup_batch(queries[:half]) + self.lookup_batch(queries[half:])
+        return read_batch(value, count=len(queries))
+
+    def _ask(self, form: Mapping[str, str]) -> Mapping[str, object]:
+        """One request. Raises as `lookup` says."""
         self._limiter.acquire()
-        form = {
-            "format": "json",
-            "client": self._client_id,
-            "duration": str(max(1, duration_s)),
-            "fingerprint": fingerprint,
-            "meta": "recordings",
-        }
-        status, after, body = self._post(form)
+        status, after, body = self._post({"format": "json", "client": self._client_id, **form})
         try:
             value: object = json.loads(body)
         except (ValueError, RecursionError) as error:
             raise self._unreadable(status, after) from error
         if isinstance(value, Mapping) and value.get("status") == "ok" and status == 200:
-            return read_matches(value)
+            return value
         raise self._refusal(status, after, value)
 
     def _post(self, form: Mapping[str, str]) -> tuple[int, float | None, bytes]:
@@ -117,6 +156,23 @@ class Acoustid:
         if code in _KEY_CODES:
             return Permanent("AcoustID does not accept the client id.", code="acoustid_key_invalid", message=message)
         return Permanent("AcoustID refused the request.", code="acoustid_refused", message=message, error=code)
+
+
+def read_batch(value: Mapping[str, object], *, count: int) -> tuple[tuple[Offer, ...] | None, ...]:
+    """The answers of a batch in the order asked; None where the service left one out (it does so for what it can't read).
+
+    Raises Transient `acoustid_garbled`.
+    """
+    listed = value.get("fingerprints")
+    if not isinstance(listed, list):
+        raise Transient("AcoustID answered with something of another shape.", code="acoustid_garbled", reason="shape")
+    answers: list[tuple[Offer, ...] | None] = [None] * count
+    for one in listed[: 2 * BATCH]:
+        index = str(one.get("index")) if isinstance(one, Mapping) else ""
+        results = one.get("results") if isinstance(one, Mapping) else None
+        if index.isascii() and index.isdigit() and len(index) < 4 and int(index) < count and isinstance(results, list):
+            answers[int(index)] = read_offers(results[:MAX_RESULTS])[:MAX_OFFERS]
+    return tuple(answers)
 
 
 def read_matches(value: Mapping[str, object]) -> tuple[AcoustidMatch, ...]:
