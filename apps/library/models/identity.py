@@ -56,6 +56,20 @@ class Identification(models.Model):
         return f"{self.variant_id} {self.state}"
 
 
+class SameSound(models.Model):
+    """Two variants whose fingerprints are one recording's; a row for each direction. Written by the identifying worker."""
+
+    variant = models.ForeignKey(AudioVariant, on_delete=models.CASCADE, related_name="sounds_like")
+    other = models.ForeignKey(AudioVariant, on_delete=models.CASCADE, related_name="+")
+    ber = models.FloatField()  # share of differing bits at the best alignment, 0..0.15
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["variant", "other"], name="same_sound_once")]
+
+    def __str__(self) -> str:
+        return f"{self.variant_id} {self.other_id} {self.ber:.3f}"
+
+
 class FolderMatch(models.Model):
     """Which release a folder is as a whole, with every penalty explained. Made `pending` when a file of the folder changes."""
 
