@@ -49,6 +49,16 @@ class Identification(models.Model):
         indexes = [
             models.Index(fields=["state", "variant"], name="identification_state"),
             models.Index(fields=["next_step_at"], name="identification_due", condition=models.Q(state="pending")),
+            models.Index(
+                fields=["next_step_at"],
+                name="identification_again",
+                condition=models.Q(state__in=["decided", "unknown"], next_step_at__isnull=False),
+            ),
+            models.Index(
+                fields=["version", "variant"],
+                name="identification_version",
+                condition=models.Q(state__in=["ambiguous", "decided", "unknown"]),
+            ),
             models.Index(fields=["updated_at"], name="identification_changed"),
         ]
 
