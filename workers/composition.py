@@ -61,4 +61,5 @@ def verifier() -> Verifier:
         require_fingerprint=config.verify.require_fingerprint,
         library_root=library_root,
         template=config.library.template,
+        analysing=config.audio.analysis.enabled,
     )

@@ -16,11 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apps.domain.audio import fingerprint
+from apps.domain.audio.analysis import SoundAnalysis
 from apps.domain.audio.payload import LeavesError, PayloadFacts, PayloadFormat, payload_root
 from apps.domain.audio.profile import ProfileError, parse_profile
+from apps.domain.audio.quality import QualityFacts
 from apps.domain.errors import DomainError, Param
 from apps.domain.jobs.backoff import retry_delay_s
 from apps.domain.jobs.judgement import Evidence, Judgement, LocalEvidence, NamedRecording, judge
+from apps.domain.jobs.sound_judgement import judge_sound, sound_matters
 from apps.domain.jobs.verdicts import PREAMBLE_CODES
 from apps.domain.library.naming import NameFactsError, TemplateError
 from apps.domain.library.paths import PathKey, PathKeyError, display_text
@@ -37,10 +40,12 @@ from apps.jobs.services_verify import (
 )
 from apps.library.selectors import verified_fingerprints
 from apps.library.services import FilePlace, FileStat, file_record, root_record
+from apps.library.services_analysis import variant_analysed
 from workers.filing import file_name, file_tags, filing_facts
 from workers.gateways.acoustid import AcoustidMatch, AcoustidPort
-from workers.gateways.audio import DecodedFacts, DecodeFailed, decode_test, variant_facts
-from workers.gateways.chromaprint import FilePrint, FingerprintFailed, fingerprint_file
+from workers.gateways.analysis import AnalysisWish, FileAnalysis, analyse_file
+from workers.gateways.audio import DecodedFacts, DecodeFailed, variant_facts
+from workers.gateways.chromaprint import FilePrint
 from workers.gateways.errors import Permanent, Transient
 from workers.gateways.files import FilesError, Identity, Placed, assemble, identify, place, translated
 from workers.gateways.tags import TagsError, write_tags
@@ -76,6 +81,7 @@ class _Proof:
     decoded: DecodedFacts
     made: FilePrint | None
     judgement: Judgement
+    sound: SoundAnalysis | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +93,8 @@ class Verifier:
     require_fingerprint: bool
     library_root: Callable[[], Path]
     template: str
+    analysing: bool = True
+    """False: sound is analysed only where a job's wishes ask for it."""
 
     def verify(self, transfer_id: uuid.UUID, *, checkpoint: Checkpoint = _pass) -> None:
         """Judge the transfer's file and file it; nothing happens if it is not due, judged already, or in somebody else's hands."""
@@ -122,31 +130,38 @@ class Verifier:
         path = Path(claim.transfer.path)
         identity = _identified(claim, path)
         checkpoint("identified")
-        decoded = _decoded(path, identity)
+        analysis = _decoded(
+            path, identity, wish=AnalysisWish(fingerprint=self.fingerprinting, sound=self._listens(claim))
+        )
+        decoded = analysis.decoded
         checkpoint("decoded")
         lease.check()
-        made, silent_code = self._fingerprint(path)
+        made, silent_code = self._fingerprint(analysis)
         checkpoint("fingerprinted")
         judgement = self._judge(claim, decoded, made, silent_code)
         checkpoint("judged")
         if not judgement.accepted:
             raise _Rejected(judgement.code, judgement.params)
+        _refuse_sound(claim, analysis)
         if not decoded.profile.lossless and not lossy_slot_take(claim):
             raise _Rejected("lossy_limit", {"limit": claim.constraints.lossy_limit})
         lease.check()
         placed, sha256 = self._file(claim, identity, decoded, lease, checkpoint)
         checkpoint("placed")
-        proof = _Proof(decoded=decoded, made=made, judgement=judgement)
+        proof = _Proof(decoded=decoded, made=made, judgement=judgement, sound=analysis.sound)
         self._record(claim, placed, sha256, proof, checkpoint)
 
-    def _fingerprint(self, path: Path) -> tuple[FilePrint | None, str]:
+    def _listens(self, claim: VerifyClaim) -> bool:
+        """Is the sound analysed in the same decode? Always where the job can't be judged without."""
+        return self.analysing or sound_matters(claim.wishes)
+
+    def _fingerprint(self, analysis: FileAnalysis) -> tuple[FilePrint | None, str]:
         """The fingerprint, or None and the code that says why not."""
         if not self.fingerprinting:
             return None, "chromaprint_disabled"
-        try:
-            made = fingerprint_file(path)
-        except FingerprintFailed as error:
-            return None, error.code
+        made = analysis.print
+        if made is None:
+            return None, analysis.print_code
         if fingerprint.is_low_entropy(made.items):
             return None, "fingerprint_undecidable"
         return made, ""
@@ -244,6 +259,8 @@ class Verifier:
                 album=claim.album,
             ),
         )
+        if proof.sound is not None:
+            variant_analysed(recorded.variant_id, proof.sound)
         checkpoint("recorded")
         verify_accepted(
             claim,
@@ -323,9 +340,33 @@ def _copied(work: Path, path: Path, identity: Identity, *, expected_root: bytes)
         raise Transient("The assembled file was changed by somebody.", code="file_changed") from error
 
 
-def _decoded(path: Path, identity: Identity) -> DecodedFacts:
+def _refuse_sound(claim: VerifyClaim, analysis: FileAnalysis) -> None:
+    """Raises _Rejected if the job's wishes look at the sound, and it is not what they ask for."""
+    sound, decoded = analysis.sound, analysis.decoded
+    if sound is None or not sound_matters(claim.wishes):
+        return
+    facts = QualityFacts(
+        codec=decoded.codec,
+        lossless=decoded.profile.lossless,
+        bitrate_kbps=decoded.bitrate_bps // 1000,
+        rate_hz=decoded.profile.rate,
+        channels=decoded.profile.channels,
+        bits=decoded.bits if decoded.profile.lossless else 0,
+        effective_bits=sound.effective_bits,
+        clipped_ppm=sound.clipped_ppm,
+        dynamic_range=sound.dynamic_range,
+        loudness_range_lu=sound.loudness_range_lu,
+        suspect=sound.transcode.suspect,
+        verdict=sound.transcode.code,
+    )
+    refused = judge_sound(facts, profile=decoded.profile, wishes=claim.wishes)
+    if refused is not None:
+        raise _Rejected(refused.code, refused.params)
+
+
+def _decoded(path: Path, identity: Identity, *, wish: AnalysisWish) -> FileAnalysis:
     try:
-        return decode_test(path, span=identity.span)
+        return analyse_file(path, span=identity.span, wish=wish)
     except DecodeFailed as error:
         if error.retryable:
             raise

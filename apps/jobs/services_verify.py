@@ -53,6 +53,9 @@ class VerifyClaim:
     album: str
     length_ms: int | None
     constraints: Constraints
+    """of the job"""
+    wishes: Constraints
+    """of this track's want: what is configured and what is held are in it"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +82,7 @@ def verify_claim(transfer_id: uuid.UUID, *, lease_s: int) -> VerifyClaim | None:
     died = due.filter(lease_until__lt=Now()).exists()  # whoever lives gives it back
     if not lease_claim(due, seconds=lease_s):
         return None
-    track = JobTrack.objects.select_related("job").get(want_id=transfer.want_id)
+    track = JobTrack.objects.select_related("job", "want").get(want_id=transfer.want_id)
     before = track.params.get("deaths", 0)
     deaths = (before if isinstance(before, int) else 0) + 1 if died else 0
     if deaths:
@@ -102,6 +105,7 @@ def verify_claim(transfer_id: uuid.UUID, *, lease_s: int) -> VerifyClaim | None:
         album=track.job.title if track.job.release_mbid else "",
         length_ms=track.length_ms,
         constraints=Constraints.from_json(track.job.constraints),
+        wishes=Constraints.from_json((track.want or track.job).constraints),
     )
 
 

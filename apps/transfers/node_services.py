@@ -29,7 +29,7 @@ from apps.domain.contracts.node_work import (
 from apps.domain.errors import Param
 from apps.domain.jobs.constraints import Constraints, ConstraintsInvalid
 from apps.domain.jobs.lifecycle import TRANSFER_LIVE, TRANSFER_MOVES, TransferRole, TransferState, WantDesired
-from apps.domain.jobs.verdicts import CHARGING, PREAMBLE_CODES
+from apps.domain.jobs.verdicts import CHARGING, PREAMBLE_CODES, binds
 from apps.mesh.services import claims_compare, claims_judge
 from apps.nodelink.services import event_record
 from apps.peers.services import peer_charge, peer_ids
@@ -50,15 +50,15 @@ def node_work() -> NodeWork:
     with_transfer = Q(id__in=[row.want_id for row in transfers])
     wants = list(Want.objects.filter(wanted | with_transfer).order_by("-priority", "created_at", "id")[:MAX_WANTS])
     recordings = {want.recording_mbid for want in wants}
-    denied: dict[uuid.UUID, set[tuple[str, bytes]]] = {}
+    denied: dict[uuid.UUID, list[PayloadDenial]] = {}
     for denial in PayloadDenial.objects.filter(recording_mbid__in=recordings):
-        denied.setdefault(denial.recording_mbid, set()).add((denial.payload_format, bytes(denial.payload_root)))
+        denied.setdefault(denial.recording_mbid, []).append(denial)
     preambles: dict[uuid.UUID, set[str]] = {}
     refused = Transfer.objects.filter(want__in=wants, state=TransferState.REJECTED, code__in=PREAMBLE_CODES)
     for want_id, params in refused.values_list("want_id", "params"):
         preambles.setdefault(want_id, set()).add(str(params.get("preamble", "")))
     return NodeWork(
-        wants=tuple(_want(row, denied.get(row.recording_mbid, set()), preambles.get(row.id, set())) for row in wants),
+        wants=tuple(_want(row, denied.get(row.recording_mbid, ()), preambles.get(row.id, set())) for row in wants),
         transfers=tuple(_transfer(row) for row in transfers),
         limits=rate_limits_work(),
     )
@@ -359,7 +359,7 @@ def _source(transfer_id: uuid.UUID, root: bytes, peer_id: int, source: SourceRep
     )
 
 
-def _want(row: Want, denied: Collection[tuple[str, bytes]], preambles: Collection[str]) -> WantWork:
+def _want(row: Want, denials: Collection[PayloadDenial], preambles: Collection[str]) -> WantWork:
     try:
         constraints = Constraints.from_json(row.constraints)
     except ConstraintsInvalid:  # written by a newer version: the strictest reading that still fetches something
@@ -373,7 +373,9 @@ def _want(row: Want, denied: Collection[tuple[str, bytes]], preambles: Collectio
         desired=WantDesired(row.desired),
         priority=row.priority,
         group_id=row.group_id,
-        denied=frozenset(denied),
+        denied=frozenset(
+            (one.payload_format, bytes(one.payload_root)) for one in denials if binds(one.code, one.params, constraints)
+        ),
         refused_preambles=frozenset(preambles) - {""},
     )
 

@@ -12,6 +12,7 @@ from apps.common.doorbell import NODE_CHANNEL, ring
 from apps.domain.errors import Param
 from apps.domain.jobs.constraints import Constraints
 from apps.domain.jobs.lifecycle import TransferState, WantDesired
+from apps.domain.jobs.verdicts import WISHES
 from apps.transfers.models import PayloadDenial, Transfer, TransferVerdict, Want
 
 WANT_MOVES: Mapping[WantDesired, frozenset[WantDesired]] = {
@@ -97,12 +98,15 @@ def sample_reject(transfer: uuid.UUID, *, code: str, params: Mapping[str, Param]
 def denial_write(transfer: uuid.UUID, *, code: str, params: Mapping[str, Param] | None = None) -> None:
     """Never fetch this transfer's payload for its recording again. Repeating it changes nothing. Call inside a transaction."""
     row = Transfer.objects.select_related("want").get(id=transfer)
-    PayloadDenial.objects.get_or_create(
+    denial, created = PayloadDenial.objects.get_or_create(
         recording_mbid=row.want.recording_mbid,
         payload_format=row.payload_format,
         payload_root=bytes(row.payload_root),
         defaults={"code": code, "params": dict(params or {})},
     )
+    if not created and denial.code in WISHES and code not in WISHES:
+        # It was only not good enough for somebody; now it is known to be wrong for everybody.
+        PayloadDenial.objects.filter(id=denial.id).update(code=code, params=dict(params or {}), applied_at=None)
 
 
 def denials_revoke(recording_mbids: Collection[uuid.UUID], *, codes: Collection[str]) -> int:

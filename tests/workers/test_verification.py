@@ -19,6 +19,7 @@ from apps.jobs.services import job_cancel, job_retry
 from apps.jobs.services_verify import verify_claim, verify_later
 from apps.library.models import AudioFile, AudioVariant
 from apps.transfers.models import PayloadDenial, TransferVerdict
+from apps.transfers.node_services import node_work
 from tests.workers.assembled import OTHER, SECONDS, Names, assemble, due, flac, recording_id, running_job, track_of
 from tests.workers.conftest import Killed, kill_at
 from tests.workers.gateways import sound
@@ -505,3 +506,44 @@ def test_something_unexpected_is_recorded_and_fails_the_track_in_the_end(make: M
     assert (track.state, track.code, track.params["error"]) == (TrackState.FAILED, "unexpected", "ZeroDivisionError")
     job.refresh_from_db()
     assert (job.state, job.code) == (JobState.FAILED, "tracks_failed")
+
+
+def test_what_proves_no_better_than_the_held_file_is_not_placed_and_not_fetched_again(
+    make: Make, library: Path, tmp_path: Path
+) -> None:
+    job = running_job(tracks=1, better_than=0.95, min_improvement=0.05)
+    make(knows()).verify(assemble(job, tmp_path).id)
+    track = track_of(job)
+    assert (track.state, track.code) == ("wanted", "not_better")
+    assert track.params["floor"] == 1.0
+    assert list(library.rglob("*.flac")) == []
+    denial = PayloadDenial.objects.get()
+    assert denial.code == "not_better"
+    [want] = node_work().wants
+    assert want.denied == {(denial.payload_format, bytes(denial.payload_root))}
+
+
+def test_what_one_job_refused_for_its_own_wishes_another_may_have(make: Make, library: Path, tmp_path: Path) -> None:
+    strict = running_job(tracks=1, better_than=0.95, min_improvement=0.05)
+    make(knows()).verify(assemble(strict, tmp_path).id)
+    plain = running_job(tracks=1)
+    wants = {one.group_id: one for one in node_work().wants}
+    assert (len(wants[strict.id].denied), len(wants[plain.id].denied)) == (1, 0)
+    make(knows()).verify(assemble(plain, tmp_path).id)
+    assert_completed(plain, library, name="The Testers/First Album (2019)/01 Song 1.flac")
+
+
+def test_a_lossy_file_is_below_a_lossless_canonical_variant(make: Make, tmp_path: Path) -> None:
+    job = running_job(tracks=1, download_mode="canonical", target_profile="flac-16-44100-2")
+    twin = sound.convert(flac(), tmp_path / "twin.mp3", "-b:a", "320k")
+    make(knows()).verify(assemble(job, tmp_path, source=twin, profile="mp3-320-44100-2").id)
+    assert (track_of(job).code, PayloadDenial.objects.get().code) == ("below_canonical", "below_canonical")
+
+
+def test_a_download_is_analysed_and_scored_in_the_same_decode(make: Make, tmp_path: Path) -> None:
+    job = running_job(tracks=1)
+    make(knows()).verify(assemble(job, tmp_path).id)
+    variant = AudioVariant.objects.get()
+    assert variant.quality_score is not None
+    assert variant.clipped_ppm is not None
+    assert variant.analyser_version > 0
