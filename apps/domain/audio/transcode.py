@@ -7,10 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
+from apps.domain.audio.codec_grid import GridTrace
+from apps.domain.audio.filterbanks import Family
+from apps.domain.audio.origin import Origin, find_origin
 from apps.domain.audio.profile import Codec
+from apps.domain.audio.segments import Segments
 
-Evidence = Mapping[str, str | int | float | bool | None]
+Value = str | int | float | bool | None
+Evidence = Mapping[str, Value]
 Curves = Mapping[str, Sequence[float]]
 
 
@@ -51,3 +60,61 @@ class TranscodeVerdict:
     """Numbers by name, ready for JSON."""
     curves: Curves = field(default_factory=dict)
     """Small, rounded, ready to draw."""
+
+
+_ORIGIN_CODES: Final = {
+    Family.MP3: "mp3_origin",
+    Family.AAC: "aac_origin",
+    Family.AAC_SINE: "aac_origin",
+    Family.VORBIS: "vorbis_origin",
+    Family.OPUS: "opus_origin",
+}
+_AROUND: Final = 64
+"""Offsets drawn on each side of the dip."""
+_DRAWN: Final = 440
+"""Points of the whole curve at most; each keeps the deepest of those it stands for."""
+
+
+def examine(segments: Segments, facts: TranscodeFacts) -> TranscodeVerdict:
+    """What the segments of one track say. Never raises for odd sound: too little of it is an answer."""
+    origin = find_origin(segments, codec=facts.codec)
+    evidence: dict[str, Value] = {"segments": len(segments.items)}
+    curves: dict[str, Sequence[float]] = {}
+    if origin.trace is None:
+        return TranscodeVerdict(None, "too_little_signal", 0.0, evidence, curves)
+    evidence |= _grid_evidence(origin, origin.trace)
+    curves |= _grid_curves(origin.trace)
+    found = origin.score >= 1
+    code = _ORIGIN_CODES[origin.trace.family] if found else "no_evidence"
+    return TranscodeVerdict(found, code, round(origin.score, 4), evidence, curves)
+
+
+def _grid_evidence(origin: Origin, trace: GridTrace) -> Evidence:
+    return {
+        "family": trace.family.value,
+        "grid_rate": trace.rate,
+        "z": round(origin.z, 2),
+        "bar": origin.bar,
+        "stage": origin.stage,
+        "offset": trace.offset,
+        "fold": trace.fold,
+        "windows": trace.windows,
+        "active_coefficients": trace.coefficients,
+    } | {f"z_{one.family.value}_{one.rate}": round(one.z, 2) for one in origin.searched}
+
+
+def _grid_curves(trace: GridTrace) -> dict[str, Sequence[float]]:
+    """The dip's surroundings offset by offset, and the whole fold thinned out; depths in deviations."""
+    around = np.arange(-_AROUND, _AROUND + 1)
+    near = trace.curve[(trace.offset + around) % len(trace.curve)]
+    edges = np.linspace(0, len(trace.curve), min(_DRAWN, len(trace.curve)) + 1).astype(np.intp)[:-1]
+    return {
+        "notch_offset": (trace.offset + around).tolist(),
+        "notch_depth": _rounded(near),
+        "fold_offset": edges.tolist(),
+        "fold_depth": _rounded(np.maximum.reduceat(trace.curve, edges)),
+    }
+
+
+def _rounded(values: npt.NDArray[np.float64]) -> list[float]:
+    return [round(float(one), 2) for one in values]
