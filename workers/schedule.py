@@ -29,6 +29,10 @@ ANALYSE_VARIANTS_S = 15.0
 """What a new variant waits for its analysis while nothing else goes on; one query when nothing waits."""
 
 
+DOCTOR_DUE_S = 15.0
+"""Five looks into indexes: what changed, which look waits."""
+
+
 def _every(task: TaskName, seconds: float) -> BeatEntry:
     options: dict[str, object] = {"queue": QUEUES[task], "expires": 2 * seconds, "priority": PRIORITIES.get(task, 0)}
     return {"task": task.value, "schedule": seconds, "options": options}
@@ -38,6 +42,7 @@ BEAT_SCHEDULE: dict[str, BeatEntry] = {
     "consume-node-events": _every(TaskName.CONSUME_NODE_EVENTS, CONSUME_NODE_EVENTS_S),
     "sweep": _every(TaskName.SWEEP, SWEEP_S),
     "recount-canonical": _every(TaskName.RECOUNT_CANONICAL, RECOUNT_CANONICAL_S),
+    "doctor-due": _every(TaskName.DOCTOR_DUE, DOCTOR_DUE_S),
     "analyse-variants": _every(TaskName.ANALYSE_VARIANTS, ANALYSE_VARIANTS_S),
     "recheck-unconfirmed": {
         "task": TaskName.RECHECK_UNCONFIRMED.value,

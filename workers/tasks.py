@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from workers.analyse_variants import analyse_variants
 from workers.consume_node_events import consume_node_events
+from workers.doctor_scan import doctor_due, doctor_look
 from workers.recheck import recheck_unconfirmed
 from workers.recount_canonical import recount_canonical
 from workers.resolve_job import resolve_job
@@ -15,6 +16,8 @@ from workers.verify_download import verify_download
 __all__ = [
     "analyse_variants",
     "consume_node_events",
+    "doctor_due",
+    "doctor_look",
     "recheck_unconfirmed",
     "recount_canonical",
     "resolve_job",

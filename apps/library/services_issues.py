@@ -169,23 +169,29 @@ def issues_cleared(
     scope: IssueScope,
     *,
     seen_before: datetime,
+    unless_by: uuid.UUID | None = None,
     code: str = "not_found_again",
     limit: int = MAX_MOVED,
     now: datetime | None = None,
 ) -> int:
-    """Resolve the open issues in `scope` that no scan has seen since `seen_before`; how many (at most `limit`: ask again while it is that many)."""
+    """Resolve the open issues in `scope` that no scan has seen since `seen_before`; how many (at most `limit`: ask again while it is that many).
+
+    `unless_by`: a scan whose own sightings count whatever the clocks say.
+    """
     at = now or timezone.now()
     with transaction.atomic():
         _line_up()
         rows = _scoped(scope).filter(state__in=sorted(SCAN_RESOLVES), seen_at__lt=seen_before)
+        if unless_by is not None:
+            rows = rows.exclude(found_by=unless_by, found_by__isnull=False)
         gone = list(rows.order_by("id")[: min(limit, MAX_MOVED)])
         _move(gone, IssueState.RESOLVED, code, {}, at)
     return len(gone)
 
 
-def issues_held(scope: IssueScope, *, now: datetime | None = None) -> int:
+def issues_held(scope: IssueScope, *, scan_id: uuid.UUID | None = None, now: datetime | None = None) -> int:
     """Note that these could not be looked at (their folder is away): they count as seen, whatever they are."""
-    return _scoped(scope).filter(open=True).update(seen_at=now or timezone.now())
+    return _scoped(scope).filter(open=True).update(seen_at=now or timezone.now(), found_by=scan_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,8 @@ SHORT_SHARE: Final = 0.03
 """A file that lacks more than this share of its recording has lost music, not a pause: cut-off downloads lack much, other pressings 1 % at most."""
 SIMILAR: Final = 0.6
 """difflib's ratio of two titles from which they are taken to mean the same one ("Fur Elise", "Für Elise (remastered)")."""
+SAME: Final = 0.9
+"""From here on they are the same but for a letter: two ids of one recording, not "Part 1" and "Part 2"."""
 
 ORIGIN_SEVERITY: Final[Mapping[str, IssueSeverity]] = {
     "mp3_origin": IssueSeverity.HIGH,
@@ -75,7 +77,7 @@ class Thresholds:
     duration_tolerance_ms: int = 3000
     missing_tracks_min_share: float = 0.5
     good_enough: float = 0.85
-    """A variant of this quality is never called non-canonical (audio.canonical_scoring.local_quality_threshold)."""
+    """A variant of this quality is not called non-canonical, unless it is suspected (audio.canonical_scoring.local_quality_threshold)."""
     canonical: bool = True
     """False: no statistics are kept, so nothing is compared (audio.canonical_scoring.enabled)."""
 
@@ -91,6 +93,8 @@ class TagFacts:
     release_mbid: uuid.UUID | None = None
     medium: int = 0
     track: int = 0
+    read: bool = True
+    """False: the row is older than the column that holds them, so what they lack is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +228,8 @@ def _non_canonical(file: FileFacts, thresholds: Thresholds) -> Finding | None:
     sound, better = file.sound, file.better
     if not thresholds.canonical or sound is None or sound.quality is None or better is None or better.same_place:
         return None
-    if sound.quality >= thresholds.good_enough or file.known.recording_mbid is None:
+    good = sound.quality >= thresholds.good_enough and not sound.suspect
+    if good or file.known.recording_mbid is None:
         return None
     gap = better.score - sound.quality
     if gap <= 0 or round(gap, 4) < thresholds.quality_gap_for_upgrade:
@@ -268,14 +273,14 @@ def _same_song(file: FileFacts, release: ReleaseTracks) -> bool:
     for track in release.tracks:
         here = (track.medium, track.position) == (file.tags.medium or 1, file.tags.track)
         near = track.length_ms is None or abs(track.length_ms - file.sound.duration_ms) <= 7000
-        if here and near and names and all(similarity(name, track.title) >= SIMILAR for name in names):
+        if here and near and names and all(similarity(name, track.title) >= SAME for name in names):
             return True
     return False
 
 
 def _tags(file: FileFacts, *, tagged_elsewhere: bool) -> Finding | None:
     known, tags = file.known, file.tags
-    if not known.settled or known.recording_mbid is None:
+    if not known.settled or known.recording_mbid is None or not tags.read:
         return None
     other = tags.recording_mbid is not None and tags.recording_mbid != known.recording_mbid
     wrong = _contradictions(file)

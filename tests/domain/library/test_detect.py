@@ -195,6 +195,8 @@ def test_a_merged_recording_is_the_track_of_its_place_title_and_length() -> None
     assert file_findings(merged, T) == ()
     elsewhere = replace(merged, tags=replace(merged.tags, track=2))
     assert only(elsewhere).type is IssueType.TRACK_NOT_IN_RELEASE
+    part_two = replace(merged, tags=replace(merged.tags, title="Song part 2"))
+    assert IssueType.TRACK_NOT_IN_RELEASE in {one.type for one in file_findings(part_two, T)}
     much_longer = replace(merged, known=replace(merged.known, length_ms=None), sound=sound(duration_ms=240_000).sound)
     assert IssueType.TRACK_NOT_IN_RELEASE in {one.type for one in file_findings(much_longer, T)}
 
