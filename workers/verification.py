@@ -210,7 +210,9 @@ class Verifier:
         """
         path, facts = Path(claim.transfer.path), filing_facts(claim)
         name = file_name(claim, facts, container=decoded.container, template=self.template)
-        root = self.library_root()
+        root = self._root(claim)
+        if claim.place is not None:
+            name = claim.place.beside.relative(name)
         work = path.with_name(f"work-{claim.attempt}-{path.name}")
         for left in path.parent.glob(f"work-*-{path.name}*"):
             # Of an attempt that was killed. An attempt that merely lost its lease fails at its next step, and records nothing.
@@ -232,6 +234,10 @@ class Verifier:
             with contextlib.suppress(OSError):
                 work.unlink(missing_ok=True)
 
+    def _root(self, claim: VerifyClaim) -> Path:
+        """Of the library's roots the one that the file goes below."""
+        return Path(claim.place.root) if claim.place is not None else self.library_root()
+
     def _record(self, claim: VerifyClaim, placed: Placed, sha256: bytes, proof: _Proof, checkpoint: Checkpoint) -> None:
         decoded, made, judgement = proof.decoded, proof.made, proof.judgement
         stat = stat_of(
@@ -242,7 +248,7 @@ class Verifier:
             raise Transient("The placed file was changed by somebody.", code="file_changed")
         proven = judgement.verification == "fingerprint"
         recorded = file_record(
-            PathKey(root_id=root_record(self.library_root(), writable=True), relative=placed.relative),
+            PathKey(root_id=root_record(self._root(claim), writable=True), relative=placed.relative),
             stat=stat,
             facts=variant_facts(identity, decoded),
             leaf_hashes=identity.leaves.pack(),

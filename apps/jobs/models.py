@@ -25,6 +25,7 @@ class Job(models.Model):
     code = models.CharField(max_length=60, blank=True, default="")
     params = models.JSONField(default=dict)
     constraints = models.JSONField(default=dict)
+    placements = models.JSONField(default=dict, blank=True)  # track → apps.domain.jobs.placement
     title = models.CharField(max_length=1000, blank=True, default="")
     artist = models.CharField(max_length=1000, blank=True, default="")
     year = models.CharField(max_length=4, blank=True, default="")

@@ -34,6 +34,7 @@ from apps.domain.jobs.lifecycle import (
     WantDesired,
     job_state_of_tracks,
 )
+from apps.domain.jobs.placement import Beside
 from apps.domain.jobs.sentences import JOB_WIDE_CODES
 from apps.domain.jobs.verdicts import REVOCABLE
 from apps.jobs.models import Job, JobKind, JobTrack
@@ -41,7 +42,7 @@ from apps.transfers.models import Transfer
 from apps.transfers.services import denials_revoke, wants_lossy, wants_move
 
 MAX_IDEMPOTENCY_KEY_CHARS = 200
-ORIGINS = frozenset({"person", "job", "wishlist", "v0"})
+ORIGINS = frozenset({"person", "job", "wishlist", "v0", "doctor"})
 
 
 class JobUnknown(DomainError):
@@ -72,8 +73,9 @@ def job_create(
     requested_by: User | None = None,
     idempotency_key: str | None = None,
     origin: str = "person",
+    placements: Mapping[str, Beside] | None = None,
 ) -> JobCreated:
-    """Ask for a release or a recording by MBID; a worker resolves it.
+    """Ask for a release or a recording by MBID; a worker resolves it. `placements`: where files of a fix go (apps.domain.jobs.placement).
 
     Raises DomainError: `mbid_invalid`, `job_kind_unknown`, `constraints_invalid`, `constraint_unavailable`, `idempotency_key_invalid`, and `idempotency_conflict`
     when the same person used the same key for another request. The same key with the same request gives the same job.
@@ -99,6 +101,7 @@ def job_create(
                 idempotency_key=key,
                 request_hash=digest,
                 origin=origin,
+                placements={key: place.to_json() for key, place in (placements or {}).items()},
             )
             Job.objects.filter(id=job.id).update(next_step_at=Now())
             enqueue(TaskName.RESOLVE_JOB, str(job.id))

@@ -20,15 +20,25 @@ from apps.common.transitions import advance, lease_claim
 from apps.domain.errors import Param
 from apps.domain.jobs.constraints import Constraints
 from apps.domain.jobs.lifecycle import TRACK_MOVES, TrackState, TransferState, WantDesired
+from apps.domain.jobs.placement import Beside, placement_of
 from apps.domain.jobs.verdicts import DENYING
 from apps.jobs.models import Job, JobTrack
 from apps.jobs.services import job_refresh_state, lossy_tracks
 from apps.jobs.services_recheck import RECHECK_FIRST
 from apps.jobs.services_resolve import tries_of
+from apps.library.selectors_trash import root_writable
 from apps.transfers.selectors import TransferFacts, transfer_facts
 from apps.transfers.services import denial_write, verdict_write, wants_move
 
 Params = Mapping[str, Param]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BesidePlace:
+    """Beside which files this one belongs, and the folder of the library root that `beside` speaks of."""
+
+    root: str
+    beside: Beside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +63,8 @@ class VerifyClaim:
     album: str
     length_ms: int | None
     constraints: Constraints
+    place: BesidePlace | None = None
+    """None: below the library's root, by its template."""
     """of the job"""
     wishes: Constraints
     """of this track's want: what is configured and what is held are in it"""
@@ -105,8 +117,17 @@ def verify_claim(transfer_id: uuid.UUID, *, lease_s: int) -> VerifyClaim | None:
         album=track.job.title if track.job.release_mbid else "",
         length_ms=track.length_ms,
         constraints=Constraints.from_json(track.job.constraints),
+        place=_beside(track),
         wishes=Constraints.from_json((track.want or track.job).constraints),
     )
+
+
+def _beside(track: JobTrack) -> BesidePlace | None:
+    beside = placement_of(track.job.placements, medium=track.medium_position, position=track.position)
+    if beside is None:
+        return None
+    path = root_writable(beside.root_id)
+    return BesidePlace(root=path, beside=beside) if path is not None else None
 
 
 def verify_renew(claim: VerifyClaim, *, lease_s: int) -> bool:
@@ -174,6 +195,13 @@ def verify_failed(claim: VerifyClaim, *, code: str, params: Params) -> bool:
         wants_move([claim.transfer.want_id], desired=WantDesired.CANCELLED)
         job_refresh_state(claim.job_id)
     return True
+
+
+def placed_moved(file_id: int, *, path: str, sha256: bytes | None = None) -> None:
+    """A finished file got another name (a fix put it in the place of the old one) or other tags (`sha256`): the tracks that show it follow.
+    `path`: absolute, harmless to show."""
+    changes: dict[str, object] = {"placed_path": path[:4000]} | ({"file_sha256": sha256} if sha256 else {})
+    JobTrack.objects.filter(audio_file_id=file_id, state=TrackState.COMPLETED).update(**changes, updated_at=Now())
 
 
 def lossy_slot_take(claim: VerifyClaim) -> bool:

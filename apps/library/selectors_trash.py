@@ -13,8 +13,9 @@ from django.db.models.functions import Now
 from apps.common.pagination import DEFAULT_LIMIT, Page, keyset_page
 from apps.domain.library.issues import IssueType
 from apps.domain.library.paths import display_text as path_text
+from apps.domain.library.scans import ScanState
 from apps.domain.library.trash import TRASH_OPEN, TrashState
-from apps.library.models import LibraryIssue, LibraryScan, TrashedFile
+from apps.library.models import LibraryIssue, LibraryRoot, LibraryScan, TrashedFile
 
 SHOWN = (TrashState.PLANNED, TrashState.MOVING, TrashState.TRASHED, TrashState.RESTORING, TrashState.PURGING)
 """In the list unless something else is asked for."""
@@ -120,9 +121,7 @@ def trash_proven(*, limit: int = 500) -> list[uuid.UUID]:
     scans = LibraryScan.objects.filter(
         root_id=OuterRef("replaced_by__root_id"),
         below=b"",
-        code="",
-        ended_at__isnull=False,
-        walked_at__isnull=False,
+        state=ScanState.COMPLETED,
         created_at__gt=OuterRef("trashed_at"),
     )
     wrong = LibraryIssue.objects.filter(
@@ -172,3 +171,8 @@ def _view(row: TrashedFile, keep_days: int) -> TrashView:
         trashed_at=row.trashed_at,
         ended_at=row.restored_at or row.purged_at,
     )
+
+
+def root_writable(root_id: int) -> str | None:
+    """Path of a root that may be changed; None: there is no such root, or it is only read."""
+    return LibraryRoot.objects.filter(id=root_id, writable=True).values_list("path", flat=True).first()

@@ -284,7 +284,7 @@ def test_files_are_kept_for_so_many_days_and_for_ever_with_0(root: Path) -> None
 
 def scanned(root: Path, **given: object) -> LibraryScan:
     now = timezone.now()
-    fields: dict[str, object] = {"state": "done", "walked_at": now, "ended_at": now, "below": b"", **given}
+    fields: dict[str, object] = {"state": "completed", "walked_at": now, "ended_at": now, "below": b"", **given}
     return LibraryScan.objects.create(root=LibraryRoot.objects.get(path=str(root)), **fields)
 
 
