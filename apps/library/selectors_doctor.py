@@ -29,6 +29,7 @@ from apps.domain.library.detect import (
 )
 from apps.domain.library.detect_duplicates import Copy
 from apps.domain.library.detect_releases import HeldTrack, ReleaseHeld, ReleaseMedium
+from apps.domain.library.identity import DECIDED, IdentityState
 from apps.domain.library.issues import ParamValue
 from apps.library.models import (
     AudioFile,
@@ -41,8 +42,9 @@ from apps.library.selectors_canonical import canonical_of
 
 T = TypeVar("T")
 
-SETTLED: Final = ("matched", "confirmed", "identified")
-"""States of identifications and folder matches that are no question any more."""
+SETTLED: Final = ("matched", "confirmed")
+"""States of folder matches (apps.domain.matching.states) that are no question any more."""
+IDENTIFIED: Final = (IdentityState.DECIDED.value, IdentityState.CONFIRMED.value)
 EVIDENCE_NUMBERS: Final = 8
 """Of a verdict's numbers, kept with the issue; the whole is on the file's page."""
 
@@ -174,7 +176,7 @@ _FILE: Final = (
     "track_position", "title", "artist", "album", "folder_hash", "variant_id", "variant__recording_mbid", "variant__recording_source",
     "variant__verified", "variant__profile", "variant__lossless", "variant__duration_ms", "variant__transcode_suspect",
     "variant__transcode_verdict", "variant__quality_score", "variant__identification__state",
-    "variant__identification__release_mbid",
+    "variant__identification__release_mbid", "variant__identification__confidence",
 )  # fmt: skip
 Row = Mapping[str, Any]  # one of .values(): what each name holds is what the models say
 
@@ -244,14 +246,20 @@ def _facts(
             title=recording.get("title", ""),
             artist=recording.get("artist_credit", ""),
             length_ms=recording.get("length_ms"),
-            settled=bool(row["variant__verified"])
-            or row["variant__recording_source"] == "person"
-            or row["variant__identification__state"] in SETTLED,
+            settled=_settled(row),
         ),
         tagged_release=releases.get(tags.release_mbid) if tags.release_mbid else None,
         guess=guess,
         better=better.get(row["id"]),
     )
+
+
+def _settled(row: Row) -> bool:
+    """A fingerprint or a person says what it is; what only tags decided is their own witness."""
+    if row["variant__verified"] or row["variant__recording_source"] == "person":
+        return True
+    state, confidence = row["variant__identification__state"], row["variant__identification__confidence"]
+    return state == IdentityState.CONFIRMED or (state == IdentityState.DECIDED and (confidence or 0.0) >= DECIDED)
 
 
 def _tags(row: Row) -> TagFacts:
@@ -321,7 +329,7 @@ def _guesses(rows: Sequence[Row]) -> dict[int, Guess]:
     guessed: dict[int, tuple[uuid.UUID, bool]] = {}
     for row in rows:
         by_folder = folders.get((row["root_id"], bytes(row["folder_hash"] or b"")))
-        settled = row["variant__identification__state"] in SETTLED
+        settled = row["variant__identification__state"] in IDENTIFIED
         by_print = row["variant__identification__release_mbid"] if settled else None
         mbid = by_folder or by_print
         if mbid is not None:

@@ -54,6 +54,11 @@ class LibraryIssue(models.Model):
             models.Index(fields=["open", "-rank", "-id"], name="issue_open_rank"),
             models.Index(fields=["open", "artist", "-id"], name="issue_open_artist"),
             models.Index(fields=["open", "type", "-rank", "-id"], name="issue_open_type_rank"),
+            models.Index(fields=["open", "album", "-id"], name="issue_open_album"),
+            models.Index(fields=["-rank", "-id"], name="issue_rank"),
+            models.Index(fields=["artist", "-id"], name="issue_artist"),
+            models.Index(fields=["album", "-id"], name="issue_album"),
+            models.Index(fields=["type", "-id"], name="issue_type"),
         ]
 
     def __str__(self) -> str:
