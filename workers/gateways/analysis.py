@@ -11,10 +11,11 @@ from typing import Any
 
 import mutagen
 
-from apps.domain.audio.analysis import Block, SoundAnalysis, SoundMeter, sound_analysis
+from apps.domain.audio.analysis import Block, SoundAnalysis, SoundMeter, effective_bits, sound_analysis
 from apps.domain.audio.encoder import encoder_signature
 from apps.domain.audio.payload import PayloadSpan
-from apps.domain.audio.transcode import TranscodeVerdict
+from apps.domain.audio.profile import Codec
+from apps.domain.audio.transcode import TranscodeFacts, examine
 from workers.gateways.audio import DecodedFacts, decode_test
 from workers.gateways.chromaprint import FilePrint, FingerprintFailed, StreamPrinter, fingerprint_file, stream_printer
 from workers.gateways.decoders import BlockHook
@@ -93,8 +94,17 @@ def _sound_of(path: Path, ears: _Ears, decoded: DecodedFacts) -> SoundAnalysis |
     meter = ears.meter
     if meter is None:
         return None
-    measures = meter.measures()
-    verdict = TranscodeVerdict(suspect=None, code="too_little_signal", score=0.0)
+    # libsndfile gives Ogg's channels in their own order, ffmpeg puts every codec's into its own; it is only asked where libsndfile can't.
+    measures = meter.measures(vorbis_order=decoded.codec in (Codec.VORBIS, Codec.OPUS) and decoded.container == "ogg")
+    facts = TranscodeFacts(
+        codec=decoded.codec,
+        bits=decoded.bits,
+        bitrate_kbps=decoded.bitrate_bps // 1000,
+        vbr=decoded.vbr,
+        lame_v=decoded.lame_v,
+        lame_lowpass_hz=decoded.lame_lowpass_hz,
+        effective_bits=effective_bits(measures, bits=decoded.bits),
+    )
     signature = encoder_signature(
         decoded.codec,
         vendor=decoded.vendor,
@@ -103,7 +113,7 @@ def _sound_of(path: Path, ears: _Ears, decoded: DecodedFacts) -> SoundAnalysis |
         bitrate_kbps=decoded.bitrate_bps // 1000,
         vbr=decoded.vbr,
     )
-    return sound_analysis(measures, bits=decoded.bits, encoder=signature, transcode=verdict)
+    return sound_analysis(measures, bits=decoded.bits, encoder=signature, transcode=examine(meter.segments(), facts))
 
 
 def _tool_of(path: Path) -> str:

@@ -25,6 +25,7 @@ from apps.domain.errors import DomainError
 from workers.gateways import ffmpeg
 from workers.gateways.audio import open_sound
 from workers.gateways.child import ChildError, run_child
+from workers.gateways.decoders import form_of
 
 LENGTH_S = 120
 """Seconds from the start that are fingerprinted: AcoustID's convention; everybody's fingerprints compare only because all keep it."""
@@ -84,10 +85,10 @@ def _by_library(path: Path) -> FilePrint | None:
         return None
     try:
         with open_sound(path) as (sound, stated):
-            rate, total = int(sound.samplerate), 0
+            rate, total, form = int(sound.samplerate), 0, form_of(sound)
             printer = StreamPrinter(rate, int(sound.channels), factory=fingerprinter)
             while printer.hungry:
-                block = sound.read(min(_BLOCK_FRAMES, LENGTH_S * rate - total), dtype="int16", always_2d=True)
+                block = sound.read(min(_BLOCK_FRAMES, LENGTH_S * rate - total), dtype=form, always_2d=True)
                 if not len(block):
                     break
                 total += len(block)
@@ -151,8 +152,9 @@ class StreamPrinter:
         if self._failed:
             raise FingerprintFailed("No fingerprint could be made of this file.", reason=self._failed)
         try:
-            items, _ = fingerprint.decode((compressed or b"").decode("ascii"))
-            return _print(items, duration_ms=duration_ms, tool="libchromaprint")
+            text = (compressed or b"").decode("ascii")
+            items, _ = fingerprint.decode(text)
+            return _print(items, duration_ms=duration_ms, tool="libchromaprint", compressed=text)
         except (FingerprintError, UnicodeDecodeError) as error:
             raise FingerprintFailed("No fingerprint could be made of this file.", reason=str(error)) from error
 
@@ -167,13 +169,15 @@ class StreamPrinter:
 
 
 def _sixteen_bits(block: Block) -> npt.NDArray[np.int16]:
-    """As libsndfile gives 16 bits: the upper half of int32, floats cut off at full scale, garbage as silence."""
+    """The upper half of int32; floats cut off at full scale."""
     if block.dtype == np.int16:
         return block.view(np.int16)
     if block.dtype == np.int32:
         return (block.view(np.int32) >> 16).astype(np.int16)
-    scaled = np.clip(block * np.float32(32_767), -32_768, 32_767)
-    return np.asarray(np.nan_to_num(np.rint(scaled)), dtype=np.int16)
+    scaled = block.view(np.float32) * np.float32(32_767)
+    np.clip(scaled, -32_768, 32_767, out=scaled)
+    with np.errstate(invalid="ignore"):  # a NaN becomes some number: a fingerprint does not mind
+        return scaled.astype(np.int16)
 
 
 def _by_fpcalc(path: Path) -> FilePrint | None:
@@ -240,7 +244,8 @@ def _milliseconds(found: list[tuple[str, str, str, str]]) -> int | None:
     return None
 
 
-def _print(items: Items, *, duration_ms: int, tool: str) -> FilePrint:
+def _print(items: Items, *, duration_ms: int, tool: str, compressed: str = "") -> FilePrint:
     if not len(items):
         raise FingerprintError("The file is too short for a fingerprint.")
-    return FilePrint(items=items, compressed=fingerprint.encode(items), duration_ms=duration_ms, tool=tool)
+    text = compressed or fingerprint.encode(items)
+    return FilePrint(items=items, compressed=text, duration_ms=duration_ms, tool=tool)

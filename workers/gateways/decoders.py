@@ -26,6 +26,8 @@ _BLOCK_FRAMES = 65_536
 _DECODE_TIMEOUT_S = 240.0
 """Tasks have five minutes."""
 _MAX_CHANNELS = 32
+_READ_AHEAD_BYTES = 128 << 10
+"""MP3 is asked for frame by frame: one read of the file serves a hundred of them."""
 Form = Literal["int16", "int32", "float32"]
 """What samples are decoded to: int16 up to 16 bits, int32 above (the sound in its upper bits), float32 for lossy and float sound, which may
 exceed full scale. Never wider than it has to be: every later pass over the samples is paid by the byte."""
@@ -68,6 +70,8 @@ class PayloadView(io.RawIOBase):
         self._offset = offset
         self._size = len(preamble) + length
         self._position = 0
+        self._ahead = b""
+        self._ahead_at = 0
         self.failure: OSError | None = None
         """A read error of the disk: libsndfile calls us back from C, where an exception would be lost and blamed on the file."""
 
@@ -97,7 +101,7 @@ class PayloadView(io.RawIOBase):
         rest = length - len(head)
         if rest:
             try:
-                head += self._read_at(self._offset + max(0, self._position - len(self._preamble)), rest)
+                head += self._payload(max(0, self._position - len(self._preamble)), rest)
             except OSError as error:
                 self.failure = error
                 return 0
@@ -105,13 +109,27 @@ class PayloadView(io.RawIOBase):
         self._position += len(head)
         return len(head)
 
+    def _payload(self, at: int, length: int) -> bytes:
+        """`length` bytes of the payload from `at` on, fewer only where the file ends early."""
+        begin = at - self._ahead_at
+        if begin < 0 or begin + length > len(self._ahead):
+            payload_bytes = self._size - len(self._preamble)
+            wanted = min(max(length, _READ_AHEAD_BYTES), payload_bytes - at)
+            self._ahead, self._ahead_at, begin = self._read_at(self._offset + at, wanted), at, 0
+        return self._ahead[begin : begin + length]
+
+
+def form_of(sound: soundfile.SoundFile) -> Form:
+    """What libsndfile decodes this to without loss and for the least work."""
+    return _FORMS.get(sound.subtype, "float32")
+
 
 def decode_soundfile(view: PayloadView, take: BlockHook) -> int:
     """Samples per channel that libsndfile decodes, each block given to `take`."""
     total = 0
     try:
         with Stream(view) as sound:
-            rate, form = int(sound.samplerate), _FORMS.get(sound.subtype, "float32")
+            rate, form = int(sound.samplerate), form_of(sound)
             while True:
                 block: Block = sound.read(_BLOCK_FRAMES, dtype=form, always_2d=True)
                 if not len(block):

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from apps.domain.audio.bandwidth import Bandwidth, bandwidth_of
-from apps.domain.audio.clipping import ClippingMeter, clip_level
+from apps.domain.audio.clipping import CLIP_LEVEL, ClippingMeter
 from apps.domain.audio.dynamics import RangeMeter
 from apps.domain.audio.loudness import Loudness, LoudnessMeter, channel_weights
 from apps.domain.audio.peaks import PeakMeter
@@ -136,13 +136,11 @@ def effective_bits(measures: Measures, *, bits: int) -> int | None:
 class SoundMeter:
     """Feed it every decoded block of one sound in order, then ask for `measures()` and `segments()` once."""
 
-    def __init__(self, rate: int, channels: int, *, bits: int = 0, vorbis_order: bool = False) -> None:
+    def __init__(self, rate: int, channels: int) -> None:
         if rate < 1 or channels < 1:
             raise ValueError("a sound has a rate and at least one channel")
         self._rate = rate
         self._channels = channels
-        self._bits = bits
-        self._vorbis_order = vorbis_order
         self._meters: _Meters | None = None
         self._chooser = SegmentChooser(rate, channels)
         self._moving: int | None = None
@@ -155,9 +153,7 @@ class SoundMeter:
         if block.ndim != 2 or block.shape[1] != self._channels:
             raise ValueError("a block has a row per frame and a column per channel")
         if self._meters is None:
-            self._meters = _Meters(
-                self._rate, self._channels, bits=self._bits, vorbis_order=self._vorbis_order, dtype=block.dtype
-            )
+            self._meters = _Meters(self._rate, self._channels, dtype=block.dtype)
             self._buffer = np.empty((self._channels, self._meters.unit), dtype=np.float32)
             self._width = 8 * block.dtype.itemsize
         if block.dtype.kind == "f":
@@ -175,15 +171,14 @@ class SoundMeter:
                 self._meters.feed(self._buffer)
                 self._filled = 0
 
-    def measures(self) -> Measures:
-        """All figures. Feeding must not go on after it."""
-        meters = self._meters or _Meters(
-            self._rate, self._channels, bits=self._bits, vorbis_order=False, dtype=np.dtype(np.int16)
-        )
+    def measures(self, *, vorbis_order: bool = False) -> Measures:
+        """All figures. Feeding must not go on after it. `vorbis_order`: the channels come as Vorbis and Opus order them."""
+        meters = self._meters or _Meters(self._rate, self._channels, dtype=np.dtype(np.int16))
         if self._filled:
             meters.feed(self._buffer[:, : self._filled])
             self._filled = 0
-        return meters.result(moving_bits=self._moving_bits(), garbage=self._garbage)
+        weights = channel_weights(self._channels, vorbis_order=vorbis_order)
+        return meters.result(weights, moving_bits=self._moving_bits(), garbage=self._garbage)
 
     def segments(self) -> Segments:
         """What the transcode examination looks at."""
@@ -216,14 +211,12 @@ class SoundMeter:
 class _Meters:
     """Every meter for one dtype; a block is (channels, n) float32 in the samples' own unit."""
 
-    def __init__(self, rate: int, channels: int, *, bits: int, vorbis_order: bool, dtype: np.dtype[np.generic]) -> None:
+    def __init__(self, rate: int, channels: int, *, dtype: np.dtype[np.generic]) -> None:
         full_scale = 1.0 if dtype.kind == "f" else 2.0 ** (8 * dtype.itemsize - 1)
-        self._loudness = LoudnessMeter(
-            rate, channel_weights(channels, vorbis_order=vorbis_order), full_scale=full_scale
-        )
+        self._loudness = LoudnessMeter(rate, channels, full_scale=full_scale)
         self._peaks = PeakMeter(rate, channels, full_scale=full_scale)
         self._range = RangeMeter(rate, channels, full_scale=full_scale)
-        self._clipping = ClippingMeter(channels, level=clip_level(bits) * full_scale)
+        self._clipping = ClippingMeter(channels, level=CLIP_LEVEL * full_scale)
         self._spectrum = SpectrumMeter(rate, channels, full_scale=full_scale)
         self.unit = self._loudness.unit
         self._magnitude = np.empty((channels, self.unit), dtype=np.float32)
@@ -237,11 +230,11 @@ class _Meters:
         self._loudness.feed(block)
         self._spectrum.feed(block)
 
-    def result(self, *, moving_bits: int | None, garbage: int) -> Measures:
+    def result(self, weights: tuple[float, ...], *, moving_bits: int | None, garbage: int) -> Measures:
         peaks = self._peaks.result()
         spectrum = self._spectrum.result()
         return Measures(
-            loudness=self._loudness.result(),
+            loudness=self._loudness.result(weights),
             true_peak_dbtp=_decibels(peaks.true),
             sample_peak_dbfs=_decibels(peaks.sample),
             dynamic_range=self._range.result(),

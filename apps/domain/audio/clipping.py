@@ -15,9 +15,8 @@ RUN: Final = 3
 """Shortest run that counts."""
 
 
-def clip_level(bits: int) -> float:
-    """Magnitude, of full scale, that counts as the rail: one step below it, at 16 bits for everything finer (masters are made of 16-bit ones)."""
-    return float(1 - 2.0 ** (1 - (min(bits, 16) if bits else 16)))
+CLIP_LEVEL: Final = 1 - 2.0**-15
+"""Of full scale: the highest positive 16-bit sample. Finer masters are made of 16-bit ones; 8-bit sound reaches it on its negative side only."""
 
 
 class ClippingMeter:

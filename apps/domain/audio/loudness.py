@@ -38,7 +38,10 @@ _SLOW_RATE: Final = 100_000
 _LOWEST_SHELF_RATE: Final = 4_000
 """Below this rate the shelf (1682 Hz) has no room."""
 _SPAN_TARGET: Final = 64
-"""Longest block of the lifted filter: shorter ones have more steps, longer ones more products (measured: 40 to 70 are equal)."""
+"""Samples of a block of the lifted filter: shorter ones have more steps, longer ones more products (measured: 40 to 70 are equal)."""
+
+_OUTER_TARGET: Final = 24
+"""Steps lifted at once in the two outer recursions."""
 
 _NATIVE_WEIGHTS: dict[int, tuple[float, ...]] = {
     1: (1.0,),
@@ -78,19 +81,20 @@ class Loudness:
 
 
 class LoudnessMeter:
-    """Feed it every block in order. `weights`: one per channel. `full_scale`: the sample value that is 0 dBFS."""
+    """Feed it every block in order. `full_scale`: the sample value that is 0 dBFS."""
 
-    def __init__(self, rate: int, weights: tuple[float, ...], *, full_scale: float = 1.0) -> None:
-        if rate < 1 or not weights:
+    def __init__(self, rate: int, channels: int, *, full_scale: float = 1.0) -> None:
+        if rate < 1 or channels < 1:
             raise ValueError("a sound has a rate and at least one channel")
         self.step = step_samples(rate)
-        self._weights = np.array(weights) / (full_scale * full_scale)
+        self._channels = channels
+        self._scale = 1 / (full_scale * full_scale * self.step)
         self._lifted = _lifted(rate)
         self.unit = self.step * _steps_per_unit(rate)
         """Blocks of a multiple of this many samples are taken without a copy."""
         self._double = rate > _SLOW_RATE
-        self._state: Matrix = np.zeros((len(weights), 4), dtype=self._lifted.through.dtype)
-        self._rest = np.empty((len(weights), 0), dtype=np.float32)
+        self._state: Matrix = np.zeros((channels, 4), dtype=self._lifted.through.dtype)
+        self._rest = np.empty((channels, 0), dtype=np.float32)
         self._steps: list[npt.NDArray[np.float64]] = []
 
     def feed(self, block: Planar) -> None:
@@ -102,16 +106,18 @@ class LoudnessMeter:
         if whole:
             self._take(self._own(block[:, :whole]))
 
-    def result(self) -> Loudness:
-        """Loudness of all that was fed. Feeding must not go on after it."""
+    def result(self, weights: tuple[float, ...] | None = None) -> Loudness:
+        """Loudness of all that was fed; `weights` one per channel (None: `channel_weights`). Feeding must not go on after it."""
         if self._rest.shape[1]:
             whole = self._rest.shape[1] // self.step
-            padded = np.zeros((len(self._weights), self.unit), dtype=np.float32)
+            padded = np.zeros((self._channels, self.unit), dtype=np.float32)
             padded[:, : self._rest.shape[1]] = self._rest
             self._rest = self._rest[:, :0]
             self._take(self._own(padded))
-            self._steps[-1] = self._steps[-1][:whole]
-        return _gated(np.concatenate(self._steps) if self._steps else np.zeros(0))
+            self._steps[-1] = self._steps[-1][:, :whole]
+        if not self._steps:
+            return _gated(np.zeros(0))
+        return _gated(np.array(weights or channel_weights(self._channels)) @ np.concatenate(self._steps, axis=1))
 
     def _own(self, block: Planar) -> Matrix:
         """In the filter's precision; no copy if it is so already."""
@@ -122,7 +128,7 @@ class LoudnessMeter:
     def _take(self, block: Matrix) -> None:
         weighted, self._state = self._lifted.run(block, self._state)
         energies = np.vecdot(weighted.reshape(len(block), -1, self.step), weighted.reshape(len(block), -1, self.step))
-        self._steps.append(self._weights @ energies.astype(np.float64) / self.step)
+        self._steps.append(energies.astype(np.float64) * self._scale)
 
 
 def step_samples(rate: int) -> int:
@@ -214,7 +220,8 @@ def k_weighting(rate: int) -> npt.NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Lifted:
-    """The filter over blocks of `span` samples; `group` such blocks are one step of the outer recursion."""
+    """The filter over blocks of `span` samples. Its recursion from block to block is lifted twice more: `group` blocks are one step, and all groups
+    of a unit another."""
 
     span: int
     group: int
@@ -224,44 +231,68 @@ class _Lifted:
     """(4, span): output by the state before it."""
     drive: Matrix
     """(span, 4): what a block adds to the state behind it."""
-    spread: Matrix
+    inner: Matrix
     """(4 + 4 group, 4 group + 4): from (state, drives of a group) to the states before each of its blocks, and the one behind them."""
+    outer: Matrix
+    """The same over the groups of a unit."""
 
     def run(self, block: Matrix, state: Matrix) -> tuple[Matrix, Matrix]:
         """Filter (channels, n), n a multiple of the unit; (filtered, state behind it)."""
         channels, length = block.shape
         spans = length // self.span
         split = block.reshape(channels * spans, self.span)
-        drives = (split @ self.drive).reshape(channels, spans // self.group, 4 * self.group)
-        before = np.empty((channels, spans // self.group, 4 * self.group), dtype=block.dtype)
-        for index in range(drives.shape[1]):
-            states = np.concatenate([state, drives[:, index]], axis=1) @ self.spread
-            before[:, index] = states[:, :-4]
-            state = states[:, -4:]
+        states, state = self._states((split @ self.drive).reshape(channels, spans, 4), state)
         filtered = split @ self.through
-        filtered += before.reshape(channels * spans, 4) @ self.free
+        filtered += states.reshape(channels * spans, 4) @ self.free
         return filtered.reshape(channels, length), state
+
+    def _states(self, drives: Matrix, state: Matrix) -> tuple[Matrix, Matrix]:
+        """(states before every block, state behind them all)."""
+        channels = len(drives)
+        groups = (len(self.outer) - 4) // 4
+        at_rest = drives.reshape(-1, 4 * self.group) @ self.inner[4:]
+        ends = at_rest[:, -4:].reshape(channels, -1, 4 * groups)
+        begins = np.empty_like(ends)
+        for unit in range(ends.shape[1]):
+            found = np.concatenate([state, ends[:, unit]], axis=1) @ self.outer
+            begins[:, unit] = found[:, :-4]
+            state = found[:, -4:]
+        at_rest[:, :-4] += begins.reshape(-1, 4) @ self.inner[:4, :-4]
+        return np.ascontiguousarray(at_rest[:, :-4]), state
 
 
 @functools.lru_cache(maxsize=16)
 def _lifted(rate: int) -> _Lifted:
     unit = step_samples(rate) * _steps_per_unit(rate)
-    span = next(one for one in range(_SPAN_TARGET, 0, -1) if unit % one == 0)
-    group = min((one for one in range(1, unit // span + 1) if unit // span % one == 0), key=lambda one: abs(one - 64))
+    span = _divisor_near(unit, _SPAN_TARGET)
+    group = _divisor_near(unit // span, _OUTER_TARGET)
     sos = k_weighting(rate)
     through, final = signal.sosfilt(sos, np.eye(span), axis=1, zi=np.zeros((2, span, 2)))
     drive = final.transpose(1, 0, 2).reshape(span, 4)
     unit_states = np.eye(4).reshape(4, 2, 2).transpose(1, 0, 2)
     free, final = signal.sosfilt(sos, np.zeros((4, span)), axis=1, zi=np.ascontiguousarray(unit_states))
     carry = final.transpose(1, 0, 2).reshape(4, 4)
+    inner = _spread(carry, group)
+    outer = _spread(np.linalg.matrix_power(carry, group), _divisor_near(unit // span // group, _OUTER_TARGET))
+    if rate > _SLOW_RATE:
+        return _Lifted(span, group, through, free, drive, inner, outer)
+    return _Lifted(span, group, *(part.astype(np.float32) for part in (through, free, drive, inner, outer)))
+
+
+def _divisor_near(number: int, target: int) -> int:
+    """The divisor of `number` nearest to `target` by ratio."""
+    divisors = (one for one in range(1, min(number, 3 * target) + 1) if number % one == 0)
+    return min(divisors, key=lambda one: abs(math.log(one / target)))
+
+
+def _spread(carry: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.float64]:
+    """(4 + 4 count, 4 count + 4): from (state, `count` drives) to the states before each step, and the one behind them."""
     powers = [np.eye(4)]
-    for _ in range(group):
+    for _ in range(count):
         powers.append(powers[-1] @ carry)
-    spread = np.zeros((4 + 4 * group, 4 * group + 4))
-    for later in range(group + 1):
+    spread = np.zeros((4 + 4 * count, 4 * count + 4))
+    for later in range(count + 1):
         spread[:4, 4 * later : 4 * later + 4] = powers[later]
         for earlier in range(later):
             spread[4 + 4 * earlier : 8 + 4 * earlier, 4 * later : 4 * later + 4] = powers[later - earlier - 1]
-    if rate > _SLOW_RATE:
-        return _Lifted(span, group, through, free, drive, spread)
-    return _Lifted(span, group, *(part.astype(np.float32) for part in (through, free, drive, spread)))
+    return spread

@@ -5,6 +5,7 @@ Sources: ISO 11172-3 §2.4.2.3, ISO 13818-3 §2.4.2.3; Xing/LAME: http://gabriel
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -55,6 +56,7 @@ class FrameHeader:
         return 9 if self.channels == 1 else 17
 
 
+@functools.lru_cache(maxsize=4096)  # a stream has a handful of different headers, ten thousand times
 def parse_header(head: bytes) -> FrameHeader | None:
     """Read the 4 bytes of a frame header; None if they are not a Layer III header with a known length (so not free format either)."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
