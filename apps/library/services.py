@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,9 +17,11 @@ from django.utils import timezone
 
 from apps.domain.audio.fingerprint import FingerprintError
 from apps.domain.audio.fingerprint import decode as decode_fingerprint
+from apps.domain.audio.fingerprint_index import slice_items
 from apps.domain.audio.payload import LEAF_BYTES
 from apps.domain.audio.variant import VariantFacts
 from apps.domain.errors import DomainError
+from apps.domain.library.identity import PERSON
 from apps.domain.library.paths import PathKey, display_text
 from apps.domain.library.sorting import sort_key
 from apps.library.models import (
@@ -30,7 +32,7 @@ from apps.library.models import (
     Identification,
     LibraryRoot,
 )
-from apps.library.services_canonical import canonical_mark
+from apps.library.services_canonical import canonical_mark, files_mark
 
 RecordingSource = Literal["tag", "person", "job", "fingerprint"]
 _TRUST: dict[str, int] = {"tag": 0, "person": 1, "job": 2, "fingerprint": 3}
@@ -220,12 +222,12 @@ def fingerprint_slice_write(variant_id: int, compressed: bytes) -> None:
 
 
 def slice_of(compressed: bytes) -> bytes:
-    """Items 80..199 of a compressed fingerprint as 32-bit little-endian numbers; b"" for what is shorter or no fingerprint."""
+    """The indexed part of a compressed fingerprint as 32-bit little-endian numbers; b"" for what is too short, says too little, or is none."""
     try:
         items, _ = decode_fingerprint(compressed.decode("ascii"))
     except (FingerprintError, UnicodeDecodeError):
         return b""
-    return items[80:200].astype("<u4").tobytes()
+    return slice_items(items).astype("<u4").tobytes()
 
 
 def folder_pending(root_id: int, folder: bytes) -> None:
@@ -273,18 +275,35 @@ def files_missing(root_id: int, *, rel_path_hashes: Collection[bytes]) -> int:
         rows = AudioFile.objects.filter(
             root_id=root_id, rel_path_hash__in=hashes[start : start + 500], missing_since=None
         )
-        changed += rows.update(missing_since=Now())
+        changed += files_gone(list(rows.values_list("id", flat=True)))
     return changed
+
+
+def files_gone(file_ids: Sequence[int]) -> int:
+    """Note that these files (at most 500) are gone from disk; their folders and statistics are looked at again. Returns how many were not known to be."""
+    with transaction.atomic():
+        rows = AudioFile.objects.filter(id__in=file_ids, missing_since=None)
+        folders = {(root, bytes(path).rpartition(b"/")[0]) for root, path in rows.values_list("root_id", "rel_path")}
+        gone = rows.update(missing_since=Now(), lease_until=None)
+        if gone:
+            files_mark(file_ids)
+        for root_id, folder in sorted(folders):
+            folder_pending(root_id, folder)
+    return gone
 
 
 def variant_identified(variant_id: int, *, recording_mbid: uuid.UUID | None, fingerprint: bytes) -> None:
     """A fingerprint tells which recording a payload is; None: another than was thought, nobody knows which (it is no longer offered)."""
-    AudioVariant.objects.filter(id=variant_id).update(
-        recording_mbid=recording_mbid,
-        recording_source="fingerprint",
-        verified=recording_mbid is not None,
-        fingerprint=fingerprint,
-    )
+    rows = AudioVariant.objects.filter(id=variant_id)
+    if _person_decided(variant_id):
+        rows.update(fingerprint=fingerprint)
+    else:
+        rows.update(
+            recording_mbid=recording_mbid,
+            recording_source="fingerprint",
+            verified=recording_mbid is not None,
+            fingerprint=fingerprint,
+        )
     fingerprint_slice_write(variant_id, fingerprint)
 
 
@@ -303,12 +322,18 @@ def _variant_refine(
         changes["fingerprint"] = fingerprint
     if recording_mbid is not None:
         trusted = (verified, _TRUST[source]) >= (variant.verified, _TRUST.get(variant.recording_source, 0))
-        if variant.recording_mbid is None or trusted:
+        if (variant.recording_mbid is None or trusted) and not _person_decided(variant.id):
             changes |= {"recording_mbid": recording_mbid, "recording_source": source, "verified": verified}
             known = recording_mbid
     if changes:
         AudioVariant.objects.filter(id=variant.id).update(**changes)
     return known
+
+
+def _person_decided(variant_id: int) -> bool:
+    """A person answered which recording this is, or that it is none known: their word stays, whatever tags, jobs and fingerprints say later."""
+    states = [one.value for one in PERSON]
+    return Identification.objects.filter(variant_id=variant_id, state__in=states).exists()
 
 
 def _shown(text: str) -> str:
