@@ -13,10 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from apps.domain.audio.codec_grid import GridTrace
+from apps.domain.audio.depth import find_padding
 from apps.domain.audio.filterbanks import Family
+from apps.domain.audio.levels import Levels, levels_of
 from apps.domain.audio.origin import Origin, find_origin
-from apps.domain.audio.profile import Codec
+from apps.domain.audio.profile import LOSSLESS, Codec
 from apps.domain.audio.segments import Segments
+from apps.domain.audio.upsampled import find_upsampled
+from apps.domain.audio.upscale import UpscaleEvidence, expected_lowpass, find_upscale
 
 Value = str | int | float | bool | None
 Evidence = Mapping[str, Value]
@@ -77,16 +81,54 @@ _DRAWN: Final = 440
 
 def examine(segments: Segments, facts: TranscodeFacts) -> TranscodeVerdict:
     """What the segments of one track say. Never raises for odd sound: too little of it is an answer."""
-    origin = find_origin(segments, codec=facts.codec)
     evidence: dict[str, Value] = {"segments": len(segments.items)}
-    curves: dict[str, Sequence[float]] = {}
-    if origin.trace is None:
+    levels = levels_of(segments)
+    if levels is None:
+        return TranscodeVerdict(None, "too_little_signal", 0.0, evidence)
+    lossless = facts.codec is None or facts.codec in LOSSLESS
+    origin = find_origin(segments, codec=facts.codec)
+    upscale = _upscale(levels, facts, rate=segments.rate)
+    upsampled = find_upsampled(levels, rate=segments.rate, bits=facts.bits) if lossless else None
+    depth = find_padding(segments, bits=facts.bits, effective_bits=facts.effective_bits) if lossless else None
+    curves: Curves = {}
+    scores: dict[str, float] = {}
+    if origin.trace is not None:
+        scores[_ORIGIN_CODES[origin.trace.family]] = origin.score
+        evidence |= _grid_evidence(origin, origin.trace)
+        curves = _grid_curves(origin.trace)
+    if upscale is not None:
+        scores["mp3_upscaled"] = upscale.score
+        evidence |= {"edge_hz": upscale.edge_hz, "expected_lowpass_hz": upscale.expected_hz}
+        evidence |= {"edge_contrast_db": round(upscale.contrast_db, 1), "edge_rest_db": round(upscale.rest_db, 1)}
+        evidence["upscale_score"] = round(upscale.score, 4)
+    if upsampled is not None:
+        scores["upsampled"] = upsampled.score
+        evidence |= {"heard_db": round(upsampled.heard_db, 1), "above_db": round(upsampled.above_db, 1)}
+        evidence["upsampled_score"] = round(upsampled.score, 4)
+    if depth is not None:
+        scores["padded_depth"] = depth.score
+        evidence |= {"stated_bits": depth.stated_bits, "effective_bits": depth.effective_bits}
+        evidence["value_density"] = None if depth.density is None else round(depth.density, 4)
+        evidence["depth_score"] = round(depth.score, 4)
+    if lossless and origin.trace is None and max(scores.values(), default=0.0) < 1:
         return TranscodeVerdict(None, "too_little_signal", 0.0, evidence, curves)
-    evidence |= _grid_evidence(origin, origin.trace)
-    curves |= _grid_curves(origin.trace)
-    found = origin.score >= 1
-    code = _ORIGIN_CODES[origin.trace.family] if found else "no_evidence"
-    return TranscodeVerdict(found, code, round(origin.score, 4), evidence, curves)
+    # Lossy origin is the graver finding, so it names the file whenever it is one; scores are in that order.
+    found = next((code for code, score in scores.items() if score >= 1), None)
+    score = round(max(scores.values(), default=0.0), 4)
+    return TranscodeVerdict(found is not None, found or "no_evidence", score, evidence, curves)
+
+
+def _upscale(levels: Levels, facts: TranscodeFacts, *, rate: int) -> UpscaleEvidence | None:
+    if facts.codec is not Codec.MP3:
+        return None
+    expected = expected_lowpass(
+        bitrate_kbps=facts.bitrate_kbps,
+        vbr=facts.vbr,
+        lame_v=facts.lame_v,
+        lame_lowpass_hz=facts.lame_lowpass_hz,
+        rate=rate,
+    )
+    return find_upscale(levels, expected_hz=expected) if expected else None
 
 
 def _grid_evidence(origin: Origin, trace: GridTrace) -> Evidence:
@@ -95,6 +137,7 @@ def _grid_evidence(origin: Origin, trace: GridTrace) -> Evidence:
         "grid_rate": trace.rate,
         "z": round(origin.z, 2),
         "bar": origin.bar,
+        "origin_score": round(origin.score, 4),
         "stage": origin.stage,
         "offset": trace.offset,
         "fold": trace.fold,
