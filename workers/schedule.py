@@ -32,6 +32,9 @@ ANALYSE_VARIANTS_S = 15.0
 DOCTOR_DUE_S = 15.0
 """Five looks into indexes: what changed, which look waits."""
 
+LIBRARY_SCANS_S = 15.0
+"""What a folder waits beyond its time, and what a lost message costs a scan; a few look-ups over roots and live scans."""
+
 
 def _every(task: TaskName, seconds: float) -> BeatEntry:
     options: dict[str, object] = {"queue": QUEUES[task], "expires": 2 * seconds, "priority": PRIORITIES.get(task, 0)}
@@ -44,6 +47,7 @@ BEAT_SCHEDULE: dict[str, BeatEntry] = {
     "recount-canonical": _every(TaskName.RECOUNT_CANONICAL, RECOUNT_CANONICAL_S),
     "doctor-due": _every(TaskName.DOCTOR_DUE, DOCTOR_DUE_S),
     "analyse-variants": _every(TaskName.ANALYSE_VARIANTS, ANALYSE_VARIANTS_S),
+    "library-scans": _every(TaskName.LIBRARY_SCANS, LIBRARY_SCANS_S),
     "recheck-unconfirmed": {
         "task": TaskName.RECHECK_UNCONFIRMED.value,
         "schedule": crontab(minute="41"),

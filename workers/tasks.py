@@ -5,11 +5,13 @@ from __future__ import annotations
 from workers.analyse_variants import analyse_variants
 from workers.consume_node_events import consume_node_events
 from workers.doctor_scan import doctor_due, doctor_look
+from workers.read_files import read_files
 from workers.recheck import recheck_unconfirmed
 from workers.recount_canonical import recount_canonical
 from workers.resolve_job import resolve_job
 from workers.retention import retention
 from workers.sample_download import sample_download
+from workers.scan_library import library_scans, scan_library
 from workers.sweep import sweep
 from workers.verify_download import verify_download
 
@@ -18,11 +20,14 @@ __all__ = [
     "consume_node_events",
     "doctor_due",
     "doctor_look",
+    "library_scans",
+    "read_files",
     "recheck_unconfirmed",
     "recount_canonical",
     "resolve_job",
     "retention",
     "sample_download",
+    "scan_library",
     "sweep",
     "verify_download",
 ]

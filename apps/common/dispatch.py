@@ -32,6 +32,9 @@ class TaskName(StrEnum):
     ANALYSE_VARIANTS = "workers.analyse_variants"
     TRASH_STEP = "workers.trash_step"
     REMEDIATE = "workers.remediate"
+    LIBRARY_SCANS = "workers.library_scans"
+    SCAN_LIBRARY = "workers.scan_library"
+    READ_FILES = "workers.read_files"
 
 
 QUEUES: dict[TaskName, str] = {
@@ -48,11 +51,18 @@ QUEUES: dict[TaskName, str] = {
     TaskName.ANALYSE_VARIANTS: "analyse",
     TaskName.TRASH_STEP: "default",
     TaskName.REMEDIATE: "default",
+    TaskName.LIBRARY_SCANS: "default",
+    TaskName.SCAN_LIBRARY: "analyse",
+    TaskName.READ_FILES: "analyse",
 }
 
 LAST: Final = 9
 """Priority of what waits for everything else: Redis gives a worker the messages of all its queues with a smaller number first."""
-PRIORITIES: dict[TaskName, int] = {TaskName.ANALYSE_VARIANTS: LAST}
+PRIORITIES: dict[TaskName, int] = {
+    TaskName.ANALYSE_VARIANTS: LAST,
+    TaskName.READ_FILES: LAST - 1,
+    TaskName.SCAN_LIBRARY: LAST - 2,
+}
 """0 where nothing is said."""
 
 

@@ -65,9 +65,11 @@ def root_containing(path: Path) -> tuple[int, Path] | None:
 
 
 def known_stats(root_id: int, *, relative: Collection[bytes]) -> dict[bytes, FileStat]:
-    """Relative path → what it was like when it was read, for the files of a root that are known. At most 500 paths."""
+    """Relative path → what it was like when it was read, for the files of a root that were. At most 500 paths."""
     hashes = {hashlib.sha256(one).digest(): one for one in relative}
-    rows = AudioFile.objects.filter(root_id=root_id, rel_path_hash__in=list(hashes), missing_since=None)
+    rows = AudioFile.objects.filter(
+        root_id=root_id, rel_path_hash__in=list(hashes), missing_since=None, read_state="read"
+    )
     return {
         hashes[bytes(row["rel_path_hash"])]: FileStat(
             size_bytes=row["size_bytes"], mtime_ns=row["mtime_ns"], inode=row["inode"]

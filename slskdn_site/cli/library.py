@@ -45,7 +45,8 @@ def _ready() -> None:
 def _add(args: argparse.Namespace) -> int:
     """Exit status 1 if files were there and every one was refused."""
     _ready()
-    from workers.import_library import ImportWish, import_folder
+    from workers.import_library import import_folder
+    from workers.reading import NamedAs
 
     def tell(file: ImportedFile) -> None:
         if not args.json and file.status != "unchanged":
@@ -53,7 +54,7 @@ def _add(args: argparse.Namespace) -> int:
 
     # Not resolved: the root keeps the name the person gave it, links included.
     folder = Path(os.path.abspath(Path(args.folder).expanduser()))  # noqa: PTH100
-    wish = ImportWish.of_text(recording=args.recording, release=args.release)
+    wish = NamedAs.of_text(recording=args.recording, release=args.release)
     report = import_folder(folder, wish=wish, on_file=tell)
     if args.json:
         print(json.dumps(dataclasses.asdict(report)))

@@ -73,10 +73,11 @@ class CorruptBlobs:
 
 def import_offers(rows: Path) -> None:
     """Import every file of the list. Exits with its reason when one is refused: the demonstration would lack a source."""
-    from workers.import_library import ImportWish, import_folder
+    from workers.import_library import import_folder
+    from workers.reading import NamedAs
 
     for row in json.loads(rows.read_text(encoding="utf-8")):
-        wish = ImportWish.of_text(recording=row["recording"], release=row["release"])
+        wish = NamedAs.of_text(recording=row["recording"], release=row["release"])
         report = import_folder(Path(row["path"]), wish=wish)
         for refused in report.refusals:
             sys.exit(f"{refused.path} was refused: {refused.code} {refused.params}")

@@ -73,11 +73,15 @@ def test_a_mistake_gets_a_sentence_and_a_code(words: list[str], code: str, capsy
 
 
 def test_files_come_into_the_library_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    sound.write(tmp_path / "a.flac", 9)
+    good, broken = tmp_path / "good", tmp_path / "broken"
+    for folder in (good, broken):
+        folder.mkdir()
+    (broken / "b.flac").write_bytes(b"no sound")
+    sound.write(good / "a.flac", 9)
     release, recording = str(release_facts().mbid), MBID
-    assert main(["library", "add", str(tmp_path)]) == 1
-    assert "mbid_missing" in capsys.readouterr().out
-    assert main(["library", "add", str(tmp_path), "--recording", recording, "--release", release, "--json"]) == 0
+    assert main(["library", "add", str(broken)]) == 1
+    assert "[decode_failed]" in capsys.readouterr().out
+    assert main(["library", "add", str(good), "--recording", recording, "--release", release, "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["added"], report["refused"]) == (1, 0)
     assert main(["library", "list", "--recording", recording]) == 0
@@ -85,5 +89,5 @@ def test_files_come_into_the_library_by_hand(tmp_path: Path, capsys: pytest.Capt
     assert main(["library", "list", "--release", release, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["recording_mbid"] == recording
     assert main(["library", "roots", "--json"]) == 0
-    (root,) = json.loads(capsys.readouterr().out)
-    assert (root["path"], root["files"]) == (str(tmp_path), 1)
+    roots = {root["path"]: root["files"] for root in json.loads(capsys.readouterr().out)}
+    assert roots == {str(good): 1, str(broken): 0}

@@ -15,7 +15,8 @@ from apps.library.selectors import file_list, root_list, verified_fingerprints
 from tests.workers.gateways import sound
 from workers.gateways.files import identify
 from workers.gateways.tags import AudioTags, write_tags
-from workers.import_library import ImportedFile, ImportReport, ImportWish, import_folder
+from workers.import_library import ImportedFile, ImportReport, import_folder
+from workers.reading import NamedAs
 
 pytestmark = pytest.mark.django_db
 
@@ -33,7 +34,7 @@ def tagged(path: Path, *, seed: int = 1, recording: uuid.UUID = RECORDING, title
 
 
 def add(folder: Path, **given: object) -> ImportReport:
-    return import_folder(folder, **{"wish": ImportWish(), **given})  # type: ignore[arg-type]
+    return import_folder(folder, **{"wish": NamedAs(), **given})  # type: ignore[arg-type]
 
 
 def test_a_tagged_file_comes_in_with_all_that_serving_needs(tmp_path: Path) -> None:
@@ -88,28 +89,29 @@ def test_every_unusable_file_is_listed_with_its_code_and_stops_nothing(tmp_path:
     told: list[ImportedFile] = []
     report = add(tmp_path, on_file=told.append)
     codes = {file.path: file.code for file in report.refusals}
-    assert report.added == 1 and len(told) == 5
-    assert codes["untagged.flac"] == "mbid_missing"
-    assert codes["noise.mp3"] in {"tags_unreadable", "mbid_missing"}
-    assert codes["empty.flac"] == "tags_unreadable"
+    assert (report.added, report.refused, len(told)) == (2, 4, 6)
+    assert codes["noise.mp3"] in {"decode_failed", "no_audio"}
+    assert codes["empty.flac"] in {"decode_failed", "no_audio"}
     assert codes["cut.flac"] in {"decode_failed", "sample_count_mismatch", "preamble_mismatch"}
-    assert set(codes) == {"untagged.flac", "noise.mp3", "empty.flac", "cut.flac"}
+    assert codes["pipe.flac"] == "file_not_regular"
+    untagged = AudioFile.objects.select_related("variant").get(display="untagged.flac")
+    assert untagged.variant is not None and untagged.variant.recording_mbid is None
 
 
 def test_a_file_can_be_named_by_hand(tmp_path: Path) -> None:
     path = sound.write(tmp_path / "untagged.flac", 9)
-    report = add(path, wish=ImportWish.of_text(recording=str(RECORDING), release=str(RELEASE)))
+    report = add(path, wish=NamedAs.of_text(recording=str(RECORDING), release=str(RELEASE)))
     assert report.added == 1
     variant = AudioVariant.objects.get()
     assert (variant.recording_mbid, variant.recording_source) == (RECORDING, "person")
     with pytest.raises(DomainError) as refused:
-        ImportWish.of_text(recording="nonsense", release="")
+        NamedAs.of_text(recording="nonsense", release="")
     assert refused.value.code == "mbid_invalid"
 
 
 def test_a_person_s_word_is_not_undone_by_a_tag(tmp_path: Path) -> None:
     path = tagged(tmp_path / "a.flac", recording=uuid.UUID(int=5))
-    add(path, wish=ImportWish(recording=RECORDING))
+    add(path, wish=NamedAs(recording=RECORDING))
     os.utime(path, ns=(1, 1))
     add(tmp_path)
     assert AudioVariant.objects.get().recording_mbid == RECORDING

@@ -95,7 +95,6 @@ SENTENCES: Mapping[str, str] = {
     "disk_error": "The disk reported an error; it is tried again by itself.",
     "file_failed": "The filesystem refused ({errno}); it is tried again by itself.",
     # Importing
-    "mbid_missing": "The file carries no MusicBrainz recording id.",
     "mbid_invalid": "This is not a MusicBrainz id.",
     "file_not_regular": "This is not a regular file.",
     "tags_unreadable": "The tags of this file can't be read.",
