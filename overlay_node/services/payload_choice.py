@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Collection
 from typing import Final
 
 from apps.domain.audio.payload import PayloadFormat
 from apps.domain.contracts.node_work import KnownClaim, MeasuredPayload, WantWork
+from apps.domain.errors import Param
 from overlay_node.ports import Store
 from overlay_node.services.deliveries import Deliveries
 from overlay_node.services.discovery import Discovery
-from overlay_node.swarm.choice import Candidate, KnownPayload, NoChoice, PayloadClaim, PayloadKey, candidates_of
+from overlay_node.swarm.choice import (
+    Candidate,
+    CanonicalTarget,
+    KnownPayload,
+    NoChoice,
+    PayloadClaim,
+    PayloadKey,
+    candidates_of,
+    canonical_target,
+)
 from overlay_node.swarm.peer_book import PeerBook
+
+MAX_WAITS: Final = 10_000
+"""Wants whose wait is remembered in words."""
 
 
 class PayloadChoice:
@@ -31,6 +45,14 @@ class PayloadChoice:
         self._deliveries: Final = deliveries
         self._book: Final = book
         self._clock: Final = clock
+        self._waits_for: Final[dict[uuid.UUID, CanonicalTarget]] = {}
+
+    def waits_for(self, want_id: uuid.UUID) -> dict[str, Param]:
+        """What a want that waits for the canonical variant would take; empty when it waits for nothing of the kind."""
+        target = self._waits_for.get(want_id)
+        if target is None:
+            return {}
+        return {"profile": target.profile, "quality": round(target.quality, 2), "groups": target.groups}
 
     async def candidates(
         self, want: WantWork, *, without: Collection[PayloadKey] = ()
@@ -44,15 +66,28 @@ class PayloadChoice:
             and one.claim.payload_format in PayloadFormat._value2member_map_
             and self._discovery.linked(one.claim.peer)
         ]
-        keys = {(one.claim.payload_format, one.claim.payload_root) for one in linked}
+        keys = {(one.claim.payload_format, one.claim.payload_root) for one in claims}
         measured = await self._store.payloads_measured(keys)
+        known = {one.key: one for one in (_known(row, want) for row in measured)}
+        denied_keys = frozenset(PayloadKey(*key) for key in want.denied)
+        wishes = want.constraints
+        target = None
+        if wishes.download_mode == "canonical" or wishes.prefer_canonical is not False:
+            everybody = [self._claim(one) for one in claims]
+            target = canonical_target(everybody, constraints=wishes, denied=denied_keys, known=known)
         found, why = candidates_of(
             [self._claim(one) for one in linked],
-            constraints=want.constraints,
-            denied=frozenset(PayloadKey(*key) for key in want.denied),
+            constraints=wishes,
+            denied=denied_keys,
             duration_ms=want.duration_ms,
-            known={one.key: one for one in (_known(row, want) for row in measured)},
+            known=known,
+            target=target,
         )
+        self._waits_for.pop(want.id, None)
+        if why is NoChoice.NOT_CANONICAL and target is not None:
+            if len(self._waits_for) >= MAX_WAITS:
+                self._waits_for.clear()  # words that are told anew with the next look
+            self._waits_for[want.id] = target
         denied = want.denied and why is NoChoice.NO_SOURCE
         return found, NoChoice.ALL_DENIED if denied else why
 

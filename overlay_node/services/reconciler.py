@@ -14,7 +14,7 @@ import logging
 import random
 import uuid
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
@@ -330,8 +330,9 @@ class Reconciler:
             self._report(want, WantPhase.SEEKING, sources=sources)
             return
         if not found:
-            code = (why or NoChoice.NO_SOURCE).value
-            self._report(want, WantPhase.NO_SOURCE, code=code, next_look_s=max(0.0, pursuit.next_look_at - now))
+            code, params = (why or NoChoice.NO_SOURCE).value, self._choice.waits_for(want.id)
+            next_look_s = max(0.0, pursuit.next_look_at - now)
+            self._report(want, WantPhase.NO_SOURCE, code=code, params=params, next_look_s=next_look_s)
             return
         if self._fetching.busy(want):
             self._report(want, WantPhase.SEEKING, code="queued", sources=sources)
@@ -396,11 +397,18 @@ class Reconciler:
         return min(self._config.poll_s, *(at - now for at in looks)) if looks else self._config.poll_s
 
     def _report(
-        self, want: WantWork, phase: WantPhase, *, code: str = "", sources: int = 0, next_look_s: float | None = None
+        self,
+        want: WantWork,
+        phase: WantPhase,
+        *,
+        code: str = "",
+        params: Mapping[str, Param] | None = None,
+        sources: int = 0,
+        next_look_s: float | None = None,
     ) -> None:
         """Note what is to be told; the same again is not told twice."""
         pursuit = self._pursuit(want.id)
-        params: dict[str, Param] = {}
+        params = params or {}
         next_look_at = self._wall() + timedelta(seconds=next_look_s) if next_look_s is not None else None
         report = WantReport(
             want_id=want.id,
@@ -411,7 +419,9 @@ class Reconciler:
             next_look_at=next_look_at,
         )
         last = pursuit.told
-        if last is not None and (last.phase, last.code, last.sources_known) == (phase, code, sources):
+        if last is not None and (last.phase, last.code, last.params, last.sources_known) == (
+            phase, code, params, sources,
+        ):  # fmt: skip
             close = last.next_look_at is None and next_look_at is None
             if last.next_look_at is not None and next_look_at is not None:
                 close = abs(last.next_look_at - next_look_at) < timedelta(seconds=1)

@@ -8,7 +8,9 @@ won (`explain`); `TERMS` is that order, one name and reason per line.
 What we measured ourselves of a payload beats what we were told of it. What we were told counts once per group of peers (/24, /56), because names
 cost nothing and addresses little. Expected time is compared in bands of a factor of two: below that, it is noise.
 
-Payloads that were analysed and denied, those whose claimers all failed to deliver lately, and lossy ones where the job takes none, are out before.
+Payloads that were analysed and denied, those whose claimers all failed to deliver lately, and lossy ones where the job takes none, are out before; so are,
+where the job says so, suspected transcodes, what is below the canonical variant, and what does not beat the file that is held. The canonical variant is
+the best genuine payload of all that are known to exist, whether or not its holders are linked now: the job waits for it rather than take less.
 Pure.
 """
 
@@ -21,7 +23,8 @@ from enum import StrEnum
 from statistics import median
 from typing import Final
 
-from apps.domain.audio.profile import ProfileError, parse_profile, preference_key
+from apps.domain.audio.profile import CodecProfile, ProfileError, parse_profile, preference_key
+from apps.domain.audio.quality import profile_ceiling, profile_quality
 from apps.domain.jobs.constraints import Constraints
 
 DURATION_TOLERANCE_MS = 3000  # PROTOCOL-FACTS: library duration tolerance
@@ -35,7 +38,10 @@ SHORT_S: Final = (
     16.0  # expected times below are all alike: nobody minds, and links differ more from one minute to the next
 )
 LONGEST_BAND: Final = 20  # 16 s × 2^20 is half a year
-UNKNOWN_QUALITY: Final = 5  # tenths: neither praised nor blamed
+QUALITY_BAND: Final = (
+    0.1  # qualities so near each other are alike: audio.canonical_scoring.min_quality_improvement's default
+)
+ROUNDING: Final = 1e-6
 MAX_RUNNERS_UP: Final = 4  # told of; the rest is a number
 
 
@@ -98,6 +104,12 @@ class NoChoice(StrEnum):
     """every payload that is claimed was analysed and is something else"""
     ONLY_LOSSY = "only_lossy_sources"
     """the job takes lossless only"""
+    ONLY_TRANSCODES = "only_transcodes"
+    """everything on offer is suspected to be a transcode, and the job takes none"""
+    NOTHING_BETTER = "nothing_better"
+    """nothing on offer beats the file that is held"""
+    NOT_CANONICAL = "waiting_for_canonical"
+    """only lesser variants than the canonical one are on offer"""
     NOT_DELIVERED = "sources_not_delivering"
     """everybody who claims it failed to deliver, and is asked again after a pause"""
 
@@ -136,13 +148,17 @@ class Terms:
     complete: bool
     """somebody holds all of it"""
     quality: int
-    """tenths, 0..10: measured here, else the median of the groups' words"""
+    """tenths, 0..10: measured here, else the median of the groups' words, else what its profile is worth"""
     expected_s: float
     """payload bytes / what its holders give together"""
     groups: int
     """/24 or /56 of claimers: many peers behind one address prove little"""
     peers: int
     profile_key: tuple[int, float, int, int, str]
+    canonical: bool = True
+    """it is what the canonical variant is, or better; True throughout where none is known or preferred"""
+    worth: float = 0.0
+    """quality 0..1, unrounded; no term of its own"""
 
     @property
     def time_band(self) -> int:
@@ -180,9 +196,10 @@ class Terms:
 
 
 TERMS: Final[Mapping[str, str]] = {
+    "genuine": "no evidence of a transcode",
     "lossless": "lossless before lossy",
     "codec": "the codec's place in preferred_codecs",
-    "genuine": "no evidence of a transcode",
+    "canonical": "it matches or exceeds the canonical variant",
     "honest": "its most honest claimer made fewer claims that turned out wrong",
     "trusted": "a claimer is above quarantine",
     "duration_fits": "the length fits the recording's",
@@ -207,6 +224,25 @@ class Candidate:
     payload_bytes: int
     peers: tuple[str, ...]
     terms: Terms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanonicalTarget:
+    """What the canonical variant is: a payload has to match or exceed it."""
+
+    profile: str
+    quality: float
+    """0..1"""
+    groups: int
+    """networks that claim it; 0: it is known from the library's statistics"""
+
+    def met_by(self, profile: CodecProfile, quality: float, *, tolerance: float) -> bool:
+        """True when a payload of this profile and quality is as good, to within `tolerance`, or better."""
+        try:
+            wanted = preference_key(parse_profile(self.profile))
+        except ProfileError:
+            return True
+        return preference_key(profile)[:4] >= wanted[:4] and quality >= self.quality - tolerance - ROUNDING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,8 +301,9 @@ def candidates_of(
     denied: frozenset[PayloadKey],
     duration_ms: int | None = None,
     known: Mapping[PayloadKey, KnownPayload] | None = None,
+    target: CanonicalTarget | None = None,
 ) -> tuple[tuple[Candidate, ...], NoChoice | None]:
-    """The payloads that may be fetched, best first, and why there is none (None when there is one)."""
+    """The payloads that may be fetched, best first, and why there is none (None when there is one). `target`: see `canonical_target`."""
     by_key: dict[PayloadKey, list[PayloadClaim]] = {}
     speeds: dict[str, float] = {}
     heard = cooling = False
@@ -296,13 +333,16 @@ def candidates_of(
                 duration_ms=duration_ms,
                 known=(known or {}).get(key),
                 typical_bps=typical_bps,
+                target=target,
             )
         )
         is not None
     ]
-    allowed = [candidate for candidate in found if candidate.terms.lossless or constraints.allow_lossy]
+    if not found:
+        return (), NoChoice.NO_SOURCE
+    allowed, why = _allowed(found, constraints)
     if not allowed:
-        return (), NoChoice.ONLY_LOSSY if found else NoChoice.NO_SOURCE
+        return (), why
     # two stable sorts: the smaller root first, then the better terms first
     allowed.sort(key=lambda candidate: candidate.key)
     allowed.sort(key=lambda candidate: candidate.terms.order(), reverse=True)
@@ -331,6 +371,47 @@ def explain(found: Sequence[Candidate], chosen: Candidate) -> Explanation:
     )
 
 
+def canonical_target(
+    claims: Iterable[PayloadClaim],
+    *,
+    constraints: Constraints,
+    denied: frozenset[PayloadKey] = frozenset(),
+    known: Mapping[PayloadKey, KnownPayload] | None = None,
+) -> CanonicalTarget | None:
+    """The canonical variant of a recording: the job's `target_profile`, else what the claims of everybody agree on. None: nothing is known.
+
+    `claims` are all that are remembered, of peers that are away too. Of the genuine payloads whose quality is within QUALITY_BAND of the best, the
+    one from the most networks is it: a lone peer that praises its own copy makes nobody wait. A job that names a profile is content with that.
+    """
+    if constraints.target_profile is not None:
+        try:
+            quality = profile_quality(parse_profile(constraints.target_profile))
+        except ProfileError:
+            return None
+        return CanonicalTarget(profile=constraints.target_profile, quality=quality, groups=0)
+    by_key: dict[PayloadKey, list[PayloadClaim]] = {}
+    for claim in claims:
+        if claim.key not in denied and not claim.refuted:
+            by_key.setdefault(claim.key, []).append(claim)
+    found: list[tuple[float, int, bool, CodecProfile, PayloadKey]] = []
+    for key, group in by_key.items():
+        stated = _stated(group)
+        measured = (known or {}).get(key)
+        if stated is None or _suspect(group, measured):
+            continue
+        profile = parse_profile(stated[1])
+        if profile.lossless or constraints.allow_lossy:
+            groups = len({claim.group or claim.peer for claim in group})
+            complete = any(claim.complete for claim in group)
+            found.append((_quality(group, measured, profile), groups, complete, profile, key))
+    if not found:
+        return None
+    best = max(quality for quality, *_ in found)
+    near = [one for one in found if one[0] >= best - QUALITY_BAND - ROUNDING]
+    quality, groups, _, profile, _ = max(near, key=lambda one: (one[1], one[2], preference_key(one[3]), one[0], one[4]))
+    return CanonicalTarget(profile=str(profile), quality=quality, groups=groups)
+
+
 def expected_s(payload_bytes: int, claims: Iterable[PayloadClaim], *, typical_bps: float = UNKNOWN_BPS) -> float:
     """Seconds until a payload is here if everybody who claims it gives what they gave before, each discounted by reputation.
 
@@ -357,20 +438,19 @@ def _candidate(
     duration_ms: int | None,
     known: KnownPayload | None,
     typical_bps: float,
+    target: CanonicalTarget | None,
 ) -> Candidate | None:
     """None when no claimer states a profile that the grammar has."""
-    # The most stated (size, profile) speaks for the payload: a lie of one claimer must not change what many say.
-    stated: dict[tuple[int, str], int] = {}
-    for claim in claims:
-        try:
-            parse_profile(claim.profile)
-        except ProfileError:
-            continue
-        stated[claim.payload_bytes, claim.profile] = stated.get((claim.payload_bytes, claim.profile), 0) + 1
-    if not stated:
+    stated = _stated(claims)
+    if stated is None:
         return None
-    payload_bytes, text = max(stated, key=lambda pair: (stated[pair], pair))
+    payload_bytes, text = stated
     profile = parse_profile(text)
+    quality = _quality(claims, known, profile)
+    tolerance = QUALITY_BAND if constraints.min_improvement is None else constraints.min_improvement
+    matters = target is not None and (
+        constraints.prefer_canonical is not False or constraints.download_mode == "canonical"
+    )
     codecs = constraints.preferred_codecs
     return Candidate(
         key=key,
@@ -386,13 +466,48 @@ def _candidate(
             duration_fits=_fits(claims, known, duration_ms),
             proof=_proof(claims, known),
             complete=any(claim.complete for claim in claims),
-            quality=_quality(claims, known),
+            quality=round(10 * quality),
             expected_s=expected_s(payload_bytes, claims, typical_bps=typical_bps),
             groups=len({claim.group or claim.peer for claim in claims}),
             peers=len({claim.peer for claim in claims}),
             profile_key=preference_key(profile),
+            canonical=not matters or target is None or target.met_by(profile, quality, tolerance=tolerance),
+            worth=quality,
         ),
     )
+
+
+def _stated(claims: Iterable[PayloadClaim]) -> tuple[int, str] | None:
+    """(size, profile) that most claimers state: a lie of one must not change what many say. None: nobody states a profile that the grammar has."""
+    stated: dict[tuple[int, str], int] = {}
+    for claim in claims:
+        try:
+            parse_profile(claim.profile)
+        except ProfileError:
+            continue
+        stated[claim.payload_bytes, claim.profile] = stated.get((claim.payload_bytes, claim.profile), 0) + 1
+    return max(stated, key=lambda pair: (stated[pair], pair)) if stated else None
+
+
+def _allowed(found: Sequence[Candidate], constraints: Constraints) -> tuple[list[Candidate], NoChoice | None]:
+    """What the job may have of `found`, and the wish that left nothing."""
+    some = [one for one in found if one.terms.lossless or constraints.allow_lossy]
+    if not some:
+        return [], NoChoice.ONLY_LOSSY
+    if constraints.download_mode != "any":
+        some = [one for one in some if not one.terms.suspect]
+        if not some:
+            return [], NoChoice.ONLY_TRANSCODES
+    floor = constraints.quality_floor
+    if floor is not None:
+        some = [one for one in some if one.terms.worth >= floor - ROUNDING]
+        if not some:
+            return [], NoChoice.NOTHING_BETTER
+    if constraints.download_mode == "canonical":
+        some = [one for one in some if one.terms.canonical]
+        if not some:
+            return [], NoChoice.NOT_CANONICAL
+    return some, None
 
 
 def _words(claims: Sequence[PayloadClaim], fact: str) -> list[int]:
@@ -423,13 +538,14 @@ def _fits(claims: Sequence[PayloadClaim], known: KnownPayload | None, duration_m
     return not lengths or any(abs(one - duration_ms) <= DURATION_TOLERANCE_MS for one in lengths)
 
 
-def _quality(claims: Sequence[PayloadClaim], known: KnownPayload | None) -> int:
+def _quality(claims: Sequence[PayloadClaim], known: KnownPayload | None, profile: CodecProfile) -> float:
+    """0..1: measured here, else told (never more than such an encoding can be), else what such an encoding is worth unmeasured."""
     if known is not None and known.quality is not None:
-        return round(10 * min(max(known.quality, 0.0), 1.0))
+        return min(max(known.quality, 0.0), 1.0)
     words = _words(claims, "quality_milli")
     if not words:
-        return UNKNOWN_QUALITY
-    return round(min(max(median(words), 0), 1000) / 100)
+        return profile_quality(profile)
+    return min(max(median(words), 0) / 1000, profile_ceiling(profile))
 
 
 def _proof(claims: Sequence[PayloadClaim], known: KnownPayload | None) -> Proof:
@@ -468,7 +584,7 @@ def _shown(one: Candidate, term: str) -> str:
             return f"{terms.quality / 10:.1f}"
         case "time":
             return f"{terms.expected_s:.0f} s" if math.isfinite(terms.expected_s) else "unknown"
-        case "profile" | "lossless":
+        case "profile" | "lossless" | "canonical":
             return one.profile
         case "root":
             return one.key.payload_root.hex()[:12]
