@@ -9,6 +9,7 @@ from apps.domain.library.canonical import CanonicalPolicy
 from slskdn_site.broker import redis_url
 from slskdn_site.config import data_dir, load_config
 from workers.gateways.acoustid import INTERVAL_MS, Acoustid
+from workers.gateways.fingerprint_store import FingerprintStore
 from workers.gateways.limiter import Limiter
 from workers.gateways.musicbrainz import Musicbrainz
 from workers.verification import Verifier
@@ -33,6 +34,12 @@ def acoustid() -> Acoustid | None:
         return None
     limiter = Limiter(redis_url(), name="acoustid", interval_ms=INTERVAL_MS)
     return Acoustid(host=section.host, client_id=section.client_id, limiter=limiter)
+
+
+@functools.cache
+def fingerprint_store() -> FingerprintStore:
+    """This process's local fingerprint index."""
+    return FingerprintStore(folder=data_dir() / "index" / "fingerprints")
 
 
 def library_root() -> Path:

@@ -36,6 +36,10 @@ LIBRARY_SCANS_S = 15.0
 """What a folder waits beyond its time, and what a lost message costs a scan; a few look-ups over roots and live scans."""
 
 
+IDENTIFY_VARIANTS_S = 20.0
+"""What a new variant waits until it is asked what it is; three queries when nothing waits."""
+
+
 def _every(task: TaskName, seconds: float) -> BeatEntry:
     options: dict[str, object] = {"queue": QUEUES[task], "expires": 2 * seconds, "priority": PRIORITIES.get(task, 0)}
     return {"task": task.value, "schedule": seconds, "options": options}
@@ -46,6 +50,7 @@ BEAT_SCHEDULE: dict[str, BeatEntry] = {
     "sweep": _every(TaskName.SWEEP, SWEEP_S),
     "recount-canonical": _every(TaskName.RECOUNT_CANONICAL, RECOUNT_CANONICAL_S),
     "doctor-due": _every(TaskName.DOCTOR_DUE, DOCTOR_DUE_S),
+    "identify-variants": _every(TaskName.IDENTIFY_VARIANTS, IDENTIFY_VARIANTS_S),
     "analyse-variants": _every(TaskName.ANALYSE_VARIANTS, ANALYSE_VARIANTS_S),
     "library-scans": _every(TaskName.LIBRARY_SCANS, LIBRARY_SCANS_S),
     "recheck-unconfirmed": {

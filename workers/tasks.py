@@ -5,6 +5,7 @@ from __future__ import annotations
 from workers.analyse_variants import analyse_variants
 from workers.consume_node_events import consume_node_events
 from workers.doctor_scan import doctor_due, doctor_look
+from workers.identify_variants import identify_variants
 from workers.read_files import read_files
 from workers.recheck import recheck_unconfirmed
 from workers.recount_canonical import recount_canonical
@@ -20,6 +21,7 @@ __all__ = [
     "consume_node_events",
     "doctor_due",
     "doctor_look",
+    "identify_variants",
     "library_scans",
     "read_files",
     "recheck_unconfirmed",

@@ -35,6 +35,7 @@ class TaskName(StrEnum):
     LIBRARY_SCANS = "workers.library_scans"
     SCAN_LIBRARY = "workers.scan_library"
     READ_FILES = "workers.read_files"
+    IDENTIFY_VARIANTS = "workers.identify_variants"
 
 
 QUEUES: dict[TaskName, str] = {
@@ -54,6 +55,7 @@ QUEUES: dict[TaskName, str] = {
     TaskName.LIBRARY_SCANS: "default",
     TaskName.SCAN_LIBRARY: "analyse",
     TaskName.READ_FILES: "analyse",
+    TaskName.IDENTIFY_VARIANTS: "verify",
 }
 
 LAST: Final = 9

@@ -60,6 +60,8 @@ class IdentifyClaim:
     recording_mbid: uuid.UUID | None
     source: str
     verified: bool
+    own: bool
+    """The recording comes from an identification before this one: no evidence for the next."""
     folder: tuple[int, bytes] | None
     """(root id, folder hash) of its first file; None: it has no file left."""
 
@@ -134,6 +136,7 @@ def _claim(row: Identification, variant: AudioVariant, file: AudioFile | None) -
         recording_mbid=variant.recording_mbid,
         source=variant.recording_source,
         verified=variant.verified,
+        own=row.decided_at is not None and row.recording_mbid == variant.recording_mbid,
         folder=(file.root_id, bytes(file.folder_hash)) if file is not None else None,
     )
 

@@ -29,9 +29,9 @@ from apps.domain.library.identity_evidence import (
     Candidate,
     Companions,
     FileFacts,
-    Likeness,
     Piece,
     evidence_of,
+    likeness,
 )
 
 IDENTITY_VERSION: Final = 1
@@ -135,14 +135,13 @@ def decide(
     candidates: Sequence[Candidate],
     *,
     companions: Companions,
-    likeness: Likeness,
     silent_code: str = "acoustid_no_result",
 ) -> Decision:
     """Weigh `candidates` (each recording once; the one the tags name among them).
 
-    `likeness`: 0..1 of two texts. `silent_code`: why AcoustID said nothing, if it said nothing.
+    `silent_code`: why AcoustID said nothing, if it said nothing.
     """
-    judged = _judged(file, candidates, companions, likeness)
+    judged = _judged(file, candidates, companions)
     if not judged:
         return Decision(state=IdentityState.UNKNOWN, code=silent_code, params={})
     best = judged[0]
@@ -172,7 +171,7 @@ def decide(
         )
     return Decision(
         state=IdentityState.AMBIGUOUS,
-        code=_question(best, judged, params, likeness),
+        code=_question(best, judged, params),
         params=params,
         confidence=best.share,
         ranked=judged[:MAX_KEPT],
@@ -180,13 +179,11 @@ def decide(
     )
 
 
-def _judged(
-    file: FileFacts, candidates: Sequence[Candidate], companions: Companions, likeness: Likeness
-) -> tuple[Judged, ...]:
+def _judged(file: FileFacts, candidates: Sequence[Candidate], companions: Companions) -> tuple[Judged, ...]:
     strongest = max((one.score or 0.0 for one in candidates), default=0.0)
     most = max((one.sources for one in candidates), default=0)
     weighed = [
-        (one, evidence_of(file, one, companions=companions, likeness=likeness, strongest=strongest, most_sources=most))
+        (one, evidence_of(file, one, companions=companions, strongest=strongest, most_sources=most))
         for one in candidates
     ]
     points = [sum(piece.points for piece in pieces) for _, pieces in weighed]
@@ -220,6 +217,10 @@ def _length_off(file: FileFacts, best: Judged) -> bool:
 def _by_tags(file: FileFacts, judged: tuple[Judged, ...], silent_code: str) -> Decision:
     """Nobody has heard it: what the tags name is believed as far as nothing known of that recording speaks against it."""
     best = judged[0]
+    if file.recording_mbid is None:
+        return Decision(
+            state=IdentityState.UNKNOWN, code=silent_code, params={}, ranked=judged[:MAX_KEPT], pieces=best.pieces
+        )
     against = [piece.name for piece in best.pieces if piece.points < 0 and piece.name in {"length", "title"}]
     params: dict[str, Param] = {"silent": silent_code}
     if file.recording_mbid == best.candidate.recording_mbid and not against:
@@ -255,7 +256,7 @@ def _contradiction(file: FileFacts, best: Judged, judged: tuple[Judged, ...]) ->
     return {"contradiction": "tag_recording", "tag_recording": str(tagged)} if strong and not named else {}
 
 
-def _question(best: Judged, judged: tuple[Judged, ...], params: Mapping[str, Param], likeness: Likeness) -> str:
+def _question(best: Judged, judged: tuple[Judged, ...], params: Mapping[str, Param]) -> str:
     """Why a person is asked."""
     if "contradiction" in params:
         return "tags_disagree"

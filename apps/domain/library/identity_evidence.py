@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import uuid
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from apps.domain.errors import Param
 from apps.domain.jobs.judgement import MIN_SCORE
 from apps.domain.library.offers import Offer, OfferedGroup, OfferedRelease
+from apps.domain.matching.words import text_distance, words_of
 
 __all__ = [
     "MIN_SCORE",
@@ -19,14 +20,11 @@ __all__ = [
     "Candidate",
     "Companions",
     "FileFacts",
-    "Likeness",
     "LocalHit",
     "Piece",
     "evidence_of",
 ]
 
-Likeness = Callable[[str, str], float]
-"""0..1 of two texts, 1 the same."""
 
 NAMED_STRONGLY: Final = 0.8
 """From this score on AcoustID's silence about a recording speaks against that recording."""
@@ -35,37 +33,6 @@ MIN_COMPANIONS: Final = 2
 _WEAK_SCORE = -1.0
 """A match below MIN_SCORE may be chance: its other evidence would have to be overwhelming."""
 
-_VERSIONS: Final = frozenset(
-    {
-        *(
-            "live",
-            "remix",
-            "mix",
-            "instrumental",
-            "acoustic",
-            "demo",
-            "karaoke",
-            "cover",
-            "edit",
-            "extended",
-            "radio",
-            "clean",
-        ),
-        *(
-            "dub",
-            "reprise",
-            "alternate",
-            "rehearsal",
-            "acapella",
-            "unplugged",
-            "orchestral",
-            "bootleg",
-            "mashup",
-            "tribute",
-        ),
-    }
-)
-"""Words that make another recording of a song. "Remastered" and "session" are not among them: one side leaves them out as often as not."""
 _WORD = re.compile(r"[^\W_]+")
 _BRACKETS = re.compile(r"\s*[(\[][^()\[\]]*[)\]]")
 _GUESTS = re.compile(r"\s*\b(?:feat|ft|featuring)\b\.?.*", re.IGNORECASE)
@@ -163,7 +130,6 @@ def evidence_of(
     one: Candidate,
     *,
     companions: Companions,
-    likeness: Likeness,
     strongest: float,
     most_sources: int,
 ) -> tuple[Piece, ...]:
@@ -173,10 +139,10 @@ def evidence_of(
         _library(one),
         _submissions(one, most_sources),
         _length(file, one),
-        _title(file, one, likeness),
+        _title(file, one),
         _version(file, one),
-        _artist(file, one, likeness),
-        _album(file, one, likeness),
+        _artist(file, one),
+        _album(file, one),
         _tag_recording(file, one),
         _tag_release(file, one),
         _position(file, one),
@@ -184,6 +150,11 @@ def evidence_of(
         _nameless(one),
     ]
     return tuple(piece for piece in found if piece is not None)
+
+
+def likeness(one: str, other: str) -> float:
+    """0..1 of two names, 1 the same."""
+    return 1.0 - text_distance(one, other)
 
 
 def _fingerprint(one: Candidate, strongest: float) -> Piece | None:
@@ -237,7 +208,7 @@ def plain_title(text: str) -> str:
     return _GUESTS.sub("", _BRACKETS.sub("", text)).strip() or text
 
 
-def _title(file: FileFacts, one: Candidate, likeness: Likeness) -> Piece | None:
+def _title(file: FileFacts, one: Candidate) -> Piece | None:
     if not has_title(file.title) or not one.title:
         return None
     like = max(likeness(file.title, one.title), likeness(plain_title(file.title), plain_title(one.title)))
@@ -247,22 +218,19 @@ def _title(file: FileFacts, one: Candidate, likeness: Likeness) -> Piece | None:
     )
 
 
-def _versions(*texts: str) -> frozenset[str]:
-    words = {word.casefold() for text in texts for word in _WORD.findall(text)}
-    return frozenset(words & _VERSIONS)
-
-
 def _version(file: FileFacts, one: Candidate) -> Piece | None:
+    """Live, remix, instrumental …: another recording of the same song, however alike the rest is."""
     if not has_title(file.title) or not one.title:
         return None
+    # In brackets, all words count: ripped names have lost theirs ("The First Live").
+    differ = words_of(f"- ({file.title})").major ^ words_of(f"- ({one.title})").major
     # An album called "Live at …" makes its tracks live though their titles may not say so.
-    around = _versions(file.album, *(each.title for each in one.groups[:5]))
-    differ = _versions(file.title) ^ _versions(one.title)
-    differ -= around
+    around = " ".join([file.album, *(each.title for each in one.groups[:5])])
+    differ -= {word.casefold() for word in _WORD.findall(around)}
     return Piece(name="version", points=-1.2, params={"words": " ".join(sorted(differ))}) if differ else None
 
 
-def _artist(file: FileFacts, one: Candidate, likeness: Likeness) -> Piece | None:
+def _artist(file: FileFacts, one: Candidate) -> Piece | None:
     if not file.artist or not one.artist:
         return None
     ours = {word.casefold() for word in _WORD.findall(file.artist)}
@@ -273,7 +241,7 @@ def _artist(file: FileFacts, one: Candidate, likeness: Likeness) -> Piece | None
     return Piece(name="artist", points=points, params={"like": round(like, 2), "theirs": one.artist})
 
 
-def _album(file: FileFacts, one: Candidate, likeness: Likeness) -> Piece | None:
+def _album(file: FileFacts, one: Candidate) -> Piece | None:
     if not file.album or not one.groups:
         return None
     like, title = max(
