@@ -22,6 +22,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("apps.peers.api.urls")),
     path("", include("apps.transfers.api.urls")),
     path("", include("apps.library.api.urls")),
+    path("", include("apps.library.api.urls_health")),
     path("", include("apps.nodelink.api.urls")),
     path("schema", SpectacularAPIView.as_view(), name="api-schema"),
     path(

@@ -41,6 +41,7 @@ from apps.library.services_doctor import (
     doctor_scan_claim,
     doctor_scan_due,
     doctor_scan_ended,
+    doctor_scan_failed,
     doctor_scan_released,
     doctor_scan_stumbled,
     doctor_scans_waiting,
@@ -62,8 +63,11 @@ _TRACKS = frozenset({IssueType.MISSING_TRACK})
 
 @shared_task(name=TaskName.DOCTOR_LOOK.value)
 def doctor_look(scan_id: str) -> None:
-    """See the module."""
-    look(uuid.UUID(scan_id), thresholds=thresholds_configured())
+    """See the module. With `library_health.enabled` off nothing is looked at, whoever asked."""
+    if load_config().library_health.enabled:
+        look(uuid.UUID(scan_id), thresholds=thresholds_configured())
+    elif (claim := doctor_scan_claim(uuid.UUID(scan_id))) is not None:
+        doctor_scan_failed(claim, code="doctor_disabled")
 
 
 @shared_task(name=TaskName.DOCTOR_DUE.value)

@@ -30,6 +30,10 @@ STATUS_OF_CODE: Mapping[str, int] = {
     "trace_expired": 404,
     "trace_track_unknown": 404,
     "trace_newer": 409,
+    "issue_unknown": 404,
+    "issue_move_refused": 409,
+    "doctor_scan_unknown": 404,
+    "doctor_scan_refused": 409,
 }
 """Codes whose status does not follow from their ending (see `status_of`)."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final, Literal
@@ -265,7 +265,11 @@ def scan_one(scan_id: uuid.UUID, *, now: datetime) -> ScanView | None:
 
 def scans_newest(*, now: datetime, limit: int = 5) -> tuple[ScanView, ...]:
     """The newest looks, the newest first."""
-    rows = scan_query().order_by(*SCAN_ORDER)[:limit]
+    return scan_views(scan_query().order_by(*SCAN_ORDER)[:limit], now=now)
+
+
+def scan_views(rows: Iterable[DoctorScan], *, now: datetime) -> tuple[ScanView, ...]:
+    """Rows with how far they are."""
     return tuple(scan_view(row, now_seconds=_seconds(row, now)) for row in rows)
 
 

@@ -235,6 +235,12 @@ def doctor_scan_stumbled(claim: DoctorClaim, *, code: str) -> None:
             advance(rows, moves=DOCTOR_MOVES, to=DoctorState.FAILED, ended_at=Now(), lease_until=None)
 
 
+def doctor_scan_failed(claim: DoctorClaim, *, code: str) -> None:
+    """It can't be worked on at all."""
+    rows = DoctorScan.objects.filter(id=claim.id, attempt=claim.attempt)
+    advance(rows, moves=DOCTOR_MOVES, to=DoctorState.FAILED, ended_at=Now(), lease_until=None, code=code, params={})
+
+
 def doctor_scan_pause(scan_id: uuid.UUID) -> None:
     """Stop after the slice that is under way. Raises DoctorScanUnknown, DoctorScanRefused."""
     _steer(scan_id, DoctorState.PAUSED, lease_until=None)

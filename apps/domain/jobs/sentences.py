@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 
 from apps.domain.jobs.choice_words import CHOICE_SENTENCES
+from apps.domain.library.issue_words import ISSUE_SENTENCES
 from apps.domain.swarm.trace_sentences import TRACE_SENTENCES
 
 SENTENCES: Mapping[str, str] = {
@@ -106,6 +107,7 @@ SENTENCES: Mapping[str, str] = {
     "folder_missing": "There is no such folder.",
     **TRACE_SENTENCES,
     **CHOICE_SENTENCES,
+    **ISSUE_SENTENCES,
 }
 """Code → English template. `{name}` takes the param of that name; a missing one shows as a dash."""
 
