@@ -43,7 +43,8 @@ class PeakMeter:
             raise ValueError("a sound has a rate and at least one channel")
         self._full_scale = full_scale
         self._bank = _bank(factor_of(rate))
-        self._tail = np.zeros((channels, TAPS - 1), dtype=np.float32)
+        self._carry = np.zeros((channels, TAPS - 1), dtype=np.float32)
+        """What was heard and not interpolated yet; begins with the TAPS - 1 samples before the next stretch's first output."""
         self.sample = 0.0
         """Highest magnitude so far, in the samples' own unit."""
         self._true = 0.0
@@ -54,58 +55,66 @@ class PeakMeter:
             return
         if magnitude is None:
             magnitude = np.abs(block)
-        highest = float(magnitude.max())
-        self.sample = max(self.sample, highest)
-        bank = self._bank
-        if bank is not None:
-            reach = max(highest, float(np.abs(self._tail).max())) * bank.gain
-            if reach > max(self._true, self.sample):
-                self._interpolate(bank, block)
-        self._tail = np.concatenate([self._tail, block[:, -(TAPS - 1) :]], axis=1)[:, -(TAPS - 1) :]
+        self.sample = max(self.sample, float(magnitude.max()))
+        if self._bank is None:
+            return
+        carried = self._carry.shape[1]
+        begin = -(-carried // _STRETCH) * _STRETCH - carried
+        # From here on the block's outputs need nothing of the carry.
+        if block.shape[1] < begin + TAPS - 1:
+            self._carry = np.concatenate([self._carry, block], axis=1)
+            if self._carry.shape[1] >= _STRETCH + TAPS - 1:
+                self._carry = self._whole_stretches(self._bank, self._carry)
+            return
+        self._whole_stretches(self._bank, np.concatenate([self._carry, block[:, : begin + TAPS - 1]], axis=1))
+        self._carry = self._whole_stretches(self._bank, block[:, begin:], magnitude[:, begin:]).copy()
 
     def result(self) -> Peaks:
         """Peaks of all that was fed. Feeding must not go on after it."""
-        if self._bank is not None and self._tail.any():
-            self._interpolate(self._bank, np.zeros((len(self._tail), TAPS - 1), dtype=np.float32))
+        if self._bank is not None and self._carry.any():
+            silence = np.zeros((len(self._carry), _STRETCH + TAPS - 1), dtype=np.float32)
+            self._whole_stretches(self._bank, np.concatenate([self._carry, silence], axis=1))
         return Peaks(sample=self.sample / self._full_scale, true=max(self.sample, self._true) / self._full_scale)
 
-    def _interpolate(self, bank: _Bank, block: Planar) -> None:
+    def _whole_stretches(self, bank: _Bank, sound: Planar, magnitude: Planar | None = None) -> Planar:
+        """Interpolate what may hold the maximum; returns what is left for later (a view)."""
+        length = sound.shape[1]
+        stretches = (length - TAPS + 1) // _STRETCH
+        if stretches < 1:
+            return sound
+        if magnitude is None:
+            magnitude = np.abs(sound)
         floor = max(self._true, self.sample)
-        windows, bounds = _windows(np.concatenate([self._tail, block], axis=1))
-        bounds *= bank.gain
-        picked = np.flatnonzero(bounds > floor)
-        rows = windows[picked]
-        bend = np.diff(rows, n=2, axis=1)
-        second = bank.near * (bounds[picked] / bank.gain) + bank.bend * np.maximum(bend.max(axis=1), -bend.min(axis=1))
-        bound = np.minimum(bounds[picked], second)
-        order = np.argsort(-bound)
-        order = order[: np.searchsorted(-bound[order], -floor)]
-        at, batch = 0, _FIRST_BATCH
-        while at < len(order) and bound[order[at]] > floor:
-            outputs = rows[order[at : at + batch]] @ bank.toeplitz
-            floor = max(floor, float(outputs.max()), -float(outputs.min()))
-            at += batch
-            batch = _BATCH
-        self._true = max(self._true, floor)
+        highest = np.maximum.reduceat(magnitude, np.arange(0, length, _STRETCH), axis=1)
+        following = np.minimum(
+            np.arange(1, stretches + 1), highest.shape[1] - 1
+        )  # the last may end with its own stretch
+        highest = np.maximum(highest[:, :stretches], highest[:, following])
+        channel, stretch = np.nonzero(highest * bank.gain > floor)
+        if len(channel):
+            windows = np.lib.stride_tricks.sliding_window_view(sound, _STRETCH + TAPS - 1, axis=1)[:, ::_STRETCH]
+            self._true = max(self._true, _loudest(bank, windows[channel, stretch], highest[channel, stretch], floor))
+        return sound[:, stretches * _STRETCH :]
+
+
+def _loudest(bank: _Bank, rows: npt.NDArray[np.float32], highest: npt.NDArray[np.float32], floor: float) -> float:
+    """The greatest output of these stretches, or `floor` if none is greater. `highest`: magnitude in each row."""
+    bend = np.diff(rows, n=2, axis=1)
+    steep = np.maximum(bend.max(axis=1), -bend.min(axis=1))
+    bound = np.minimum(bank.gain * highest, bank.near * highest + bank.bend * steep)
+    order = np.argsort(-bound)
+    at, batch = 0, _FIRST_BATCH
+    while at < len(order) and bound[order[at]] > floor:
+        outputs = rows[order[at : at + batch]] @ bank.toeplitz
+        floor = max(floor, float(outputs.max()), -float(outputs.min()))
+        at += batch
+        batch = _BATCH
+    return floor
 
 
 def factor_of(rate: int) -> int:
     """Oversampling: to at least 192 kHz, as annex 2 asks for (4 × at 48 kHz)."""
     return 4 if rate < 96_000 else 2 if rate < 192_000 else 1
-
-
-def _windows(sound: Planar) -> tuple[Planar, npt.NDArray[np.float32]]:
-    """(rows of _STRETCH + TAPS - 1 samples, one per stretch of every channel; the highest magnitude in each)."""
-    channels, length = sound.shape
-    stretches = -(-(length - TAPS + 1) // _STRETCH)
-    padded = stretches * _STRETCH + TAPS - 1
-    if padded > length:
-        sound = np.concatenate([sound, np.zeros((channels, padded - length), dtype=np.float32)], axis=1)
-    rows = np.lib.stride_tricks.sliding_window_view(sound, _STRETCH + TAPS - 1, axis=1)[:, ::_STRETCH]
-    starts = np.arange(0, padded, _STRETCH)
-    highest = np.maximum.reduceat(np.abs(sound), starts, axis=1)
-    highest = np.maximum(highest[:, :stretches], highest[:, 1 : stretches + 1])
-    return rows.reshape(channels * stretches, -1), highest.reshape(-1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
