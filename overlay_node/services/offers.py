@@ -195,4 +195,5 @@ def _tracks(held: HeldRelease) -> Iterable[SwarmTrack]:
                 payload_format=variant.payload_format,
                 payload_root=variant.payload_root,
                 quality_score=variant.quality_score,
+                facts=stated_facts(suspect=variant.transcode_suspect) or None,
             )

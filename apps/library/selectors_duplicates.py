@@ -1,0 +1,201 @@
+"""Groups of files that are the same music. Pages walk an index by its key, so that the last is as quick as the first; nothing is joined with itself."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from django.db.models import Count
+
+from apps.common.pagination import CursorInvalid, Page
+from apps.domain.library.duplicates import DuplicateFile, DuplicateKind, Ranked, best_first
+from apps.library.models import AudioFile, AudioVariant
+
+DEFAULT_LIMIT: Final = 25
+MAX_LIMIT: Final = 100
+MAX_MEMBERS: Final = 50
+"""Files shown of one group."""
+
+_MEMBER = (
+    "id", "display", "size_bytes", "title", "artist", "album", "release_mbid", "root_id", "root__path", "root__writable", "variant_id",
+    "variant__profile", "variant__quality_score", "variant__transcode_suspect", "variant__verified", "variant__recording_mbid",
+    "variant__pcm_md5",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DuplicateGroup:
+    """Files that are the same music, the one to keep first."""
+
+    kind: DuplicateKind
+    key: str
+    title: str
+    artist: str
+    recording_mbid: uuid.UUID | None
+    files: tuple[Ranked, ...]
+    more: int
+    """further files that are not listed"""
+
+    @property
+    def spare_bytes(self) -> int:
+        """What the others take."""
+        return sum(one.file.size_bytes for one in self.files[1:])
+
+
+def duplicate_groups(
+    kind: DuplicateKind, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+) -> Page[DuplicateGroup]:
+    """One page of groups of a kind, in the order of their keys, forwards. Raises CursorInvalid."""
+    limit = max(1, min(limit, MAX_LIMIT))
+    after = _read(cursor) if cursor else None
+    if after is not None:
+        _value(kind, after)
+    groups: list[DuplicateGroup] = []
+    more = True
+    # A key found by the index may turn out to have one present file only (the others went missing): then the next keys fill the page.
+    while more and len(groups) < limit:
+        keys = _keys(kind, after=after, limit=limit + 1)
+        more = len(keys) > limit
+        keys = keys[:limit]
+        if not keys:
+            break
+        found = _groups(kind, keys)
+        for key in keys:
+            after = key
+            if key in found:
+                groups.append(found[key])
+            if len(groups) == limit:
+                more = more or key != keys[-1]
+                break
+    return Page(items=groups, next_cursor=_write(after) if more and after else None, previous_cursor=None)
+
+
+def duplicate_group(kind: DuplicateKind, key: str) -> DuplicateGroup | None:
+    """One group by its key; None when it is none any more. Raises CursorInvalid for what is no key."""
+    _value(kind, key)
+    return _groups(kind, [key]).get(key)
+
+
+def _keys(kind: DuplicateKind, *, after: str | None, limit: int) -> list[str]:
+    match kind:
+        case DuplicateKind.PAYLOAD:
+            files = AudioFile.objects.filter(missing_since=None, variant__gt=int(after) if after else 0)
+            found = files.order_by("variant").values("variant").annotate(n=Count("id")).filter(n__gt=1)
+            return [str(key) for key in found.values_list("variant", flat=True)[:limit]]
+        case DuplicateKind.PCM:
+            rows = AudioVariant.objects.filter(pcm_md5__isnull=False)
+            if after is not None:
+                rows = rows.filter(pcm_md5__gt=bytes.fromhex(after))
+            sums = rows.order_by("pcm_md5").values("pcm_md5").annotate(n=Count("id")).filter(n__gt=1)
+            return [bytes(md5).hex() for md5 in sums.values_list("pcm_md5", flat=True)[:limit] if md5 is not None]
+        case DuplicateKind.RECORDING:
+            rows = AudioVariant.objects.filter(recording_mbid__isnull=False)
+            if after is not None:
+                rows = rows.filter(recording_mbid__gt=uuid.UUID(after))
+            some = rows.order_by("recording_mbid").values("recording_mbid").annotate(n=Count("id")).filter(n__gt=1)
+            return [str(mbid) for mbid in some.values_list("recording_mbid", flat=True)[:limit]]
+
+
+def _groups(kind: DuplicateKind, keys: Sequence[str]) -> dict[str, DuplicateGroup]:
+    """The groups of these keys that have two present files or more; two queries."""
+    match kind:
+        case DuplicateKind.PAYLOAD:
+            rows = AudioFile.objects.filter(variant__in=[int(key) for key in keys])
+        case DuplicateKind.PCM:
+            twins = AudioVariant.objects.filter(pcm_md5__in=[bytes.fromhex(key) for key in keys]).values_list(
+                "id", "pcm_md5", "total_samples", "rate_hz", "channels", "bits"
+            )
+            # The same MD5 with another shape would be a collision, or a header that lies: those are nobody's duplicates.
+            shapes: dict[tuple[object, ...], list[int]] = {}
+            for pk, md5, *shape in twins:
+                shapes.setdefault((bytes(md5 or b""), *shape), []).append(pk)
+            rows = AudioFile.objects.filter(
+                variant__in=[pk for some in shapes.values() if len(some) > 1 for pk in some]
+            )
+        case DuplicateKind.RECORDING:
+            rows = AudioFile.objects.filter(variant__recording_mbid__in=[uuid.UUID(key) for key in keys])
+    members: dict[str, list[Mapping[str, object]]] = {}
+    for row in rows.filter(missing_since=None).order_by("id").values(*_MEMBER):
+        members.setdefault(_key_of(kind, row), []).append(row)
+    found: dict[str, DuplicateGroup] = {}
+    for key, some in members.items():
+        variants = {row["variant_id"] for row in some}
+        if len(some) > 1 and (kind is DuplicateKind.PAYLOAD or len(variants) > 1):
+            found[key] = _group(kind, key, some)
+    return found
+
+
+def _group(kind: DuplicateKind, key: str, rows: Sequence[Mapping[str, object]]) -> DuplicateGroup:
+    ranked = best_first([_file(row) for row in rows], kind=kind)
+    first = next(row for row in rows if row["id"] == ranked[0].file.file_id)
+    mbid = first["variant__recording_mbid"]
+    return DuplicateGroup(
+        kind=kind,
+        key=key,
+        title=str(first["title"] or first["display"]),
+        artist=str(first["artist"]),
+        recording_mbid=mbid if isinstance(mbid, uuid.UUID) else None,
+        files=ranked[:MAX_MEMBERS],
+        more=max(0, len(ranked) - MAX_MEMBERS),
+    )
+
+
+def _file(row: Mapping[str, object]) -> DuplicateFile:
+    score, suspect = row["variant__quality_score"], row["variant__transcode_suspect"]
+    return DuplicateFile(
+        file_id=_int(row["id"]),
+        variant_id=_int(row["variant_id"]),
+        path=f"{row['root__path']}/{row['display']}",
+        root_id=_int(row["root_id"]),
+        writable=bool(row["root__writable"]),
+        size_bytes=_int(row["size_bytes"]),
+        profile=str(row["variant__profile"]),
+        score=score if isinstance(score, float) else None,
+        suspect=suspect if isinstance(suspect, bool) else None,
+        verified=bool(row["variant__verified"]),
+        placed=row["release_mbid"] is not None,
+    )
+
+
+def _int(value: object) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def _key_of(kind: DuplicateKind, row: Mapping[str, object]) -> str:
+    match kind:
+        case DuplicateKind.PAYLOAD:
+            return str(row["variant_id"])
+        case DuplicateKind.PCM:
+            md5 = row["variant__pcm_md5"]
+            return bytes(md5).hex() if isinstance(md5, bytes | memoryview) else ""
+        case DuplicateKind.RECORDING:
+            return str(row["variant__recording_mbid"])
+
+
+def _value(kind: DuplicateKind, key: str) -> int | bytes | uuid.UUID:
+    try:
+        match kind:
+            case DuplicateKind.PAYLOAD:
+                return int(key)
+            case DuplicateKind.PCM:
+                return bytes.fromhex(key)
+            case DuplicateKind.RECORDING:
+                return uuid.UUID(key)
+    except ValueError as error:
+        raise CursorInvalid("This is no group of this list.") from error
+
+
+def _write(key: str) -> str:
+    return base64.urlsafe_b64encode(key.encode()).rstrip(b"=").decode()
+
+
+def _read(cursor: str) -> str:
+    try:
+        return base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode("ascii")
+    except (ValueError, binascii.Error) as error:
+        raise CursorInvalid("This cursor is not from this list.") from error
