@@ -23,6 +23,7 @@ class ReleaseGroup(models.Model):
     title = models.CharField(max_length=1000)
     primary_type = models.CharField(max_length=40, blank=True, default="")
     first_release_date = models.CharField(max_length=10, blank=True, default="")
+    editions_at = models.DateTimeField(null=True, blank=True)  # all its releases were fetched then
 
     def __str__(self) -> str:
         return self.title

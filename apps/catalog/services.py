@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from django.db import transaction
 from django.utils import timezone
@@ -54,6 +54,13 @@ def release_store(facts: ReleaseFacts, *, asked_for: uuid.UUID | None = None) ->
             },
         )
         _tracks(facts)
+
+
+def editions_store(group_mbid: uuid.UUID, editions: Sequence[ReleaseFacts]) -> None:
+    """Write all releases of a group, and that they are all. Repeating it changes nothing."""
+    for facts in editions:
+        release_store(facts)
+    ReleaseGroup.objects.filter(mbid=group_mbid).update(editions_at=timezone.now())
 
 
 def recording_store(facts: RecordingFacts) -> None:

@@ -11,12 +11,14 @@ import functools
 import http.client
 import json
 import logging
+import re
 import time
 import urllib.error
 import urllib.request
 import uuid
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -45,7 +47,19 @@ RELEASE_INCLUDES: Final = ["artist-credits", "isrcs", "labels", "media", "record
 RECORDING_INCLUDES: Final = ["artist-credits", "isrcs", "releases", "release-groups"]
 BUSY_PUSH_S: Final = 5.0
 """How long nobody asks after a 503 that states no Retry-After."""
-_NOT_FOUND = {"release": "release_not_found", "recording": "recording_not_found"}
+_NOT_FOUND = {
+    "release": "release_not_found",
+    "recording": "recording_not_found",
+    "release-group": "release_group_not_found",
+    "search": "musicbrainz_refused",
+}
+BROWSE_LIMIT: Final = 100
+"""The most WS/2 gives at once. With recordings it gives fewer where they have many tracks, so pages are followed by what came."""
+MAX_EDITIONS: Final = 250
+"""Of one group. The most reissued albums have about 200; more are not needed to tell one edition."""
+MAX_BROWSE_PAGES: Final = 6
+SEARCH_LIMIT: Final = 25
+_LUCENE: Final = re.compile(r'([+\-&|!(){}\[\]^"~*?:\\/])')
 
 
 class MusicbrainzPort(Protocol):
@@ -56,6 +70,25 @@ class MusicbrainzPort(Protocol):
 
     def recording(self, mbid: uuid.UUID) -> tuple[RecordingFacts, tuple[ReleaseRef, ...]]:
         """A recording and its releases, best first. Permanent `recording_not_found`."""
+
+    def group_releases(self, mbid: uuid.UUID) -> tuple[ReleaseFacts, ...]:
+        """The editions of a release group with their tracks, at most MAX_EDITIONS. Those that cannot be read are left out; empty for a group
+        without releases. Permanent `release_group_not_found`."""
+
+    def release_search(self, *, artist: str, album: str) -> tuple[ReleaseHit, ...]:
+        """Releases by these words, the likeliest first. `artist` "": any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseHit:
+    """A release that a search found. `score` 0..100, of the words alone."""
+
+    mbid: uuid.UUID
+    group_mbid: uuid.UUID | None
+    title: str
+    artist: str
+    score: int
+    tracks: int
 
 
 class Musicbrainz:
@@ -78,15 +111,56 @@ class Musicbrainz:
         """See MusicbrainzPort."""
         return _garbled_is_transient(read_recording, self._ask("recording", mbid, RECORDING_INCLUDES))
 
+    def group_releases(self, mbid: uuid.UUID) -> tuple[ReleaseFacts, ...]:
+        """See MusicbrainzPort."""
+        found: dict[uuid.UUID, ReleaseFacts] = {}
+        offset = 0
+        for _ in range(MAX_BROWSE_PAGES):
+            answer = self._ask_list(
+                functools.partial(
+                    musicbrainzngs.browse_releases,
+                    release_group=str(mbid),
+                    includes=RELEASE_INCLUDES,
+                    limit=BROWSE_LIMIT,
+                    offset=offset,
+                ),
+                "release-group",
+                mbid,
+            )
+            page = _garbled_is_transient(_releases_of, answer)
+            for one in page:
+                try:
+                    facts = read_release(one)
+                except MetadataGarbled:
+                    log.info("musicbrainz: an edition that can't be read: group=%s", mbid)
+                    continue
+                found.setdefault(facts.mbid, facts)
+            offset += len(page)
+            whole = answer.get("release-count") if isinstance(answer, dict) else None
+            if not page or not isinstance(whole, int) or offset >= min(whole, MAX_EDITIONS):
+                break
+        return tuple(found.values())
+
+    def release_search(self, *, artist: str, album: str) -> tuple[ReleaseHit, ...]:
+        """See MusicbrainzPort."""
+        words = [f'release:"{_escaped(album)}"', *([f'artist:"{_escaped(artist)}"'] if artist else [])]
+        ask = functools.partial(musicbrainzngs.search_releases, query=" AND ".join(words), limit=SEARCH_LIMIT)
+        return _garbled_is_transient(_hits, self._ask_list(ask, "search", None))
+
     def _ask(self, entity: str, mbid: uuid.UUID, includes: list[str]) -> object:
+        lookup = musicbrainzngs.get_release_by_id if entity == "release" else musicbrainzngs.get_recording_by_id
+        answer = self._ask_list(functools.partial(lookup, str(mbid), includes=includes), entity, mbid)
+        if not isinstance(answer, dict) or "id" not in answer:
+            raise self._told(_Answered("shape", garbled=True), entity, mbid)
+        return answer
+
+    def _ask_list(self, ask: Callable[[], object], entity: str, mbid: uuid.UUID | None) -> object:
         self._configure()
         self._limiter.acquire()
-        lookup = musicbrainzngs.get_release_by_id if entity == "release" else musicbrainzngs.get_recording_by_id
         try:
-            answer: object = lookup(str(mbid), includes=includes)
+            return ask()
         except _Answered as outcome:
             raise self._told(outcome, entity, mbid) from outcome
-        return answer
 
     def _configure(self) -> None:
         """The library's module variables; set before each call, since they belong to the process and not to us."""
@@ -95,7 +169,7 @@ class Musicbrainz:
         musicbrainzngs.set_useragent("slskdn", self._version, self._contact or None)
         _read_once.timeout_s = self._timeout_s
 
-    def _told(self, outcome: _Answered, entity: str, mbid: uuid.UUID) -> Transient | Permanent:
+    def _told(self, outcome: _Answered, entity: str, mbid: uuid.UUID | None) -> Transient | Permanent:
         status, after = outcome.status, outcome.retry_after_s
         log.info("musicbrainz: %s %s status=%s reason=%s", entity, mbid, status, outcome.reason)
         if status == 404:
@@ -176,9 +250,44 @@ def _parse(body: bytes) -> object:
     except (ValueError, RecursionError) as error:
         reason = "html" if body.lstrip()[:1] == b"<" else "json"
         raise _Answered(reason, garbled=True) from error
-    if not isinstance(value, dict) or "id" not in value:
+    if not isinstance(value, dict):
         raise _Answered("shape", garbled=True)
     return value
+
+
+def _releases_of(answer: object) -> list[object]:
+    releases = answer.get("releases") if isinstance(answer, dict) else None
+    if not isinstance(releases, list):
+        raise MetadataGarbled("MusicBrainz answered with something of another shape.", field="releases")
+    return releases
+
+
+def _hits(answer: object) -> tuple[ReleaseHit, ...]:
+    hits = []
+    for one in _releases_of(answer):
+        if not isinstance(one, dict):
+            continue
+        try:
+            facts = read_release({key: one.get(key) for key in ("id", "title", "artist-credit", "release-group")})
+        except MetadataGarbled:
+            continue
+        score, tracks = one.get("score"), one.get("track-count")
+        hits.append(
+            ReleaseHit(
+                mbid=facts.mbid,
+                group_mbid=facts.group.mbid if facts.group else None,
+                title=facts.title,
+                artist=facts.artist_credit,
+                score=score if isinstance(score, int) else 0,
+                tracks=tracks if isinstance(tracks, int) else 0,
+            )
+        )
+    return tuple(hits)
+
+
+def _escaped(text: str) -> str:
+    """A text inside quotes of Lucene's query language, bounded."""
+    return _LUCENE.sub(r"\\\1", " ".join(text.split())[:200])
 
 
 @functools.cache

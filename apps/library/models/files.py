@@ -137,6 +137,7 @@ class AudioFile(models.Model):
     release_mbid = models.UUIDField(null=True, blank=True)
     medium_position = models.PositiveSmallIntegerField(null=True, blank=True)
     track_position = models.PositiveSmallIntegerField(null=True, blank=True)
+    place_source = models.CharField(max_length=8, blank=True, default="")  # match, person; "" = tags or job
     title = models.CharField(max_length=1000, blank=True, default="")
     artist = models.CharField(max_length=1000, blank=True, default="")
     album = models.CharField(max_length=1000, blank=True, default="")

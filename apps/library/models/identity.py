@@ -81,7 +81,10 @@ class SameSound(models.Model):
 
 
 class FolderMatch(models.Model):
-    """Which release a folder is as a whole, with every penalty explained. Made `pending` when a file of the folder changes."""
+    """Which release a folder is as a whole, with every penalty explained. Made `pending` when a file of the folder changes; a person's choice stays.
+
+    Written by apps.library.services_match, and put back to `pending` by whoever records files (apps.library.services).
+    """
 
     root = models.ForeignKey(LibraryRoot, on_delete=models.CASCADE, related_name="folders")
     folder = models.BinaryField()
@@ -96,6 +99,11 @@ class FolderMatch(models.Model):
     candidates = models.JSONField(default=list)
     files = models.PositiveIntegerField(default=0)
     version = models.PositiveSmallIntegerField(default=0)
+    choice = models.CharField(
+        max_length=8, blank=True, default=""
+    )  # what a person said: release (chosen_mbid), ignored
+    chosen_mbid = models.UUIDField(null=True, blank=True)
+    refused = models.JSONField(default=list)  # releases of which a person said "not this"
     decided_by = models.ForeignKey("auth.User", on_delete=models.SET_NULL, null=True, blank=True)
     attempt = models.PositiveIntegerField(default=0)
     tries = models.PositiveIntegerField(default=0)
@@ -110,6 +118,7 @@ class FolderMatch(models.Model):
             models.Index(fields=["release_mbid"], name="folder_by_release"),
             models.Index(fields=["next_step_at"], name="folder_due", condition=models.Q(state="pending")),
             models.Index(fields=["updated_at"], name="folder_changed"),
+            models.Index(fields=["version", "id"], name="folder_version"),
         ]
 
     def __str__(self) -> str:
