@@ -187,7 +187,7 @@ def _judged(file: FileFacts, candidates: Sequence[Candidate], companions: Compan
         for one in candidates
     ]
     points = [sum(piece.points for piece in pieces) for _, pieces in weighed]
-    whole = math.exp(NONE_POINTS) + sum(math.exp(min(one, 50.0)) for one in points)
+    whole = math.fsum([math.exp(NONE_POINTS), *(math.exp(min(one, 50.0)) for one in points)])
     judged = [
         Judged(candidate=one, points=total, share=math.exp(min(total, 50.0)) / whole, pieces=pieces)
         for (one, pieces), total in zip(weighed, points, strict=True)

@@ -211,7 +211,9 @@ def plain_title(text: str) -> str:
 def _title(file: FileFacts, one: Candidate) -> Piece | None:
     if not has_title(file.title) or not one.title:
         return None
-    like = max(likeness(file.title, one.title), likeness(plain_title(file.title), plain_title(one.title)))
+    like = likeness(file.title, one.title)
+    if not _versions_differ(file, one):  # then it matters what stands in brackets
+        like = max(like, likeness(plain_title(file.title), plain_title(one.title)))
     points = max(-1.5, min(1.5, 4.0 * (like - 0.55)))
     return Piece(
         name="title", points=points, params={"like": round(like, 2), "theirs": one.title, "ours": file.title[:200]}
@@ -220,14 +222,19 @@ def _title(file: FileFacts, one: Candidate) -> Piece | None:
 
 def _version(file: FileFacts, one: Candidate) -> Piece | None:
     """Live, remix, instrumental …: another recording of the same song, however alike the rest is."""
+    differ = _versions_differ(file, one)
+    return Piece(name="version", points=-2.0, params={"words": " ".join(sorted(differ))}) if differ else None
+
+
+def _versions_differ(file: FileFacts, one: Candidate) -> frozenset[str]:
+    """Version words that only one of the two titles has, and that the album does not explain."""
     if not has_title(file.title) or not one.title:
-        return None
+        return frozenset()
     # In brackets, all words count: ripped names have lost theirs ("The First Live").
     differ = words_of(f"- ({file.title})").major ^ words_of(f"- ({one.title})").major
     # An album called "Live at …" makes its tracks live though their titles may not say so.
     around = " ".join([file.album, *(each.title for each in one.groups[:5])])
-    differ -= {word.casefold() for word in _WORD.findall(around)}
-    return Piece(name="version", points=-1.2, params={"words": " ".join(sorted(differ))}) if differ else None
+    return differ - {word.casefold() for word in _WORD.findall(around)}
 
 
 def _artist(file: FileFacts, one: Candidate) -> Piece | None:
