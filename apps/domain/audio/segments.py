@@ -124,7 +124,7 @@ class SegmentChooser:
         held = self._kept[stratum]
         if level <= float(np.log(_LEVEL_FLOOR)) + 1e-6 or (held is not None and held.level >= level):
             return
-        samples = np.ascontiguousarray(window.T, dtype=np.float32)
+        samples = np.array(window.T, dtype=np.float32, order="C")  # always a copy: the block is the decoder's
         samples *= scale
         self._kept[stratum] = Segment(start=index * self._window, samples=samples, level=level)
 
