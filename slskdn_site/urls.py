@@ -36,6 +36,7 @@ api: list[URLPattern | URLResolver] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("apps.jobs.web.urls")),
     path("", include("apps.library.web.urls")),
+    path("", include("apps.library.web.urls_doctor")),
     path("", include("apps.mesh.web.urls")),
     path("", include("apps.peers.web.urls")),
     path("", include("apps.transfers.web.urls")),
