@@ -128,7 +128,7 @@ def segment_of(slices: Mapping[int, bytes]) -> Segment:
     """An index of slices as rows keep them (32-bit little-endian numbers) by id. Rows too short or of low entropy are left out."""
     usable: list[tuple[int, Items]] = []
     for key, packed in slices.items():
-        part = np.frombuffer(packed[: 4 * SLICE_ITEMS], dtype="<u4")
+        part = np.frombuffer(packed[: min(4 * SLICE_ITEMS, len(packed) // 4 * 4)], dtype="<u4")
         if len(part) >= MIN_OVERLAP_ITEMS and not is_low_entropy(part):
             usable.append((key, part))
     table = np.zeros((len(usable), SLICE_ITEMS), dtype=np.uint32)
