@@ -27,7 +27,8 @@ STALL_S = 30.0
 BATCH = 500
 """Files in one batch, and so in one query: SQLite takes as few as 999 variables."""
 EXTENSIONS = frozenset(
-    b".flac .mp3 .ogg .oga .opus .m4a .m4b .mp4 .aac .wav .aif .aiff .aifc .wma .ape .wv .tta .tak .mpc .ac3 .caf".split()
+    b".flac .mp3 .mp2 .ogg .oga .opus .spx .m4a .m4b .mp4 .aac .wav .w64 .aif .aiff .aifc .wma .asf .ape .wv .tta .tak .mpc .mpp .ofr .shn "
+    b".dsf .dff .ac3 .caf .mka".split()
 )
 """Files looked at; everything else in a music folder (covers, logs, cue sheets) is passed over in silence."""
 _MAX_FRAME = 64 << 20
