@@ -80,11 +80,21 @@ class LibraryScanSection(Section):
     )
 
 
+class TrashSection(Section):
+    keep_days: int = Field(
+        90,
+        ge=0,
+        le=36_500,
+        description="Days for which a replaced or removed file can be put back; 0: until you empty the trash yourself.",
+    )
+
+
 class Library(Section):
     folders: list[str] = Field(
         default_factory=list, description="Folders with music that scans walk, beside library.root; they are only read."
     )
     scan: LibraryScanSection = LibraryScanSection()
+    trash: TrashSection = TrashSection()
     root: str = Field("", description="Folder that finished albums are placed in; empty: `library` in the data folder.")
     template: str = Field(
         "{albumartist}/{album} ({year})/{disc_track} {title}.{ext}",

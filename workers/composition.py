@@ -12,6 +12,8 @@ from workers.gateways.acoustid import INTERVAL_MS, Acoustid
 from workers.gateways.fingerprint_store import FingerprintStore
 from workers.gateways.limiter import Limiter
 from workers.gateways.musicbrainz import Musicbrainz
+from workers.remedies import Remedier
+from workers.retagging import Retagger
 from workers.verification import Verifier
 
 VERSION = "0.1"
@@ -56,6 +58,12 @@ def library_root() -> Path:
 def canonical_policy() -> CanonicalPolicy:
     """`audio.canonical_scoring` as configured."""
     return CanonicalPolicy(**load_config().audio.canonical_scoring.model_dump())
+
+
+@functools.cache
+def remedier() -> Remedier:
+    """Mending as configured."""
+    return Remedier(retagger=Retagger(musicbrainz=musicbrainz))
 
 
 @functools.cache

@@ -11,23 +11,32 @@ from django.utils import timezone
 from apps.common.dispatch import TaskName
 from apps.jobs.services_events import node_events_forget
 from apps.jobs.services_retention import job_limits_forget
+from apps.library.selectors_trash import trash_expired
+from apps.library.services_trash import trash_forget, trash_purge_ask
 from apps.peers.services import peers_forget
 from apps.transfers.traces import traces_sweep
+from slskdn_site.config import load_config
 
 log = logging.getLogger(__name__)
 
 STRANGERS_STAY = timedelta(days=30)
 LIMITS_STAY = timedelta(days=7)
+TRASH_ROWS_STAY = timedelta(days=365)
+"""Of what left the trash: who asks what became of a file asks within a year."""
 
 
 @shared_task(name=TaskName.RETENTION.value)
 def retention() -> None:
-    """Processed node events and limits of ended jobs after a week, strangers among peers after a month, traces as `swarm.tracing` says."""
+    """Processed node events and limits of ended jobs after a week, strangers among peers after a month, traces as `swarm.tracing` says,
+    files in the trash as `library.trash` says."""
     now = timezone.now()
+    keep_days = load_config().library.trash.keep_days
     log.info(
-        "retention: events=%s peers=%s limits=%s traces=%s",
+        "retention: events=%s peers=%s limits=%s traces=%s trash=%s trash_rows=%s",
         node_events_forget(),
         peers_forget(unseen_since=now - STRANGERS_STAY),
         job_limits_forget(ended_before=now - LIMITS_STAY),
         traces_sweep(now=now),
+        len(trash_purge_ask(trash_expired(now=now, keep_days=keep_days))),
+        trash_forget(ended_before=now - TRASH_ROWS_STAY),
     )

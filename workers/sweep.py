@@ -15,7 +15,11 @@ from celery import shared_task
 
 from apps.common.dispatch import TaskName, enqueue
 from apps.jobs.services_sweep import jobs_waiting, tracks_put_right, verifications_waiting
+from apps.library.selectors_trash import trash_proven, trash_waiting
+from apps.library.services_trash import trash_purge_ask
+from apps.remediation.selectors import remediations_due
 from slskdn_site.broker import redis_url
+from workers.remediate import transcodes_mend
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +32,11 @@ def sweep() -> None:
     """See the module."""
     sent = sum(_send_again(TaskName.RESOLVE_JOB, step.id, step.attempt) for step in jobs_waiting())
     sent += sum(_send_again(TaskName.VERIFY_DOWNLOAD, step.id, step.attempt) for step in verifications_waiting())
+    sent += sum(_send_again(TaskName.TRASH_STEP, step.id, step.attempt) for step in trash_waiting())
+    sent += sum(_send_again(TaskName.REMEDIATE, step.id, step.attempt) for step in remediations_due())
+    mended, proven = transcodes_mend(), len(trash_purge_ask(trash_proven()))
+    if mended or proven:
+        log.info("sweep: transcodes_mended=%s replaced_purged=%s", mended, proven)
     if (put_right := tracks_put_right()) or sent:
         log.info("sweep: sent=%s put_right=%s", sent, put_right)
 

@@ -25,7 +25,7 @@ from apps.domain.errors import DomainError, Param
 from apps.domain.library.paths import display_text
 from apps.domain.library.trash import FOLDER, TRASH_LIVE, TRASH_MOVES, TRASH_OPEN, TrashReason, TrashState
 from apps.library.models import AudioFile, LibraryRoot, TrashedFile
-from apps.library.services import FileStat, inode_signed
+from apps.library.services import FileStat, folder_pending, inode_signed
 from apps.library.services_canonical import variants_mark
 
 Params = Mapping[str, Param]
@@ -245,6 +245,7 @@ def trash_moved(claim: TrashClaim, *, place: str) -> bool:
             AudioFile.objects.filter(id=row.file_id).update(
                 rel_path=hidden, rel_path_hash=hashlib.sha256(hidden).digest(), missing_since=Now()
             )
+            folder_pending(row.root_id, claim.relative.rpartition(b"/")[0])
             if row.variant_id is not None:
                 variants_mark([row.variant_id])
             ring(NODE_CHANNEL, "library")
@@ -339,6 +340,17 @@ def trash_purged(claim: TrashClaim) -> bool:
     return bool(moved)
 
 
+def file_moved(file_id: int, *, root_id: int, relative: bytes, stat: FileStat) -> None:
+    """A file of ours got another name, maybe in another root: its row follows. A row of another file of that name that is gone gives way."""
+    with transaction.atomic():
+        row = AudioFile.objects.get(id=file_id)
+        before = bytes(row.rel_path).rpartition(b"/")[0]
+        _name(root_id, file_id, relative, stat)
+        for root, folder in {(row.root_id, before), (root_id, relative.rpartition(b"/")[0])}:
+            folder_pending(root, folder)
+        ring(NODE_CHANNEL, "library")
+
+
 def trash_forget(*, ended_before: datetime) -> int:
     """Remove rows of what was restored, purged or failed before then; how many."""
     ended = [TrashState.RESTORED, TrashState.PURGED, TrashState.FAILED]
@@ -346,8 +358,16 @@ def trash_forget(*, ended_before: datetime) -> int:
 
 
 def _show_again(row: TrashedFile, file_id: int, relative: bytes, stat: FileStat) -> None:
+    _name(row.root_id, file_id, relative, stat)
+    folder_pending(row.root_id, relative.rpartition(b"/")[0])
+    if row.variant_id is not None:
+        variants_mark([row.variant_id])
+
+
+def _name(root_id: int, file_id: int, relative: bytes, stat: FileStat) -> None:
+    """Give a file's row its place."""
     path_hash = hashlib.sha256(relative).digest()
-    others = AudioFile.objects.filter(root_id=row.root_id, rel_path_hash=path_hash).exclude(id=file_id)
+    others = AudioFile.objects.filter(root_id=root_id, rel_path_hash=path_hash).exclude(id=file_id)
     for other in others:
         stale = f"{FOLDER}/row-{other.id}".encode()
         AudioFile.objects.filter(id=other.id).update(
@@ -356,16 +376,16 @@ def _show_again(row: TrashedFile, file_id: int, relative: bytes, stat: FileStat)
             missing_since=other.missing_since or timezone.now(),
         )
     AudioFile.objects.filter(id=file_id).update(
+        root_id=root_id,
         rel_path=relative,
         rel_path_hash=path_hash,
         display=display_text(relative)[:4000],
+        folder_hash=hashlib.sha256(relative.rpartition(b"/")[0]).digest(),
         size_bytes=stat.size_bytes,
         mtime_ns=stat.mtime_ns,
         inode=inode_signed(stat.inode),
         missing_since=None,
     )
-    if row.variant_id is not None:
-        variants_mark([row.variant_id])
 
 
 def _hidden(trash_id: uuid.UUID, relative: bytes) -> bytes:

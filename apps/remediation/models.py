@@ -42,7 +42,7 @@ class Remediation(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["issue"],
-                condition=models.Q(state__in=["planned", "waiting", "placing"]),
+                condition=models.Q(state__in=["planned", "waiting", "placing", "undoing"]),
                 name="remediation_one_live",
             )
         ]
@@ -50,7 +50,7 @@ class Remediation(models.Model):
             models.Index(
                 fields=["next_step_at"],
                 name="remediation_open",
-                condition=models.Q(state__in=["planned", "waiting", "placing"]),
+                condition=models.Q(state__in=["planned", "waiting", "placing", "undoing"]),
             ),
             models.Index(fields=["state", "-id"], name="remediation_state"),
         ]
