@@ -156,16 +156,16 @@ class FingerprintStore:
                 usable = {int(key) for key in made.ids}
                 self._skipped |= self._tail.keys() - usable
                 self._publish(made)
-                if len(self._segments) >= MAX_SEGMENTS:
-                    self._merge()
                 self._map_new()
+                if len(self._segments) > MAX_SEGMENTS:
+                    self._merge()
+                    self._map_new()
                 self._tail.clear()
         except OSError:
             # A full or read-only disk costs memory, no answers.
             log.warning("the fingerprint index could not be written: folder=%s", self.folder, exc_info=True)
 
     def _merge(self) -> None:
-        self._map_new()
         old = dict(self._segments)
         there = slice_ids(up_to=max(self._last, *self._known))
         gone = frozenset(self._known) - there
