@@ -39,6 +39,9 @@ LIBRARY_SCANS_S = 15.0
 IDENTIFY_VARIANTS_S = 20.0
 """What a new variant waits until it is asked what it is; three queries when nothing waits."""
 
+MATCH_FOLDERS_S = 20.0
+"""What a new folder waits at most until its release is looked for; two queries when nothing waits."""
+
 
 def _every(task: TaskName, seconds: float) -> BeatEntry:
     options: dict[str, object] = {"queue": QUEUES[task], "expires": 2 * seconds, "priority": PRIORITIES.get(task, 0)}
@@ -48,6 +51,7 @@ def _every(task: TaskName, seconds: float) -> BeatEntry:
 BEAT_SCHEDULE: dict[str, BeatEntry] = {
     "consume-node-events": _every(TaskName.CONSUME_NODE_EVENTS, CONSUME_NODE_EVENTS_S),
     "sweep": _every(TaskName.SWEEP, SWEEP_S),
+    "match-folders": _every(TaskName.MATCH_FOLDERS, MATCH_FOLDERS_S),
     "recount-canonical": _every(TaskName.RECOUNT_CANONICAL, RECOUNT_CANONICAL_S),
     "doctor-due": _every(TaskName.DOCTOR_DUE, DOCTOR_DUE_S),
     "identify-variants": _every(TaskName.IDENTIFY_VARIANTS, IDENTIFY_VARIANTS_S),

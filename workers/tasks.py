@@ -6,14 +6,17 @@ from workers.analyse_variants import analyse_variants
 from workers.consume_node_events import consume_node_events
 from workers.doctor_scan import doctor_due, doctor_look
 from workers.identify_variants import identify_variants
+from workers.match_folders import match_folders
 from workers.read_files import read_files
 from workers.recheck import recheck_unconfirmed
 from workers.recount_canonical import recount_canonical
+from workers.remediate import remediate
 from workers.resolve_job import resolve_job
 from workers.retention import retention
 from workers.sample_download import sample_download
 from workers.scan_library import library_scans, scan_library
 from workers.sweep import sweep
+from workers.trash_step import trash_step
 from workers.verify_download import verify_download
 
 __all__ = [
@@ -23,13 +26,16 @@ __all__ = [
     "doctor_look",
     "identify_variants",
     "library_scans",
+    "match_folders",
     "read_files",
     "recheck_unconfirmed",
     "recount_canonical",
+    "remediate",
     "resolve_job",
     "retention",
     "sample_download",
     "scan_library",
     "sweep",
+    "trash_step",
     "verify_download",
 ]

@@ -27,6 +27,7 @@ class TaskName(StrEnum):
     RECHECK_UNCONFIRMED = "workers.recheck_unconfirmed"
     RETENTION = "workers.retention"
     RECOUNT_CANONICAL = "workers.recount_canonical"
+    MATCH_FOLDERS = "workers.match_folders"
     DOCTOR_LOOK = "workers.doctor_look"
     DOCTOR_DUE = "workers.doctor_due"
     ANALYSE_VARIANTS = "workers.analyse_variants"
@@ -47,6 +48,7 @@ QUEUES: dict[TaskName, str] = {
     TaskName.RECHECK_UNCONFIRMED: "verify",
     TaskName.RETENTION: "default",
     TaskName.RECOUNT_CANONICAL: "default",
+    TaskName.MATCH_FOLDERS: "default",
     TaskName.DOCTOR_LOOK: "default",
     TaskName.DOCTOR_DUE: "default",
     TaskName.ANALYSE_VARIANTS: "analyse",

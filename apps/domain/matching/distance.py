@@ -35,7 +35,7 @@ class Weights:
     (tests/domain/matching/test_real_releases.py), which says how often the edition was found."""
 
     title: float = 3.0
-    file_name: float = 1.5
+    file_name: float = 1.0
     """Instead of the title, where no title is told."""
     duration: float = 2.5
     recording: float = 4.0
@@ -230,10 +230,16 @@ def _titles(offered: Sequence[OfferedTrack], targets: Sequence[TargetTrack], wei
             rows.append([name_distance(name, target.title) for target in targets])
         else:
             rows.append([0.0] * len(targets))
-    weight = [weights.title if one.title else weights.file_name if one.file_words else 0.0 for one in offered]
+    weight = [weights.title if one.title else weights.file_name * _says_words(one.file_words) for one in offered]
     amounts = np.array(rows, dtype=np.float64).reshape(len(offered), len(targets))
     told = np.array([float(bool(one.title)) for one in targets])
     return amounts, np.outer(np.array(weight), told)
+
+
+def _says_words(name: str) -> bool:
+    """ "07" and "track 7" name nothing."""
+    letters = "".join(one for one in name if one.isalpha())
+    return len(letters) > 1 and letters.casefold() not in {"track", "titel", "piste", "audiotrack"}
 
 
 def _durations(
