@@ -21,7 +21,7 @@ from slskdn_site.bench.transcode_corpus import CorpusError, CorpusFile, Judged, 
 from workers.gateways.analysis import AnalysisWish, analyse_file
 from workers.gateways.decoders import BlockHook
 
-TIMED_FILES: Final = 64
+TIMED_FILES: Final = 24
 """Files, spread over the corpus, of which the verdict alone is timed."""
 _ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _MEASURES: Final = {
@@ -85,7 +85,7 @@ def transcode_bench(
     folder: Path, corpus: Sequence[CorpusFile], *, processes: int, scores: Path | None = None
 ) -> dict[str, Any]:
     """The report. Raises CorpusError if the scores can't be written."""
-    every = max(1, len(corpus) // TIMED_FILES)
+    every = -(-len(corpus) // TIMED_FILES)
     with _one_thread_each():
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(processes, mp_context=context) as pool:
