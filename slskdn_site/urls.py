@@ -15,6 +15,7 @@ from apps.common.web.kit import kit
 from apps.common.web.login import SignIn, admin_login
 from apps.jobs.web.metrics import metrics
 from apps.nodelink.web.health import live, ready
+from apps.remediation.web.success import system_library
 
 api: list[URLPattern | URLResolver] = [
     path("", include("apps.jobs.api.urls")),
@@ -47,6 +48,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz/live", live, name="health-live"),
     path("healthz/ready", ready, name="health-ready"),
     path("metrics", metrics, name="metrics"),
+    path("system/library", system_library, name="system-library"),
     path("admin/login/", admin_login),  # before the admin's own, which has no brake on guessing
     path("admin/", admin.site.urls),
     path("favicon.ico", RedirectView.as_view(url=static("favicon.svg")), name="favicon"),

@@ -48,6 +48,7 @@ from apps.library.services_doctor import (
     doctor_slice_record,
 )
 from apps.library.services_issues import IssueScope
+from apps.library.services_measures import quality_measure, quality_measure_due
 from slskdn_site.config import load_config
 
 log = logging.getLogger(__name__)
@@ -72,13 +73,16 @@ def doctor_look(scan_id: str) -> None:
 
 @shared_task(name=TaskName.DOCTOR_DUE.value)
 def doctor_due() -> None:
-    """Begin what is due: a scheduled look, or one at what changed. Send again what waits."""
+    """Begin what is due: a scheduled look, or one at what changed. Send again what waits. Count the library's figures anew."""
     for scan_id in doctor_scans_waiting():
         enqueue(TaskName.DOCTOR_LOOK, str(scan_id))
+    now = timezone.now()
+    if quality_measure_due(now=now):
+        quality_measure(now=now)
     section = load_config().library_health
     if section.enabled:
         interval = timedelta(hours=section.auto_scan.interval_hours)
-        doctor_scan_due(auto=section.auto_scan.enabled, interval=interval, now=timezone.now())
+        doctor_scan_due(auto=section.auto_scan.enabled, interval=interval, now=now)
 
 
 def thresholds_configured() -> Thresholds:

@@ -10,3 +10,10 @@ class RemediationConfig(AppConfig):
 
     name = "apps.remediation"
     label = "remediation"
+
+    def ready(self) -> None:
+        """/metrics tells the library's figures too; its own layer knows none of them."""
+        from apps.jobs.web.metrics import ROW_METRICS
+        from apps.remediation.metrics import LibraryHealthCollector
+
+        ROW_METRICS.register(LibraryHealthCollector())

@@ -99,7 +99,7 @@ class IssueOut(serializers.Serializer[object]):
 
     def get_message(self, row: object) -> str:
         """What is wrong, in words."""
-        return str(sentence(row.code, row.params))  # type: ignore[attr-defined]  # an issue's row
+        return sentence(row.code, row.params).what  # type: ignore[attr-defined]  # an issue's row
 
     def get_outcome(self, row: object) -> str:
         """What became of it, in words."""

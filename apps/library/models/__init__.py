@@ -7,7 +7,7 @@ from __future__ import annotations
 from apps.library.models.canonical import CanonicalDirty, CanonicalStats, TrackStats
 from apps.library.models.files import AudioFile, AudioVariant, FingerprintSlice, LibraryRoot, VariantEvidence
 from apps.library.models.identity import AcoustidAnswer, FolderMatch, Identification, SameSound
-from apps.library.models.issues import DoctorScan, IssueCount, IssueDay, IssueTally, LibraryIssue
+from apps.library.models.issues import DoctorScan, IssueCount, IssueDay, IssueTally, LibraryIssue, LibraryMeasure
 from apps.library.models.scans import LibraryScan
 from apps.library.models.trash import TrashedFile
 
@@ -25,6 +25,7 @@ __all__ = [
     "IssueDay",
     "IssueTally",
     "LibraryIssue",
+    "LibraryMeasure",
     "LibraryRoot",
     "LibraryScan",
     "SameSound",

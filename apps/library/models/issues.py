@@ -155,3 +155,14 @@ class DoctorScan(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.state}"
+
+
+class LibraryMeasure(models.Model):
+    """A figure over the whole library that is too dear to count for each request: counted in the background when something changed."""
+
+    name = models.CharField(max_length=40, unique=True)  # quality, picks
+    values = models.JSONField(default=dict)  # with their version
+    measured_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.measured_at}"

@@ -106,7 +106,7 @@ def issue_line(row: LibraryIssue) -> IssueLine:
         type=_(TYPE_ONE.get(row.type, row.type)),
         severity=severity_look(row.severity),
         state=state_look(row.state),
-        says=sentence(row.code, row.params),
+        says=Sentence(sentence(row.code, row.params).what),  # what would come next is said of downloads
         outcome=sentence(row.outcome_code, row.outcome_params),
         moves=frozenset(one.value for one in by_hand),
     )

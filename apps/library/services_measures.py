@@ -1,0 +1,57 @@
+"""Figures over the whole library, counted in the background and kept as rows: /metrics and pages never count a million variants."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db.models import Count, Exists, F, IntegerField, OuterRef, Sum
+from django.db.models.functions import Cast, Floor
+
+from apps.library.models import AudioFile, AudioVariant, LibraryMeasure
+from apps.library.selectors_doctor_due import newest_change
+
+QUALITY: Final = "quality"
+VERSION: Final = 1
+BUCKETS: Final = 10
+"""Of the quality score: 0–0.1, …, 0.9–1."""
+EVERY: Final = timedelta(minutes=10)
+
+
+def quality_measure_due(*, now: datetime) -> bool:
+    """Something changed since the figures were counted, and that is a while ago."""
+    at = LibraryMeasure.objects.filter(name=QUALITY).values_list("measured_at", flat=True).first()
+    newest = newest_change()
+    return newest is not None and (at is None or (at < newest and now - at >= EVERY))
+
+
+def quality_measure(*, now: datetime) -> None:
+    """Count variants that are here by quality, and suspects. Two passes over the variants: seconds for a million."""
+    present = AudioVariant.objects.filter(Exists(AudioFile.objects.filter(variant=OuterRef("pk"), missing_since=None)))
+    scored = present.filter(quality_score__isnull=False)
+    by_tenth = (
+        scored.annotate(tenth=Cast(Floor(F("quality_score") * BUCKETS), IntegerField()))
+        .order_by()
+        .values("tenth")
+        .annotate(count=Count("id"), total=Sum("quality_score"))
+    )
+    buckets, total = [0] * BUCKETS, 0.0
+    for row in by_tenth:
+        buckets[max(0, min(BUCKETS - 1, row["tenth"]))] += row["count"]
+        total += row["total"]
+    by_suspicion = present.order_by().values("transcode_suspect").annotate(count=Count("id"))
+    suspects = {row["transcode_suspect"]: row["count"] for row in by_suspicion}
+    LibraryMeasure.objects.update_or_create(
+        name=QUALITY,
+        defaults={
+            "measured_at": now,
+            "values": {
+                "version": VERSION,
+                "buckets": buckets,
+                "sum": round(total, 3),
+                "variants": sum(suspects.values()),
+                "suspects": suspects.get(True, 0),
+                "judged": suspects.get(True, 0) + suspects.get(False, 0),
+            },
+        },
+    )
