@@ -19,7 +19,6 @@ from apps.domain.audio import fingerprint
 from apps.domain.audio.analysis import SoundAnalysis
 from apps.domain.audio.payload import LeavesError, PayloadFacts, PayloadFormat, payload_root
 from apps.domain.audio.profile import ProfileError, parse_profile
-from apps.domain.audio.quality import QualityFacts
 from apps.domain.errors import DomainError, Param
 from apps.domain.jobs.backoff import retry_delay_s
 from apps.domain.jobs.judgement import Evidence, Judgement, LocalEvidence, NamedRecording, judge
@@ -50,6 +49,7 @@ from workers.gateways.errors import Permanent, Transient
 from workers.gateways.files import FilesError, Identity, Placed, assemble, identify, place, translated
 from workers.gateways.tags import TagsError, write_tags
 from workers.lease import LEASE_S, LeaseKeeper, LeaseLost
+from workers.sound_facts import quality_facts
 
 log = logging.getLogger(__name__)
 
@@ -351,20 +351,7 @@ def _refuse_sound(claim: VerifyClaim, analysis: FileAnalysis) -> None:
     sound, decoded = analysis.sound, analysis.decoded
     if sound is None or not sound_matters(claim.wishes):
         return
-    facts = QualityFacts(
-        codec=decoded.codec,
-        lossless=decoded.profile.lossless,
-        bitrate_kbps=decoded.bitrate_bps // 1000,
-        rate_hz=decoded.profile.rate,
-        channels=decoded.profile.channels,
-        bits=decoded.bits if decoded.profile.lossless else 0,
-        effective_bits=sound.effective_bits,
-        clipped_ppm=sound.clipped_ppm,
-        dynamic_range=sound.dynamic_range,
-        loudness_range_lu=sound.loudness_range_lu,
-        suspect=sound.transcode.suspect,
-        verdict=sound.transcode.code,
-    )
+    facts = quality_facts(decoded, sound)
     refused = judge_sound(facts, profile=decoded.profile, wishes=claim.wishes)
     if refused is not None:
         raise _Rejected(refused.code, refused.params)

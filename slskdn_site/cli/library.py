@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from slskdn_site.cli._duplicates import register_duplicates
+
 if TYPE_CHECKING:
     from workers.import_library import ImportedFile
 
@@ -34,6 +36,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     roots = commands.add_parser("roots", help="The library's folders.", description="The library's folders.")
     roots.add_argument("--json", action="store_true", help="print JSON")
     roots.set_defaults(run=_roots)
+    register_duplicates(commands)
 
 
 def _ready() -> None:

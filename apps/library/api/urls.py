@@ -4,6 +4,26 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.library.api import views
+from apps.library.api import identifications, quality, views
 
-urlpatterns = [path("library/files", views.Files.as_view(), name="api-library-files")]
+urlpatterns = [
+    path("library/identifications", identifications.Identifications.as_view(), name="api-identifications"),
+    path(
+        "library/identifications/<int:variant_id>",
+        identifications.OneIdentification.as_view(),
+        name="api-identification",
+    ),
+    path(
+        "library/identifications/<int:variant_id>/<str:answer>",
+        identifications.Answer.as_view(),
+        name="api-identification-answer",
+    ),
+    path("library/files", views.Files.as_view(), name="api-library-files"),
+    path("library/variants/<int:variant_id>", quality.Variant.as_view(), name="api-library-variant"),
+    path(
+        "library/recordings/<uuid:recording_mbid>/canonical",
+        quality.RecordingCanonical.as_view(),
+        name="api-library-canonical",
+    ),
+    path("library/duplicates", quality.Duplicates.as_view(), name="api-library-duplicates"),
+]
