@@ -72,6 +72,12 @@ def identify_variants() -> None:
         enqueue(TaskName.IDENTIFY_VARIANTS)
 
 
+def run_now() -> None:
+    """Identify in this process all that is due (the command line's `identify run`)."""
+    while identify_due(acoustid(), index=_index, clock=time.monotonic):
+        pass
+
+
 def _index() -> SoundIndex:
     store = fingerprint_store()
     store.refreshed()

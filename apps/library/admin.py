@@ -6,7 +6,13 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from apps.common.admin_base import ReadOnlyAdmin, hex_of
-from apps.library.models import AudioFile, AudioVariant, LibraryRoot
+from apps.library.models import (
+    AcoustidAnswer,
+    AudioFile,
+    AudioVariant,
+    Identification,
+    LibraryRoot,
+)
 
 BULKY = frozenset({"leaf_hashes", "fingerprint", "preamble"})
 
@@ -56,3 +62,25 @@ class AudioFileAdmin(ReadOnlyAdmin):
     list_filter = [("missing_since", admin.EmptyFieldListFilter), "root", "variant__verified"]
     list_select_related = ["variant", "root"]
     search_fields = ["display", "title", "artist", "album", "release_mbid"]
+
+
+@admin.register(Identification)
+class IdentificationAdmin(ReadOnlyAdmin):
+    """Which recordings variants are, and why. Answers are given on the review page."""
+
+    list_display = ["variant", "state", "code", "recording_mbid", "confidence", "tries", "decided_by", "updated_at"]
+    list_filter = ["state", "code"]
+    list_select_related = ["variant", "decided_by"]
+    search_fields = ["recording_mbid", "release_mbid"]
+
+
+@admin.register(AcoustidAnswer)
+class AcoustidAnswerAdmin(ReadOnlyAdmin):
+    """Kept answers of AcoustID."""
+
+    list_display = ["__str__", "duration_s", "named", "fetched_at"]
+
+    @admin.display
+    def named(self, answer: AcoustidAnswer) -> int:
+        """Recordings it names."""
+        return len(answer.matches)

@@ -20,7 +20,8 @@ ANSWER_FRESH: Final = timedelta(days=60)
 """AcoustID's database grows slowly for prints it knows."""
 SILENCE_FRESH: Final = timedelta(days=5)
 """A print it does not know may be submitted any day."""
-IDENTIFICATION_ORDER: Final = ("variant",)
+IDENTIFICATION_ORDER: Final = ("-variant_id",)
+"""Newest first."""
 COUNTED: Final = 1_000
 """Counts of the queue stop here: "1000+" tells a person as much as the exact number would."""
 
