@@ -33,7 +33,10 @@ TERMS: Final[Mapping[str, str]] = {
     "score": "the better quality score, in hundredths",
     "held": "it is here already",
 }
-"""The terms of the order, the weightiest first. Quality is compared in tenths before anything else is asked: below that it is noise."""
+"""The terms of the order, the weightiest first. Qualities within QUALITY_BAND of the best genuine one are alike at first: below that it is noise."""
+QUALITY_BAND: Final = 0.1
+"""The default of audio.canonical_scoring.min_quality_improvement."""
+ROUNDING: Final = 1e-6
 
 LOSSY_BUCKETS: Final = (32, 64, 96, 128, 160, 192, 224, 256, 320)
 LOSSLESS_BUCKET_KBPS: Final = 200
@@ -208,7 +211,8 @@ def canonical_order(
         found = [one for one in found if one.lossless]
     if wishes.download_mode != "any":
         found = [one for one in found if not one.suspect]
-    ranked = [(one, _ranks(one, wishes)) for one in found]
+    best = max((one.score for one in found if not one.suspect), default=1.0)
+    ranked = [(one, _ranks(one, wishes, best=best)) for one in found]
     ranked.sort(key=lambda pair: (pair[0].payload_format, pair[0].payload_root))
     ranked.sort(key=lambda pair: tuple(value for _, value in pair[1]), reverse=True)
     return tuple(_explained(at, ranked, wishes) for at in range(len(ranked)))
@@ -320,7 +324,7 @@ def _told(words: Sequence[ToldVariant]) -> CanonicalCandidate | None:
 _Ranks = tuple[tuple[str, "float | tuple[int, float, int, int, str]"], ...]
 
 
-def _ranks(one: CanonicalCandidate, wishes: Constraints) -> _Ranks:
+def _ranks(one: CanonicalCandidate, wishes: Constraints, *, best: float) -> _Ranks:
     try:
         profile = parse_profile(one.profile)
     except ProfileError:
@@ -331,7 +335,7 @@ def _ranks(one: CanonicalCandidate, wishes: Constraints) -> _Ranks:
     codecs = wishes.preferred_codecs
     values: dict[str, float | tuple[int, float, int, int, str]] = {
         "genuine": float(not one.suspect),
-        "quality": float(round(10 * one.score)),
+        "quality": -float(max(0, math.floor((best - one.score) / QUALITY_BAND + ROUNDING))),
         "proof": float(one.verified),
         "master": float(MASTER_RANK[one.master.master]) if wishes.original_master else 0.0,
         "consensus": float(one.groups),

@@ -37,6 +37,10 @@ BOX = {
 }  # fmt: skip
 
 
+_IN_COLUMNS = frozenset({"canonical_score_measured", "canonical_suspect", "canonical_no_evidence", "canonical_groups"})
+"""Reasons that the table shows in columns of their own."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """How a state looks: a word, an icon, a tone."""
@@ -178,5 +182,7 @@ def variant_line(at: int, one: OtherVariant) -> VariantLine:
         one=one,
         score=f"{candidate.score:.2f}",
         look=look,
-        reasons=[sentence_of(reason.code, reason.params) for reason in candidate.reasons],
+        reasons=[
+            sentence_of(reason.code, reason.params) for reason in candidate.reasons if reason.code not in _IN_COLUMNS
+        ],
     )
