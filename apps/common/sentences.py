@@ -37,6 +37,7 @@ class Sentence:
 
 OWN: Mapping[str, Words] = {
     # Requests
+    "folder_unknown": lazy("There is no such folder."),
     "invalid": lazy("Something in this request can't be read: {fields}"),
     "malformed": lazy("The request's body is not valid JSON."),
     "not_authenticated": lazy("Sign in or send an API key."),

@@ -10,6 +10,7 @@ from apps.library.models import (
     AcoustidAnswer,
     AudioFile,
     AudioVariant,
+    FolderMatch,
     Identification,
     LibraryRoot,
 )
@@ -84,3 +85,13 @@ class AcoustidAnswerAdmin(ReadOnlyAdmin):
     def named(self, answer: AcoustidAnswer) -> int:
         """Recordings it names."""
         return len(answer.matches)
+
+
+@admin.register(FolderMatch)
+class FolderMatchAdmin(ReadOnlyAdmin):
+    """Folders and their releases. Deciding is done in the pages."""
+
+    list_display = ["display", "state", "code", "release_mbid", "distance", "files", "choice", "updated_at"]
+    list_filter = ["state", "choice", "root"]
+    list_select_related = ["root"]
+    search_fields = ["display", "release_mbid"]

@@ -22,6 +22,7 @@ SENTENCES: Mapping[str, str] = {
     "musicbrainz_refused": "MusicBrainz refused the request (HTTP status {status}).",
     "broker_unavailable": "The message broker is away; the request waits for it.",
     "rate_limited": "The request waits for its turn, so that the service is not asked too often.",
+    "release_group_not_found": "MusicBrainz knows no release group with this id.",
     "release_not_found": "MusicBrainz knows no release with this id.",
     "recording_not_found": "MusicBrainz knows no recording with this id.",
     "release_without_tracks": "This release has no audio tracks on MusicBrainz.",
