@@ -218,10 +218,13 @@ def odd_files() -> Iterator[Path]:
 @pytest.mark.skipif(
     not FIXTURES.is_dir(), reason="the odd files lie beside the project: ../shared/fixtures/audio is absent"
 )
-def test_every_odd_file_is_analysed_or_refused_with_a_code() -> None:
+@pytest.mark.parametrize(
+    ("every", "at_least"), [(6, 81), pytest.param(1, 487, marks=pytest.mark.long)], ids=["a sixth of them", "all"]
+)
+def test_odd_files_are_analysed_or_refused_with_a_code(every: int, at_least: int) -> None:
     analysed: list[FileAnalysis] = []
     refused: dict[str, int] = {}
-    for path in odd_files():
+    for path in list(odd_files())[::every]:
         try:
             found = analyse_file(path)
         except (DecodeFailed, FilesError) as error:
@@ -233,5 +236,5 @@ def test_every_odd_file_is_analysed_or_refused_with_a_code() -> None:
         if found.sound.loudness_lufs is not None:
             assert -71 < found.sound.loudness_lufs < 6, path
         analysed.append(found)
-    assert len(analysed) + sum(refused.values()) >= 487
-    assert len(analysed) > 200, refused
+    assert len(analysed) + sum(refused.values()) >= at_least
+    assert len(analysed) > at_least * 0.4, refused
