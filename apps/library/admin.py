@@ -10,9 +10,13 @@ from apps.library.models import (
     AcoustidAnswer,
     AudioFile,
     AudioVariant,
+    CanonicalDirty,
+    CanonicalStats,
     FolderMatch,
     Identification,
     LibraryRoot,
+    TrackStats,
+    VariantEvidence,
 )
 
 BULKY = frozenset({"leaf_hashes", "fingerprint", "preamble"})
@@ -36,12 +40,22 @@ class AudioVariantAdmin(ReadOnlyAdmin):
         "recording_mbid",
         "recording_source",
         "verified",
+        "quality_score",
+        "transcode_suspect",
+        "transcode_verdict",
         "payload_bytes",
         "duration_ms",
         "vendor",
         "created_at",
     ]
-    list_filter = ["verified", "recording_source", "container", "payload_format"]
+    list_filter = [
+        "verified",
+        "transcode_suspect",
+        "transcode_verdict",
+        "recording_source",
+        "container",
+        "payload_format",
+    ]
     search_fields = ["recording_mbid", "profile"]
     exclude = sorted(BULKY)
 
@@ -95,3 +109,55 @@ class FolderMatchAdmin(ReadOnlyAdmin):
     list_filter = ["state", "choice", "root"]
     list_select_related = ["root"]
     search_fields = ["display", "release_mbid"]
+
+
+@admin.register(CanonicalStats)
+class CanonicalStatsAdmin(ReadOnlyAdmin):
+    """Variants of recordings by codec profile."""
+
+    list_display = [
+        "recording_mbid",
+        "profile",
+        "variants",
+        "scored",
+        "mean_score",
+        "suspects",
+        "best_score",
+        "updated_at",
+    ]
+    list_filter = ["codec", "lossless"]
+    search_fields = ["recording_mbid", "profile"]
+
+
+@admin.register(TrackStats)
+class TrackStatsAdmin(ReadOnlyAdmin):
+    """Variants held of tracks of releases."""
+
+    list_display = [
+        "release_mbid",
+        "medium_position",
+        "track_position",
+        "variants",
+        "mean_score",
+        "suspects",
+        "best_score",
+        "updated_at",
+    ]
+    search_fields = ["release_mbid", "recording_mbid"]
+
+
+@admin.register(CanonicalDirty)
+class CanonicalDirtyAdmin(ReadOnlyAdmin):
+    """What waits to be counted again."""
+
+    list_display = ["kind", "mbid", "marks", "since"]
+    list_filter = ["kind"]
+    search_fields = ["mbid"]
+
+
+@admin.register(VariantEvidence)
+class VariantEvidenceAdmin(ReadOnlyAdmin):
+    """What verdicts rest on."""
+
+    list_display = ["variant"]
+    list_select_related = ["variant"]

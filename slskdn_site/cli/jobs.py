@@ -34,6 +34,17 @@ def register(parser: argparse.ArgumentParser) -> None:
         add.add_argument("--prefer", metavar="CODECS", help="preferred codecs, best first, such as flac,opus")
         add.add_argument("--kbps", type=int, metavar="N", help="at most N KiB/s over all tracks and peers")
         add.add_argument("--target-dir", metavar="DIR", help="folder below the library root")
+        add.add_argument(
+            "--mode",
+            choices=("any", "canonical", "no-transcodes"),
+            default="any",
+            help="no-transcodes: nothing suspected to be one; canonical: besides, only the canonical variant or better",
+        )
+        add.add_argument(
+            "--original-master", action="store_true", help="prefer the earliest edition, where that is known"
+        )
+        add.add_argument("--redownload", action="store_true", help="fetch although the library holds a good file")
+        add.add_argument("--better-than", type=float, metavar="Q", help="only what beats this quality (0 to 1)")
         if kind == "mb_release":
             add.add_argument(
                 "--track", action="append", default=[], metavar="[DISC-]N", help="only this track; may be given again"
@@ -74,6 +85,9 @@ def _add(args: argparse.Namespace) -> int:
     from apps.jobs.services import job_create
 
     wishes: dict[str, object] = {"allow_lossy": not args.lossless, "target_dir": args.target_dir}
+    wishes |= {"download_mode": args.mode, "redownload": args.redownload, "better_than": args.better_than}
+    if args.original_master:
+        wishes["original_master"] = True
     if args.prefer is not None:
         wishes["preferred_codecs"] = [codec.strip() for codec in args.prefer.split(",")]
     if args.kbps is not None:

@@ -274,6 +274,14 @@ def wishes(constraints: Mapping[str, object]) -> list[str]:
     lossy = constraints.get("max_lossy_tracks_per_album")
     said = [
         _("lossless only") if constraints.get("allow_lossy") is False else "",
+        {"canonical": _("canonical variant only"), "no-transcodes": _("no transcodes")}.get(
+            str(constraints.get("download_mode")), ""
+        ),
+        _("original master preferred") if constraints.get("original_master") else "",
+        _("fetched although held") if constraints.get("redownload") else "",
+        _("better than %(quality)s") % {"quality": constraints["better_than"]}
+        if constraints.get("better_than") is not None
+        else "",
         ngettext("%(n)s track of it", "%(n)s tracks of it", len(tracks)) % {"n": len(tracks)}
         if isinstance(tracks, list | tuple) and tracks
         else "",

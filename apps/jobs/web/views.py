@@ -94,6 +94,8 @@ def find(request: HttpRequest) -> HttpResponse:
 def ask(request: HttpRequest) -> HttpResponse:
     """Make the job; the form's key makes a double click one job."""
     constraints: dict[str, object] = {"allow_lossy": False} if request.POST.get("lossless") else {}
+    constraints["download_mode"] = request.POST.get("mode") or "any"
+    constraints["redownload"] = bool(request.POST.get("redownload"))
     try:
         made = services.job_create(
             kind=request.POST.get("kind", ""),
