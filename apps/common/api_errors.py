@@ -32,8 +32,17 @@ STATUS_OF_CODE: Mapping[str, int] = {
     "trace_newer": 409,
     "issue_unknown": 404,
     "issue_move_refused": 409,
+    "identity_move_refused": 409,
+    "identity_changed": 409,
     "doctor_scan_unknown": 404,
     "doctor_scan_refused": 409,
+    "remediation_unknown": 404,
+    "remediation_state": 409,
+    "remediation_nothing_to_undo": 409,
+    "trash_unknown": 404,
+    "trash_state": 409,
+    "trash_purged": 409,
+    "root_not_writable": 409,
 }
 """Codes whose status does not follow from their ending (see `status_of`)."""
 

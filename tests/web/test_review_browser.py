@@ -1,0 +1,71 @@
+"""The review pages in a real Chromium, at 0, 1 and 1,000 questions, light and dark, wide and narrow."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.web.test_browser import CHECK, ROOT, Site, browser, photograph, pytestmark, sign_in, start
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+__all__ = ["browser", "pytestmark"]
+PAGES = {
+    "review": "/library/review",
+    "review-decided": "/library/review?show=decided",
+    "review-left": "/library/review?show=left",
+}
+
+
+@pytest.fixture(scope="module", params=[0, 1, 1000], ids=["no-questions", "one-question", "thousand-questions"])
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    for made in start(tmp_path_factory.mktemp("review"), rows=0, debug=False):
+        command = [sys.executable, "-m", "tests.web.identity_seed", str(request.param)]
+        subprocess.run(command, cwd=ROOT, env=made.environment, check=True, timeout=120)
+        yield Site(base=made.base, password=made.password, rows=request.param, environment=made.environment)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_of_the_queue_is_clean_and_readable(browser: Browser, site: Site, theme: str, width: int) -> None:
+    watched = sign_in(browser, site, theme=theme, width=width)
+    page, pages = watched.page, dict(PAGES)
+    if site.rows:
+        page.goto(f"{site.base}/library/review")
+        pages["question"] = str(page.locator("#list tbody a").first.get_attribute("href"))
+    for name, path in pages.items():
+        page.goto(site.base + path)
+        page.wait_for_selector("main")
+        photograph(page, f"{name}-{site.rows}-{theme}-{width}")
+        faults = page.evaluate(CHECK)
+        assert not faults, (name, faults)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} scrolls sideways"
+    page.context.close()
+    assert not watched.complaints
+    assert not watched.strangers
+
+
+def test_questions_are_walked_and_selected_by_keys_and_a_folder_is_confirmed_at_once(
+    browser: Browser, site: Site
+) -> None:
+    if site.rows < 1000:
+        pytest.skip("needs a page of questions")
+    watched = sign_in(browser, site)
+    page = watched.page
+    page.goto(f"{site.base}/library/review")
+    page.locator("#list tbody a[title='Only this folder']").first.click()
+    page.wait_for_url("**folder=**")
+    assert page.locator("tr[data-row]").count() == 10
+    for key in ("j", "x", "j", "x"):
+        page.keyboard.press(key)
+    assert page.locator("#selection [data-count]").inner_text() == "2"
+    page.locator("#selection button").first.click()
+    page.get_by_text("2 files confirmed.").first.wait_for()
+    assert page.locator("tr[data-row]").count() == 8
+    page.context.close()
+    assert not watched.complaints
