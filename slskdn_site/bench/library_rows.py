@@ -1,0 +1,327 @@
+"""Rows of a large library for the bench: COPY into Postgres, executemany into SQLite. Shaped like a collector's: albums of twelve, some copies, some doubts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connection, models, transaction
+from django.db.models import fields as field_types
+
+from apps.catalog.models import Recording, Release
+from apps.domain.library.issues import OPEN_STATES, SEVERITY_RANK, IssueSeverity, IssueState, IssueType
+from apps.library.models import (
+    AudioFile,
+    AudioVariant,
+    CanonicalStats,
+    DoctorScan,
+    FolderMatch,
+    Identification,
+    IssueCount,
+    IssueDay,
+    IssueTally,
+    LibraryIssue,
+    LibraryRoot,
+)
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+TRACKS = 12
+ALBUMS = 8
+"""Of an artist."""
+COPY_EVERY = 20
+"""Each of these variants is another one of its neighbour's recording."""
+DOUBT_EVERY = 50
+CODES = {
+    IssueType.SUSPECTED_TRANSCODE: "transcode_mp3_origin",
+    IssueType.NON_CANONICAL_VARIANT: "better_in_peers",
+    IssueType.TRACK_NOT_IN_RELEASE: "not_in_tagged_release",
+    IssueType.MISSING_TRACK: "missing_track",
+    IssueType.CORRUPTED_FILE: "decode_failed",
+    IssueType.TAGS_WRONG: "tags_missing_mbids",
+    IssueType.DUPLICATE_VARIANT: "duplicate_recording",
+    IssueType.WRONG_DURATION: "duration_short",
+}
+
+
+def recording(index: int) -> uuid.UUID:
+    """Of the variant with this number."""
+    return _mbid(1, index - 1 if index % COPY_EVERY == COPY_EVERY - 1 else index)
+
+
+def release(index: int) -> uuid.UUID:
+    """Of the file with this number."""
+    return _mbid(2, index // TRACKS)
+
+
+def artist(index: int) -> str:
+    """Of the file with this number."""
+    return f"Artist {index // (TRACKS * ALBUMS):06}"
+
+
+def album(index: int) -> str:
+    """Of the file with this number."""
+    return f"Album {index // TRACKS:06}"
+
+
+def fill(*, variants: int, issues: int) -> None:
+    """Into an empty, migrated database."""
+    with transaction.atomic():
+        root = LibraryRoot.objects.create(path="/music", scanned=True, last_scan_at=NOW)
+        _copy(AudioVariant, (_variant(index) for index in range(variants)))
+        _copy(AudioFile, (_file(index, root.id) for index in range(variants)))
+        _copy(Identification, (_identification(index) for index in range(variants)))
+        _copy(Recording, (_recording(index) for index in range(variants) if recording(index) == _mbid(1, index)))
+        _copy(Release, (_release(index) for index in range(0, variants, TRACKS)))
+        _copy(FolderMatch, (_folder(index, root.id) for index in range(0, variants, TRACKS)))
+        _copy(CanonicalStats, (_stats(index) for index in range(variants) if recording(index) == _mbid(1, index)))
+        _issues(issues, variants)
+        DoctorScan.objects.create(
+            state="completed", files=variants, found=issues, done=1, expected=1, started_at=NOW, ended_at=NOW
+        )
+    _analyse()
+
+
+def _variant(index: int) -> dict[str, Any]:
+    lossless = index % 3 != 0
+    return {
+        "id": index + 1,
+        "payload_format": "flac" if lossless else "mp3",
+        "payload_root": _digest("v", index),
+        "payload_bytes": 30_000_000 + index,
+        "leaf_hashes": _digest("l", index) * 4,
+        "recording_mbid": recording(index),
+        "recording_source": "fingerprint",
+        "verified": index % 10 != 0,
+        "profile": "flac-16-44100-2" if lossless else "mp3-cbr-320-44100-2",
+        "codec": "flac" if lossless else "mp3",
+        "lossless": lossless,
+        "container": "flac" if lossless else "mp3",
+        "rate_hz": 44_100,
+        "channels": 2,
+        "bitrate_kbps": 900 if lossless else 320,
+        "duration_ms": 180_000 + index % 100_000,
+        "fingerprint": _digest("f", index) * 8,
+        "transcode_suspect": index % 40 == 0,
+        "transcode_verdict": "mp3_origin" if index % 40 == 0 else "no_evidence",
+        "quality_score": 0.3 if index % 40 == 0 else 0.9 if lossless else 0.7,
+        "quality_version": 1,
+        "analyser_version": 1,
+        "analysed_at": NOW,
+        "created_at": NOW,
+    }
+
+
+def _file(index: int, root: int) -> dict[str, Any]:
+    path = f"{artist(index)}/{album(index)}/{index % TRACKS + 1:02} Song {index:07}.flac"
+    return {
+        "id": index + 1,
+        "root_id": root,
+        "rel_path": path.encode(),
+        "rel_path_hash": _digest("p", index),
+        "display": path,
+        "size_bytes": 30_000_000 + index,
+        "mtime_ns": index,
+        "variant_id": index + 1,
+        "folder_hash": _digest("d", index // TRACKS),
+        "read_at": NOW,
+        "tags": {"title": f"Song {index:07}", "artist": artist(index), "album": album(index)},
+        "sort_key": f"{artist(index)}\x1f{album(index)}\x1f001\x1f{index % TRACKS + 1:04}".casefold(),
+        "release_mbid": release(index),
+        "medium_position": 1,
+        "track_position": index % TRACKS + 1,
+        "title": f"Song {index:07}",
+        "artist": artist(index),
+        "album": album(index),
+        "added_at": NOW + timedelta(seconds=index),
+    }
+
+
+def _identification(index: int) -> dict[str, Any]:
+    doubt = index % DOUBT_EVERY == 0
+    return {
+        "variant_id": index + 1,
+        "state": "ambiguous" if doubt else "decided",
+        "recording_mbid": None if doubt else recording(index),
+        "confidence": 0.5 if doubt else 0.97,
+        "version": 1,
+        "decided_at": NOW,
+        "updated_at": NOW,
+    }
+
+
+def _recording(index: int) -> dict[str, Any]:
+    return {"mbid": _mbid(1, index), "title": f"Song {index:07}", "artist_credit": artist(index), "length_ms": 200_000}
+
+
+def _release(index: int) -> dict[str, Any]:
+    return {"mbid": release(index), "title": album(index), "artist_credit": artist(index), "fetched_at": NOW}
+
+
+def _folder(index: int, root: int) -> dict[str, Any]:
+    path = f"{artist(index)}/{album(index)}"
+    states = ("matched", "matched", "matched", "ambiguous", "unmatched")
+    return {
+        "root_id": root,
+        "folder": path.encode(),
+        "folder_hash": _digest("d", index // TRACKS),
+        "display": path,
+        "state": states[index // TRACKS % len(states)],
+        "release_mbid": release(index),
+        "distance": 0.05,
+        "files": TRACKS,
+        "version": 1,
+        "updated_at": NOW,
+    }
+
+
+def _stats(index: int) -> dict[str, Any]:
+    return {
+        "recording_mbid": _mbid(1, index),
+        "profile": "flac-16-44100-2",
+        "codec": "flac",
+        "lossless": True,
+        "variants": 1,
+        "scored": 1,
+        "mean_score": 0.9,
+        "best_id": index + 1,
+        "best_score": 0.9,
+        "updated_at": NOW,
+    }
+
+
+def _issues(count: int, variants: int) -> None:
+    types, severities = list(IssueType), list(IssueSeverity)
+    states = [IssueState.DETECTED] * 6 + [
+        IssueState.ACKNOWLEDGED,
+        IssueState.IGNORED,
+        IssueState.RESOLVED,
+        IssueState.FIXING,
+    ]
+    counts: Counter[tuple[str, str, str]] = Counter()
+    tallies: dict[tuple[str, str], list[Any]] = {}
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for number in range(count):
+            index = number * variants // count
+            kind, severity = types[number % 8], severities[number // 8 % 4]
+            state = states[number // 3 % len(states)]
+            is_open = state in OPEN_STATES
+            counts[kind.value, severity.value, state.value] += 1
+            for key, label in (
+                (("artist", artist(index)), artist(index)),
+                (("release", str(release(index))), album(index)),
+            ):
+                if is_open:
+                    tally = tallies.setdefault(key, [label, 0, 0])
+                    tally[1] += 1
+                    tally[2] += SEVERITY_RANK[severity]
+            at = NOW - timedelta(minutes=count - number)
+            yield {
+                "id": number + 1,
+                "type": kind.value,
+                "severity": severity.value,
+                "rank": SEVERITY_RANK[severity],
+                "state": state.value,
+                "open": is_open,
+                "subject": _digest("i", number),
+                "file_id": index + 1,
+                "variant_id": index + 1,
+                "release_mbid": release(index),
+                "recording_mbid": recording(index),
+                "artist": artist(index),
+                "album": album(index),
+                "title": f"Song {index:07}",
+                "path": f"{artist(index)}/{album(index)}/{index:07}.flac",
+                "code": CODES[kind],
+                "params": {"score": 1.5},
+                "detected_at": at,
+                "seen_at": NOW,
+                "changed_at": at,
+                "updated_at": at,
+                "resolved_at": at if state is IssueState.RESOLVED else None,
+            }
+
+    _copy(LibraryIssue, rows())
+    IssueCount.objects.bulk_create(
+        IssueCount(type=key[0], severity=key[1], state=key[2], count=number) for key, number in counts.items()
+    )
+    _copy(
+        IssueTally,
+        (
+            {"kind": kind, "key": key, "label": label, "open": opened, "weight": weight}
+            for (kind, key), (label, opened, weight) in tallies.items()
+        ),
+    )
+    IssueDay.objects.bulk_create(
+        IssueDay(day=(NOW - timedelta(days=day)).date(), type=kind.value, detected=day, resolved=1, open_at_end=100)
+        for day in range(60)
+        for kind in types
+    )
+
+
+def _copy(model: type[models.Model], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Rows by column name; what they leave out has the model's default."""
+    first = next(iter(rows := iter(rows)), None)
+    if first is None:
+        return
+    table = model._meta.db_table
+    columns: list[Any] = [
+        field
+        for field in model._meta.concrete_fields
+        if field.column in first or not isinstance(field, field_types.AutoField | field_types.BigAutoField)
+    ]
+    defaults = {field.column: _ready(field, field.get_default()) for field in columns}
+
+    def values(row: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(
+            _ready(field, row[field.column]) if field.column in row else defaults[field.column] for field in columns
+        )
+
+    names = ", ".join(f'"{field.column}"' for field in columns)
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            with cursor.copy(f'COPY "{table}" ({names}) FROM STDIN') as sink:
+                sink.write_row(values(first))
+                for row in rows:
+                    sink.write_row(values(row))
+            if first.get("id") is not None and isinstance(first["id"], int):
+                cursor.execute(
+                    f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT MAX(id) FROM \"{table}\"))"  # noqa: S608
+                )
+            return
+        places = ", ".join(["%s"] * len(columns))
+        statement = f'INSERT INTO "{table}" ({names}) VALUES ({places})'  # noqa: S608
+        part = [values(first)]
+        for row in rows:
+            part.append(values(row))
+            if len(part) == 5000:
+                cursor.executemany(statement, part)
+                part.clear()
+        if part:
+            cursor.executemany(statement, part)
+
+
+def _ready(field: Any, value: Any) -> Any:  # a model's field and its value
+    if isinstance(field, models.JSONField):
+        return json.dumps(value)
+    if connection.vendor == "postgresql":
+        return value
+    return field.get_db_prep_save(value, connection)
+
+
+def _analyse() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+def _mbid(kind: int, index: int) -> uuid.UUID:
+    return uuid.UUID(bytes=hashlib.blake2b(b"%d:%d" % (kind, index), digest_size=16).digest())
+
+
+def _digest(kind: str, index: int) -> bytes:
+    return hashlib.blake2b(b"%s:%d" % (kind.encode(), index), digest_size=32).digest()
