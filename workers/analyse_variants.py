@@ -88,12 +88,12 @@ def analyse_batch(
 ) -> BatchDone:
     """Analyse what is due until `batch_s` have passed on `clock`; what another worker has is passed over."""
     began = clock()
-    analysed = refused = after = 0
-    while due := analyses_due(limit=_LOOKED_AT, after_id=after):
+    analysed = refused = 0
+    # What was tried is not due any more, whatever came of it: finished, or leased until its next try, or in another worker's hands.
+    while due := analyses_due(limit=_LOOKED_AT):
         for variant_id in due:
             if clock() - began >= batch_s:
                 return BatchDone(analysed=analysed, refused=refused, busy_s=clock() - began, more=True)
-            after = variant_id
             match analyse_variant(variant_id, fingerprinting=fingerprinting):
                 case True:
                     analysed += 1

@@ -21,16 +21,19 @@ class AnalysisProgress:
     due: int
 
 
-def analyses_due(*, limit: int, after_id: int = 0, version: int = ANALYSER_VERSION) -> tuple[int, ...]:
-    """Ids of variants with an older analysis or none, a file that is there, and in nobody's hands; in the order of their ids."""
+def analyses_due(*, limit: int, version: int = ANALYSER_VERSION) -> tuple[int, ...]:
+    """Ids of variants with an older analysis or none, a file that is there, and in nobody's hands; never analysed ones first.
+
+    In the order of the index `variant_analysis`, so that nothing is read when nothing is due.
+    """
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
     here = AudioFile.objects.filter(variant_id=OuterRef("pk"), missing_since=None, read_state="read")
-    rows = AudioVariant.objects.filter(free, Exists(here), analyser_version__lt=version, id__gt=after_id)
-    return tuple(rows.order_by("id").values_list("id", flat=True)[:limit])
+    rows = AudioVariant.objects.filter(free, Exists(here), analyser_version__lt=version)
+    return tuple(rows.order_by("analyser_version", "id").values_list("id", flat=True)[:limit])
 
 
 def analysis_progress(*, version: int = ANALYSER_VERSION) -> AnalysisProgress:
-    """Three counts in one query over an index."""
+    """Three counts in one query that reads the whole table: for a command, not for a page that many look at."""
     done = Q(analyser_version__gte=version)
     counted = AudioVariant.objects.aggregate(
         analysed=Count("id", filter=done & Q(analysis_code="")),
