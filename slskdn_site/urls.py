@@ -24,6 +24,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("apps.transfers.api.urls")),
     path("", include("apps.library.api.urls")),
     path("", include("apps.library.api.urls_health")),
+    path("", include("apps.remediation.api.urls")),
     path("", include("apps.nodelink.api.urls")),
     path("schema", SpectacularAPIView.as_view(), name="api-schema"),
     path(
@@ -37,6 +38,7 @@ api: list[URLPattern | URLResolver] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("apps.jobs.web.urls")),
     path("", include("apps.library.web.urls")),
+    path("", include("apps.remediation.web.urls")),
     path("", include("apps.library.web.urls_doctor")),
     path("", include("apps.mesh.web.urls")),
     path("", include("apps.peers.web.urls")),

@@ -111,7 +111,7 @@ class Retagger:
                 _clear(staged)
             checkpoint("swapped")
         _read_again(file)
-        trash.trash_purge(before.id)  # its bytes are where they were
+        trash.trash_purge(before.id, checkpoint=checkpoint)  # its bytes are where they were
 
     def as_it_was(self, claim: RemedyClaim) -> None:
         """After a failure: what was kept of a file that did not change is not needed."""

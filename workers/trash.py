@@ -160,12 +160,13 @@ def _told(claim: TrashClaim) -> Iterator[None]:
         yield
     except DomainError as error:
         params: dict[str, Param] = dict(error.params)
+        code = "file_is_missing" if error.code == "file_missing" else error.code
         tries = claim.tries + 1 if claim.code == error.code else 1
         jitter = random.random()  # noqa: S311  (spreads load, guards nothing)
         delay_s = retry_delay_s(error.code, tries=tries, jitter=jitter)
         if claim.state is not TrashState.PURGING and (not error.retryable or error.code in _FINAL or delay_s is None):
             log.info("file not trashed: trash=%s code=%s", claim.id, error.code)
-            trash_failed(claim, code=error.code, params=params)
+            trash_failed(claim, code=code, params=params)
         else:
             trash_later(claim, code=error.code, params=params, delay_s=delay_s or 3600.0)
 

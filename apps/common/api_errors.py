@@ -22,6 +22,7 @@ STATUS_OF_CODE: Mapping[str, int] = {
     "seed_limit_reached": 409,
     "rate_limits_full": 409,
     "job_ended": 409,
+    "scan_state": 409,
     "job_not_retryable": 409,
     "job_unknown": 404,
     "disk_full": 507,

@@ -135,7 +135,7 @@ OWN: Mapping[str, Words] = {
     "source_error": lazy("The transfer could not go on."),
     "payload_denied": lazy("This payload was found to be something else."),
     # Fixes and the trash
-    "root_not_writable": lazy("This folder is only read: nothing in it is changed unless you allow it ({root})."),
+    "root_not_writable": lazy("This folder is only read: nothing in it is changed unless you allow it."),
     "fix_begun": lazy("It is being fixed."),
     "fix_not_in_state": lazy("An issue that is {state} can't be fixed."),
     "fix_place_unknown": lazy("It is not known which track of which release is missing."),
@@ -169,8 +169,8 @@ OWN: Mapping[str, Words] = {
     "trash_purged": lazy("It was deleted from the trash, so it can't come back."),
     "trash_missing": lazy("The file is not in the trash folder any more; somebody took it away by hand."),
     "trash_damaged": lazy("What lies in the trash folder is not the file that was put there."),
+    "trash_name_taken": lazy("Another file has its name now."),
     "trash_busy": lazy("It is on its way just now."),
-    "name_taken": lazy("Another file has its name now."),
     # Why a peer is trusted as it is (apps.domain.peers.reputation)
     "reputation_stranger": lazy("Nothing is known of it yet."),
     "reputation_little_known": lazy("Little is known of it: {count} good leaves so far."),
@@ -241,8 +241,7 @@ NEXT: Mapping[str, Words] = {
     "fix_new_file_changed": lazy("Press Fix to fetch it again."),
     "fix_release_without_it": lazy("Match its folder to a release by hand."),
     "fix_not_in_state": lazy("Open it again first."),
-    "name_taken": lazy("It can be put back with a number behind its name."),
-    "file_changed": lazy("Scan the folder, so that its new state is known, and try again."),
+    "trash_name_taken": lazy("It can be put back with a number behind its name."),
     "broker_away": lazy("Work waits and goes on by itself when it is back."),
     "node_absent": lazy("./slskdn up starts it."),
     "node_silent": lazy("The supervisor starts it again; nothing that was fetched is lost."),

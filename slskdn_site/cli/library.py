@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slskdn_site.cli._duplicates import register_duplicates
+from slskdn_site.cli._trash import register as register_trash
 
 if TYPE_CHECKING:
     from workers.import_library import ImportedFile
@@ -37,6 +38,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     roots.add_argument("--json", action="store_true", help="print JSON")
     roots.set_defaults(run=_roots)
     register_duplicates(commands)
+    register_trash(commands)
 
 
 def _ready() -> None:

@@ -225,7 +225,7 @@ def test_a_name_that_was_taken_meanwhile_is_told_and_a_number_is_given_if_asked(
     view = trash_file(file_id, reason=TrashReason.REPLACED)
     newcomer = record(root, content=b"new")
     refused = trash_restore(view.id)
-    assert (refused.state, refused.code) == (TrashState.TRASHED, "name_taken")
+    assert (refused.state, refused.code) == (TrashState.TRASHED, "trash_name_taken")
     assert (root / os.fsdecode(NAME)).read_bytes() == b"new"
     back = trash_restore(view.id, numbered=True)
     assert (back.state, back.restored_to) == (TrashState.RESTORED, "Artist/Album/01 Song (2).flac")
@@ -239,7 +239,7 @@ def test_a_file_that_is_gone_fails_with_the_reason(root: Path) -> None:
     file_id = record(root)
     (root / os.fsdecode(NAME)).unlink()
     view = trash_file(file_id, reason=TrashReason.PERSON)
-    assert (view.state, view.code) == (TrashState.FAILED, "file_missing")
+    assert (view.state, view.code) == (TrashState.FAILED, "file_is_missing")
     AudioFile.objects.update(missing_since=timezone.now())
     with pytest.raises(DomainError) as caught:
         trash_file(file_id, reason=TrashReason.PERSON)

@@ -332,7 +332,7 @@ def _put(
             continue
         if _give(spot, facts, trashed, folder, name=name, checkpoint=checkpoint):
             return name
-    raise TrashError("Another file has this name now.", code="name_taken", path=spot.shown)
+    raise TrashError("Another file has this name now.", code="trash_name_taken", path=spot.shown)
 
 
 def _give(

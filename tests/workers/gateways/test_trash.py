@@ -139,7 +139,7 @@ def test_nothing_that_took_its_name_is_touched(spot: TrashSpot) -> None:
     path_of(spot).write_bytes(b"somebody's new file")
     with pytest.raises(TrashError) as caught:
         move_out(spot, facts)
-    assert caught.value.code == "name_taken"
+    assert caught.value.code == "trash_name_taken"
     assert path_of(spot).read_bytes() == b"somebody's new file"
     assert_as_it_was(spot.path("root"))
     assert move_out(spot, facts, numbered_name=True) == b"Artist/Album/01 S\xf6ng (2).flac"
