@@ -36,7 +36,7 @@ STATE_LOOKS: Final[Mapping[str, tuple[str, str]]] = {
 
 _DECISIONS: Final[Mapping[str, Promise]] = {
     "complete": lazy("Every track of the release is here, and nothing else."),
-    "partly": lazy("{tracks} of {of} tracks of the release are here, and {extra} files that are not of it."),
+    "partly": lazy("{tracks} of {of} tracks of the release are here; files that are not of it: {extra}."),
     "equal_tracklist": lazy(
         "Several editions have this very tracklist; nothing in the files tells them apart. Pick any: only the sleeve differs."
     ),
