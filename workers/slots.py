@@ -16,11 +16,12 @@ from dataclasses import dataclass
 import redis
 
 from slskdn_site.broker import redis_url
+from workers.lease import LEASE_S, LeaseKeeper
 
 log = logging.getLogger(__name__)
 
-HELD_S = 330
-"""Longer than a task may take."""
+HELD_S = LEASE_S
+"""A worker that dies holds its place for so long; renewed three times as often while it lives."""
 _KEY = "slskdn:background:{index}"
 
 
@@ -51,11 +52,20 @@ def background_slot(broker: redis.Redis, *, count: int) -> Iterator[Slot | None]
     if index < 0:
         yield None
         return
-    slot = Slot(index=index)
+    slot, key = Slot(index=index), _KEY.format(index=index)
     try:
-        yield slot
+        with LeaseKeeper(lambda: _renew(broker, key, token)):
+            yield slot
     finally:
-        _give_back(broker, _KEY.format(index=index), token, rest_s=slot.rest_s)
+        _give_back(broker, key, token, rest_s=slot.rest_s)
+
+
+def _renew(broker: redis.Redis, key: str, token: bytes) -> bool:
+    """False: it is somebody else's now. A broker that is away says nothing."""
+    try:
+        return broker.get(key) == token and bool(broker.expire(key, HELD_S))
+    except (redis.RedisError, OSError):
+        return True
 
 
 def _give_back(broker: redis.Redis, key: str, token: bytes, *, rest_s: float) -> None:

@@ -28,11 +28,12 @@ from slskdn_site.broker import redis_url
 from slskdn_site.config import load_config
 from slskdn_site.processes import QUEUES as WORKER_QUEUES
 from tests.workers.gateways.sound import write
+from workers import slots
 from workers.analyse_variants import analyse_batch, analyse_variant, throttle_of
 from workers.gateways.analysis import AnalysisWish, analyse_file
 from workers.gateways.audio import decode_test, variant_facts
 from workers.gateways.files import identify
-from workers.slots import background_slot
+from workers.slots import HELD_S, background_slot
 from workers.verification import stat_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -217,3 +218,18 @@ def test_the_throttle_is_the_configured_one() -> None:
     throttle = throttle_of(config)
     assert throttle.cores_percent == config.audio.analysis.cores_percent
     assert throttle.cores >= 1
+
+
+def test_a_place_is_held_while_its_worker_lives_and_comes_free_after_its_death() -> None:
+    broker = redis.Redis.from_url(redis_url())
+    broker.delete("slskdn:background:0")
+    with background_slot(broker, count=1) as slot:
+        assert slot is not None
+        assert 0 < broker.ttl("slskdn:background:0") <= HELD_S
+        token = broker.get("slskdn:background:0")
+        broker.expire("slskdn:background:0", 1)
+        assert isinstance(token, bytes)
+        assert slots._renew(broker, "slskdn:background:0", token)
+        assert broker.ttl("slskdn:background:0") > 1
+        assert not slots._renew(broker, "slskdn:background:0", b"another")
+    assert not broker.exists("slskdn:background:0")

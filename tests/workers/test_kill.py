@@ -14,6 +14,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+import redis
 
 from slskdn_site.broker import valkey_answers, valkey_command
 from slskdn_site.supervise_exec import leashed
@@ -189,3 +190,35 @@ def test_a_process_killed_in_the_middle_of_verifying_leaves_work_that_the_next_o
     assert [path.name for path in library.rglob("*") if path.is_file()] == ["01 Song 1.flac"]
     work = [path.name for path in (tmp_path / "partial" / transfer).iterdir()]
     assert work == ["audio.flac"]
+
+
+KNOWN = """
+import django, os, sys
+from pathlib import Path
+django.setup()
+from tests.workers.gateways.sound import write
+from tests.workers.test_analyse_variants import known
+known(write(Path(sys.argv[1]) / "a.flac", 200.0))
+"""
+
+
+def test_a_worker_killed_while_it_analyses_costs_one_attempt_and_the_next_one_does_it_once(
+    platform: Platform, tmp_path: Path
+) -> None:
+    platform.python("-c", KNOWN, str(tmp_path))
+    first = platform.worker()
+    platform.beat()  # nobody sends the task by hand: the schedule does, and the sound is found by its row
+    wait_for(lambda: platform.rows("SELECT attempt FROM library_audiovariant WHERE lease_until IS NOT NULL") == [(1,)])
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    assert platform.rows("SELECT analyser_version, attempt FROM library_audiovariant") == [(0, 1)]
+    assert platform.rows("SELECT count(*) FROM library_variantevidence WHERE verdicts <> '{}'") == [(0,)]
+    # A minute passes: the lease of the dead runs out, and so does its place among the background work.
+    platform.rows("UPDATE library_audiovariant SET lease_until = '2020-01-01 00:00:00'")
+    socket = platform.folder / "run" / "valkey.sock"
+    redis.Redis(unix_socket_path=str(socket)).delete("slskdn:background:0")
+    platform.worker()
+    wait_for(lambda: platform.rows("SELECT analyser_version FROM library_audiovariant") != [(0,)])
+    found = platform.rows("SELECT attempt, lease_until, analysis_code, loudness_lufs < -5 FROM library_audiovariant")
+    assert found == [(0, None, "", 1)]
+    assert platform.rows("SELECT count(*) FROM library_variantevidence WHERE verdicts <> '{}'") == [(1,)]

@@ -104,6 +104,8 @@ SENTENCES: Mapping[str, str] = {
     "tags_unreadable": "The tags of this file can't be read.",
     "no_audio": "The file has no sound in it.",
     "too_long": "The sound is longer than six hours.",
+    "analysis_crashed": "Analysing this sound ended its process again and again; it is left alone until there is a newer analyser.",
+    "analysis_timeout": "Analysing this sound takes too long; it is left alone until there is a newer analyser.",
     "codec_unsupported": "This kind of sound has no place in slskdn ({codec}).",
     "leaves_invalid": "The file changed while it was read.",
     "file_changed": "The file changed while it was read.",
