@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -31,6 +31,7 @@ from apps.domain.library.detect_duplicates import Copy
 from apps.domain.library.detect_releases import HeldTrack, ReleaseHeld, ReleaseMedium
 from apps.domain.library.identity import DECIDED, IdentityState
 from apps.domain.library.issues import ParamValue
+from apps.domain.library.scans import ReadState
 from apps.library.models import (
     AudioFile,
     AudioVariant,
@@ -223,7 +224,7 @@ def _facts(
 ) -> FileFacts:
     variant, mbid = row["variant_id"], row["variant__recording_mbid"]
     recording: Row = known.get(mbid, {})
-    unreadable = row["read_state"] == "unreadable"
+    unreadable = row["read_state"] == ReadState.UNREADABLE
     sound = SoundFacts(
         variant_id=variant,
         profile=row["variant__profile"] or "",
@@ -465,6 +466,7 @@ def _held(
             if mbid is not None:
                 matched[root, bytes(folder)] = mbid
     seen: set[int] = set()
+    folders: dict[tuple[int, bytes], Counter[uuid.UUID]] = defaultdict(Counter)
     by_release = (
         AudioFile.objects.filter(missing_since=None, release_mbid__in=part).values(*_PLACE) for part in parts_of(wanted)
     )
@@ -483,15 +485,35 @@ def _held(
                 held_back.add(mbid)
                 continue
             present.add(mbid)
+            if place[1]:
+                folders[place][mbid] += 1
             held[mbid].append(
                 HeldTrack(
                     medium=row["medium_position"] or 0,
-                    # A file that can't be read is here too, which is an issue of its own: if nothing else says where it belongs, its name does.
                     position=row["track_position"] or _number_in_front(row["display"]),
                     recording_mbid=row["variant__recording_mbid"],
                 )
             )
+    _place_broken(held, folders)
     return held, present, set(matched.values()), held_back
+
+
+def _place_broken(
+    held: Mapping[uuid.UUID, list[HeldTrack]], folders: Mapping[tuple[int, bytes], Counter[uuid.UUID]]
+) -> None:
+    """A file that can't be read is here too, and that is an issue of its own. If nothing else says where it belongs, its folder and its name do."""
+    for part in parts_of(sorted(folders)):
+        rows = AudioFile.objects.filter(
+            folder_hash__in=[folder for _, folder in part],
+            read_state=ReadState.UNREADABLE,
+            release_mbid=None,
+            missing_since=None,
+        )
+        for root, folder, shown in rows.values_list("root_id", "folder_hash", "display"):
+            releases = folders.get((root, bytes(folder)))
+            position = _number_in_front(shown)
+            if releases and position:
+                held[releases.most_common(1)[0][0]].append(HeldTrack(medium=0, position=position, recording_mbid=None))
 
 
 _PLACE: Final = (

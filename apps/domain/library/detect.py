@@ -50,6 +50,12 @@ SETTING_CODES: Final = frozenset(
     {"library_permission", "file_permission", "permission_denied", "codec_unsupported", "too_long"}
 )
 """The file may be sound, but this daemon can't read it: a person can do something about it, and it is not lost."""
+DAMAGE_CODES: Final[Mapping[str, str]] = {
+    "preamble_mismatch": "damaged_preamble_mismatch",
+    "sample_count_mismatch": "damaged_sample_count_mismatch",
+    "pcm_md5_mismatch": "damaged_pcm_md5_mismatch",
+}
+"""Codes whose words speak of a download that goes on elsewhere; of a file that lies here they mean damage."""
 SHORT_SHARE: Final = 0.03
 """A file that lacks more than this share of its recording has lost music, not a pause: cut-off downloads lack much, other pressings 1 % at most."""
 SIMILAR: Final = 0.6
@@ -210,7 +216,8 @@ def _corrupted(file: FileFacts) -> Finding | None:
     if not code or code in PASSING_CODES:
         return None
     severity = IssueSeverity.MEDIUM if code in SETTING_CODES else IssueSeverity.CRITICAL
-    return _finding(file, IssueType.CORRUPTED_FILE, severity, code, dict(file.unreadable_params), by_sound=False)
+    params = dict(file.unreadable_params)
+    return _finding(file, IssueType.CORRUPTED_FILE, severity, DAMAGE_CODES.get(code, code), params, by_sound=False)
 
 
 def _transcode(file: FileFacts) -> Finding | None:

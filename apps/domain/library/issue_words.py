@@ -39,6 +39,9 @@ ISSUE_SENTENCES: Final[Mapping[str, str]] = {
     "duration_long": "It lasts {actual_s} s, {off_s} s more than the recording's {expected_s} s.",
     # Files that can't be read
     "unreadable": "The file can't be read.",
+    "damaged_preamble_mismatch": "Its FLAC header contradicts the sound: the file is cut off or damaged.",
+    "damaged_sample_count_mismatch": "Its FLAC header states {stated} samples, the sound has {decoded}: the file is cut off or damaged.",
+    "damaged_pcm_md5_mismatch": "The sound does not have the checksum that its FLAC header states: it is damaged.",
     # Outcomes
     "not_found_again": "A later look of the doctor did not find it any more.",
     "ignored_by_person": "{name} ignores it.",

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from apps.domain.library.detect import (
+    DAMAGE_CODES,
     FILE_RULES,
     ORIGIN_SEVERITY,
     PASSING_CODES,
@@ -24,6 +25,7 @@ from apps.domain.library.detect import (
     file_findings,
     similarity,
 )
+from apps.domain.library.issue_words import ISSUE_SENTENCES
 from apps.domain.library.issues import Finding, IssueSeverity, IssueType
 
 SONG, OTHER = uuid.UUID(int=1), uuid.UUID(int=2)
@@ -87,6 +89,13 @@ def test_what_does_not_decode_is_corrupted_with_its_reason_and_not_judged_furthe
     )
     assert found.params == {"reason": "lost sync"}
     assert only(sound(decode_code="decode_failed", suspect=True)).type is IssueType.CORRUPTED_FILE
+
+
+@pytest.mark.parametrize("code", sorted(DAMAGE_CODES))
+def test_a_header_that_contradicts_the_sound_is_damage_here_and_has_words_of_its_own(code: str) -> None:
+    found = only(replace(GOOD, sound=None, unreadable_code=code))
+    assert found.severity is IssueSeverity.CRITICAL
+    assert "elsewhere" not in ISSUE_SENTENCES[found.code]
 
 
 @pytest.mark.parametrize("code", sorted(PASSING_CODES))
