@@ -44,6 +44,12 @@ class CandidateView:
     pieces: tuple[PieceView, ...]
 
     @property
+    def short(self) -> tuple[PieceView, ...]:
+        """What decides at a glance: all that speaks against it, and the two strongest for it."""
+        most = sorted((one for one in self.pieces if one.points >= 0), key=lambda one: -one.points)[:2]
+        return (*most, *(one for one in self.pieces if one.points < 0))
+
+    @property
     def percent(self) -> int:
         """The share in whole percent."""
         return round(100 * self.share)

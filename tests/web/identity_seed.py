@@ -59,7 +59,7 @@ def candidates(number: int, title: str, artist: str, album: str) -> list[dict[st
         {"name": "length", "points": 1.0, "params": {"actual_s": 241, "expected_s": 241}},
         {"name": "title", "points": 1.5, "params": {"like": 1.0, "theirs": title, "ours": title}},
         {"name": "artist", "points": 1.0, "params": {"like": 1.0, "theirs": artist}},
-        {"name": "companions", "points": 1.8, "params": {"share": 0.9, "of": 9, "album": album}},
+        {"name": "companions", "points": 1.8, "params": {"with": 8, "of": 9, "album": album}},
         {"name": "version", "points": -2.0, "params": {"words": "live"}},
     ]
     against = [

@@ -292,7 +292,9 @@ def _companions(one: Candidate, companions: Companions) -> Piece | None:
     if share <= 0:
         return None
     return Piece(
-        name="companions", points=2.0 * share, params={"share": round(share, 2), "of": companions.count, "album": title}
+        name="companions",
+        points=2.0 * share,
+        params={"with": round(share * companions.count), "of": companions.count, "album": title},
     )
 
 

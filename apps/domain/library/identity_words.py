@@ -47,7 +47,7 @@ IDENTITY_SENTENCES: Final[dict[str, str]] = {
     "evidence_tag_recording": "The file's tags carry its MusicBrainz id.",
     "evidence_tag_release": "It is on the release that the tags name.",
     "evidence_position": "On its releases it is at the tagged place, track {track}: {same}.",
-    "evidence_companions": "{share} of the {of} other files of the folder may be on the same album ({album}).",
+    "evidence_companions": "{with} of the {of} other files of the folder may be on the same album ({album}).",
     "evidence_nameless": "MusicBrainz seems to have merged or removed it: it has no title.",
     # Answers that can't be taken
     "identity_move_refused": "This answer is not open now.",
