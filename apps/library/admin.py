@@ -16,6 +16,7 @@ from apps.library.models import (
     FolderMatch,
     Identification,
     LibraryRoot,
+    LibraryScan,
     TrackStats,
     VariantEvidence,
 )
@@ -27,8 +28,31 @@ BULKY = frozenset({"leaf_hashes", "fingerprint", "preamble"})
 class LibraryRootAdmin(ReadOnlyAdmin):
     """Folders."""
 
-    list_display = ["path", "writable", "created_at"]
+    list_display = ["path", "writable", "scanned", "state_code", "last_scan_at", "created_at"]
+    list_filter = ["scanned", "writable"]
     search_fields = ["path"]
+
+
+@admin.register(LibraryScan)
+class LibraryScanAdmin(ReadOnlyAdmin):
+    """Scans."""
+
+    list_display = [
+        "created_at",
+        "root",
+        "state",
+        "code",
+        "seen",
+        "added",
+        "changed",
+        "missing",
+        "read",
+        "unreadable",
+        "refused",
+        "ended_at",
+    ]
+    list_filter = ["state", "origin", "root"]
+    list_select_related = ["root"]
 
 
 @admin.register(AudioVariant)
@@ -74,8 +98,19 @@ class AudioVariantAdmin(ReadOnlyAdmin):
 class AudioFileAdmin(ReadOnlyAdmin):
     """Files."""
 
-    list_display = ["display", "title", "artist", "album", "variant", "size_bytes", "missing_since", "added_at"]
-    list_filter = [("missing_since", admin.EmptyFieldListFilter), "root", "variant__verified"]
+    list_display = [
+        "display",
+        "title",
+        "artist",
+        "album",
+        "variant",
+        "read_state",
+        "read_code",
+        "size_bytes",
+        "missing_since",
+        "added_at",
+    ]
+    list_filter = ["read_state", ("missing_since", admin.EmptyFieldListFilter), "root", "variant__verified"]
     list_select_related = ["variant", "root"]
     search_fields = ["display", "title", "artist", "album", "release_mbid"]
 

@@ -103,7 +103,8 @@ def payload_held(*, payload_format: str, payload_root: bytes, within: Collection
     row = rows.first()
     if row is None or not _within([row], set(within)):
         return None
-    files = row.files.filter(missing_since__isnull=True).select_related("root").order_by("id")[:8]
+    files = row.files.filter(missing_since__isnull=True).exclude(read_state="unreadable")
+    files = files.select_related("root").order_by("id")[:8]
     return HeldPayload(
         payload_format=row.payload_format,
         payload_root=bytes(row.payload_root),

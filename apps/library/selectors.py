@@ -9,6 +9,7 @@ import hashlib
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from django.db.models import Count, Q, Sum
@@ -24,6 +25,11 @@ class RootView:
     id: int
     path: str
     writable: bool
+    scanned: bool
+    state_code: str
+    """Why it can't be read now."""
+    last_scan_at: datetime | None
+    """End of the last complete one."""
     files: int
     missing: int
     size_bytes: int
@@ -106,6 +112,9 @@ def root_list() -> tuple[RootView, ...]:
             id=row.id,
             path=row.path,
             writable=row.writable,
+            scanned=row.scanned,
+            state_code=row.state_code,
+            last_scan_at=row.last_scan_at,
             files=row.present,
             missing=row.gone,
             size_bytes=row.held or 0,

@@ -1,24 +1,45 @@
-"""The list of files for API and pages."""
+"""The list of files for API and pages: filters that are each a range of an index, in an order that the same index gives. Nothing is counted."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from django.db.models import Q, QuerySet
 
+from apps.domain.library.scans import ReadState
+from apps.domain.library.sorting import prefix_range
 from apps.library.models import AudioFile
 
-FILE_ORDER = ("-id",)
-"""Newest first, stable."""
+NEWEST: Final = ("-id",)
+BY_NAME: Final = ("sort_key", "id")
+BY_VARIANT: Final = ("-variant_id", "-id")
+"""Of what is a property of the sound: the newest sounds first."""
+
+SHOWS: Final[Mapping[str, tuple[Q, tuple[str, ...]]]] = {
+    "": (Q(), NEWEST),
+    "name": (Q(), BY_NAME),
+    "unconfirmed": (Q(variant__verified=False), BY_VARIANT),
+    "suspect": (Q(variant__transcode_suspect=True), BY_VARIANT),
+    "unreadable": (Q(read_state=ReadState.UNREADABLE), NEWEST),
+    "waiting": (Q(read_state=ReadState.PENDING), NEWEST),
+    "missing": (Q(missing_since__isnull=False), ("-missing_since", "-id")),
+}
+"""What may be shown: condition and order."""
 
 
-def file_query(*, text: str = "", unverified: bool = False) -> QuerySet[AudioFile]:
-    """Files with their variants; `text` is part of title, artist, album or path."""
-    rows = AudioFile.objects.select_related("variant", "root").defer(
-        "variant__leaf_hashes", "variant__fingerprint", "variant__preamble", "rel_path"
-    )
+def file_query(*, text: str = "", show: str = "") -> tuple[QuerySet[AudioFile], tuple[str, ...]]:
+    """(files with their variants, the order for pages of them). `text`: how artist, album … begin (see `sorting.sort_key`), in that order then.
+
+    `show`: one of SHOWS; another shows all.
+    """
+    rows = AudioFile.objects.select_related("variant", "root", "variant__identification").defer(
+        "variant__leaf_hashes", "variant__fingerprint", "variant__preamble", "rel_path", "tags",
+        "variant__identification__candidates", "variant__identification__evidence",
+    )  # fmt: skip
+    condition, order = SHOWS.get(show, SHOWS[""])
+    rows = rows.filter(condition)
     if text:
-        rows = rows.filter(
-            Q(title__icontains=text) | Q(artist__icontains=text) | Q(album__icontains=text) | Q(display__icontains=text)
-        )
-    if unverified:
-        rows = rows.filter(variant__verified=False)
-    return rows
+        start, end = prefix_range(text)
+        rows, order = rows.filter(sort_key__gte=start, sort_key__lt=end), BY_NAME
+    return rows, order

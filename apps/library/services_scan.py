@@ -196,7 +196,7 @@ def batch_write(claim: ScanClaim, changes: BatchChanges, *, cursor: bytes) -> bo
         )
         if not kept:
             return False
-        folders = {file.path.rpartition(b"/")[0] for file in changes.new}
+        folders: set[bytes] = set()  # those of new files follow when they are read
         _files_add(claim.root.id, changes.new)
         # Size and time stay what they were when it was read: whoever serves the file sees from them that it is another now.
         rows = AudioFile.objects.filter(id__in=changes.changed)

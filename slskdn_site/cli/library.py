@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slskdn_site.cli._duplicates import register_duplicates
+from slskdn_site.cli._library_scans import register_scans
 from slskdn_site.cli._trash import register as register_trash
 
 if TYPE_CHECKING:
     from workers.import_library import ImportedFile
 
-SUMMARY = "Import folders of tagged music, list files and folders of the library."
+SUMMARY = "Scan and import folders of music, list files and folders of the library."
 
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Subcommands."""
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    what = "Import a folder: files that carry MusicBrainz ids, or the one recording you name. Files are only read."
+    what = "Import a folder here and now, and say what its files are if you like. Files are only read."
     add = commands.add_parser("add", help=what, description=what)
     add.add_argument("folder", metavar="DIR", help="a folder, or one file")
     add.add_argument("--recording", default="", metavar="MBID", help="the recording that these files are")
@@ -38,6 +39,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     roots.add_argument("--json", action="store_true", help="print JSON")
     roots.set_defaults(run=_roots)
     register_duplicates(commands)
+    register_scans(commands)
     register_trash(commands)
 
 
@@ -103,9 +105,11 @@ def _roots(args: argparse.Namespace) -> int:
 
     roots = root_list()
     if args.json:
-        print(json.dumps([dataclasses.asdict(root) for root in roots]))
+        print(json.dumps([dataclasses.asdict(root) for root in roots], default=str))
         return 0
     for root in roots:
         use = "finished albums go here" if root.writable else "read only"
+        use += ", scanned" if root.scanned else ""
+        use += f"; {root.state_code}" if root.state_code else ""
         print(f"{root.path}  {root.files} files, {root.size_bytes} bytes, {root.missing} gone ({use})")
     return 0

@@ -62,6 +62,7 @@ def _fill(count: int) -> None:
     from django.utils import timezone
 
     from apps.catalog.models import Release
+    from apps.domain.library.sorting import sort_key
     from apps.library.models import AudioFile, AudioVariant, LibraryRoot
     from apps.mesh.models import Announcement, Claim, SeededRelease
     from apps.nodelink.models import NodeHeartbeat
@@ -142,6 +143,7 @@ def _fill(count: int) -> None:
             title=TITLES[n % 8],
             artist=artist,
             album=title[:1000],
+            sort_key=sort_key(artist=artist, album=title, disc=1, track=n % 8 + 1, title=TITLES[n % 8]),
             medium_position=1,
             track_position=n % 8 + 1,
             missing_since=now if n % 23 == 9 else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.library.api import folders, identifications, quality, views
+from apps.library.api import folders, identifications, quality, scans, views
 
 urlpatterns = [
     path("library/identifications", identifications.Identifications.as_view(), name="api-identifications"),
@@ -18,6 +18,10 @@ urlpatterns = [
         identifications.Answer.as_view(),
         name="api-identification-answer",
     ),
+    path("library/scans", scans.Scans.as_view(), name="api-library-scans"),
+    path("library/scans/<uuid:scan_id>", scans.OneScan.as_view(), name="api-library-scan"),
+    path("library/scans/<uuid:scan_id>/<slug:name>", scans.ScanAct.as_view(), name="api-library-scan-act"),
+    path("library/roots", scans.Roots.as_view(), name="api-library-roots"),
     path("library/files", views.Files.as_view(), name="api-library-files"),
     path("library/variants/<int:variant_id>", quality.Variant.as_view(), name="api-library-variant"),
     path(
