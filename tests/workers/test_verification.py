@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from apps.domain.audio import mpeg
 from apps.domain.jobs.lifecycle import JobState, TrackState, WantDesired
@@ -20,6 +21,7 @@ from apps.jobs.services_verify import verify_claim, verify_later
 from apps.library.models import AudioFile, AudioVariant
 from apps.transfers.models import PayloadDenial, TransferVerdict
 from apps.transfers.node_services import node_work
+from tests.sound_corpus import piece
 from tests.workers.assembled import OTHER, SECONDS, Names, assemble, due, flac, recording_id, running_job, track_of
 from tests.workers.conftest import Killed, kill_at
 from tests.workers.gateways import sound
@@ -547,3 +549,26 @@ def test_a_download_is_analysed_and_scored_in_the_same_decode(make: Make, tmp_pa
     assert variant.quality_score is not None
     assert variant.clipped_ppm is not None
     assert variant.analyser_version > 0
+
+
+def test_a_real_transcode_is_refused_where_none_is_wanted_and_remembered_only_there(
+    make: Make, library: Path, tmp_path: Path
+) -> None:
+    plain = tmp_path / "plain.wav"
+    soundfile.write(plain, piece(1, seconds=SECONDS), 44_100, subtype="PCM_16")
+    coded = sound.convert(plain, tmp_path / "coded.mp3", "-c:a", "libmp3lame", "-b:a", "192k")
+    fake = sound.convert(coded, tmp_path / "fake.flac", "-c:a", "flac", "-sample_fmt", "s16")
+    strict = running_job(tracks=1, download_mode="no-transcodes")
+    make(knows()).verify(assemble(strict, tmp_path, source=fake).id)
+    track = track_of(strict)
+    assert (track.state, track.code, track.params["verdict"]) == ("wanted", "transcode_suspected", "mp3_origin")
+    assert list(library.rglob("*.flac")) == []
+    lax = running_job(tracks=1)
+    wants = {one.group_id: one for one in node_work().wants}
+    assert (len(wants[strict.id].denied), len(wants[lax.id].denied)) == (1, 0)
+    make(knows()).verify(assemble(lax, tmp_path, source=fake).id)
+    assert track_of(lax).state == "completed"
+    variant = AudioVariant.objects.get()
+    assert variant.transcode_suspect
+    assert variant.quality_score is not None
+    assert variant.quality_score <= 0.4
