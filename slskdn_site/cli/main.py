@@ -22,6 +22,7 @@ ORDER = (
     "test",
     "jobs",
     "library",
+    "doctor",
     "mesh",
     "swarm",
     "keys",
