@@ -12,6 +12,7 @@ from apps.common.dispatch import TaskName
 from apps.jobs.services_events import node_events_forget
 from apps.jobs.services_retention import job_limits_forget
 from apps.library.selectors_trash import trash_expired
+from apps.library.services_identity import answers_prune
 from apps.library.services_trash import trash_forget, trash_purge_ask
 from apps.peers.services import peers_forget
 from apps.transfers.traces import traces_sweep
@@ -28,15 +29,16 @@ TRASH_ROWS_STAY = timedelta(days=365)
 @shared_task(name=TaskName.RETENTION.value)
 def retention() -> None:
     """Processed node events and limits of ended jobs after a week, strangers among peers after a month, traces as `swarm.tracing` says,
-    files in the trash as `library.trash` says."""
+    files in the trash as `library.trash` says, AcoustID's answers after 90 days."""
     now = timezone.now()
     keep_days = load_config().library.trash.keep_days
     log.info(
-        "retention: events=%s peers=%s limits=%s traces=%s trash=%s trash_rows=%s",
+        "retention: events=%s peers=%s limits=%s traces=%s trash=%s trash_rows=%s acoustid=%s",
         node_events_forget(),
         peers_forget(unseen_since=now - STRANGERS_STAY),
         job_limits_forget(ended_before=now - LIMITS_STAY),
         traces_sweep(now=now),
         len(trash_purge_ask(trash_expired(now=now, keep_days=keep_days))),
         trash_forget(ended_before=now - TRASH_ROWS_STAY),
+        answers_prune(),
     )
