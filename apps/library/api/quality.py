@@ -22,7 +22,7 @@ from apps.library.services_duplicates import duplicates_trash
 KINDS = [kind.value for kind in DuplicateKind]
 
 
-class ReasonOut(serializers.Serializer[object]):
+class CanonicalReasonOut(serializers.Serializer[object]):
     """Why: code, params and the sentence they make."""
 
     code = serializers.CharField()
@@ -34,7 +34,7 @@ class ReasonOut(serializers.Serializer[object]):
         return str(sentence(getattr(reason, "code", ""), getattr(reason, "params", {})))
 
 
-class TermOut(serializers.Serializer[object]):
+class QualityTermOut(serializers.Serializer[object]):
     """A term of the score: value (0 to 1) times weight."""
 
     name = serializers.CharField()
@@ -43,7 +43,7 @@ class TermOut(serializers.Serializer[object]):
     code = serializers.CharField()
 
 
-class VariantOut(serializers.Serializer[object]):
+class LibraryVariantOut(serializers.Serializer[object]):
     """A payload with its figures. Null: not measured, or nothing to measure."""
 
     id = serializers.IntegerField()
@@ -73,14 +73,14 @@ class VariantOut(serializers.Serializer[object]):
     suspect = serializers.BooleanField(allow_null=True, help_text="null: not analysed, or too little signal.")
     verdict = serializers.CharField()
     quality_score = serializers.FloatField(source="score")
-    terms = TermOut(many=True)
+    terms = QualityTermOut(many=True)
     verdicts = serializers.DictField(help_text="The numbers that verdicts rest on.")
     analysed_at = serializers.DateTimeField(allow_null=True)
     analysis_code = serializers.CharField()
     analyser_version = serializers.IntegerField()
 
 
-class CandidateOut(serializers.Serializer[object]):
+class CanonicalCandidateOut(serializers.Serializer[object]):
     """A variant of a recording, held or told of."""
 
     variant_id = serializers.IntegerField(allow_null=True, help_text="null: only told of by peers.")
@@ -96,7 +96,7 @@ class CandidateOut(serializers.Serializer[object]):
     complete = serializers.BooleanField()
     files = serializers.IntegerField()
     master = serializers.CharField(source="master.master")
-    reasons = ReasonOut(many=True)
+    reasons = CanonicalReasonOut(many=True)
 
     def get_payload_root(self, one: object) -> str:
         """Hex digits."""
@@ -122,7 +122,7 @@ class CanonicalOut(serializers.Serializer[object]):
     """A recording's variants, the canonical one first, and the statistics over those that are held."""
 
     recording_mbid = serializers.UUIDField()
-    candidates = CandidateOut(many=True)
+    candidates = CanonicalCandidateOut(many=True)
     stats = ProfileStatsOut(many=True)
     stale = serializers.BooleanField(help_text="A change is about to be counted.")
 
@@ -138,7 +138,7 @@ class DuplicateFileOut(serializers.Serializer[object]):
     profile = serializers.CharField(source="file.profile")
     quality_score = serializers.FloatField(source="file.score", allow_null=True)
     suspect = serializers.BooleanField(source="file.suspect", allow_null=True)
-    reason = ReasonOut()
+    reason = CanonicalReasonOut()
 
 
 class DuplicateGroupOut(serializers.Serializer[object]):
@@ -191,13 +191,13 @@ class TrashingOut(serializers.Serializer[object]):
 class Variant(ApiView):
     """One payload."""
 
-    @extend_schema(operation_id="library_variant", responses={200: VariantOut, **REFUSALS})
+    @extend_schema(operation_id="library_variant", responses={200: LibraryVariantOut, **REFUSALS})
     def get(self, request: Request, variant_id: int) -> Response:
         """Figures, score with its terms, verdicts."""
         view = variant_view(variant_id)
         if view is None:
             raise NotFound
-        return Response(VariantOut(view).data)
+        return Response(LibraryVariantOut(view).data)
 
 
 class RecordingCanonical(ApiView):
