@@ -50,11 +50,23 @@ BATCH: Final = 40
 LEASE_S: Final = 120.0
 """Renewed before each request, which takes 35 s at worst (15 s for its turn, 20 s for the answer)."""
 BUDGET_S: Final = 200.0
+AGAIN_S: Final = 600.0
+"""Between looks for what is to be identified anew: it waits for days anyway, and SQLite reads every row for it."""
 MAX_HITS: Final = 20
 _SAME_LENGTH_MS: Final = 7_000
 """Prints cover 120 s: a single and its extended version sound alike as far as they go, and are two recordings."""
 _GIVES_UP_ASKING: Final = frozenset({"acoustid_unavailable", "acoustid_garbled"})
 """After the last try with these the file is judged without AcoustID, and looked at again later."""
+
+
+@dataclass(slots=True)
+class _Again:
+    """When this process last looked for what is to be identified anew. Mutable: that is all it is."""
+
+    at: float = -AGAIN_S
+
+
+_again = _Again()
 
 
 class SoundIndex(Protocol):
@@ -67,7 +79,9 @@ class SoundIndex(Protocol):
 @shared_task(name=TaskName.IDENTIFY_VARIANTS.value)
 def identify_variants() -> None:
     """See the module. Without AcoustID it goes by the local index and the tags alone."""
-    identifications_again()
+    if time.monotonic() - _again.at >= AGAIN_S:
+        _again.at = time.monotonic()
+        identifications_again()
     if identify_due(acoustid(), index=_index, clock=time.monotonic):
         enqueue(TaskName.IDENTIFY_VARIANTS)
 
