@@ -47,7 +47,15 @@ PASSING_CODES: Final = frozenset(
 )
 """Why a file could not be read that says nothing about the file: it is read again, or the machine lacks a tool."""
 SETTING_CODES: Final = frozenset(
-    {"library_permission", "file_permission", "permission_denied", "codec_unsupported", "too_long"}
+    {
+        "library_permission",
+        "file_failed",
+        "file_not_regular",
+        "codec_unsupported",
+        "too_long",
+        "read_timeout",
+        "unexpected",
+    }
 )
 """The file may be sound, but this daemon can't read it: a person can do something about it, and it is not lost."""
 DAMAGE_CODES: Final[Mapping[str, str]] = {
