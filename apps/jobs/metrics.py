@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from apps.domain.jobs.lifecycle import TRANSFER_LIVE, JobState, TrackState, TransferState
 from apps.jobs.metrics_scheduler import scheduler_metrics
 from apps.jobs.models import Job, JobTrack
-from apps.library.models import AudioFile
+from apps.library.services_measures import files_counted
 from apps.mesh.selectors_list import claims_by_verdict
 from apps.nodelink.selectors_status import NodePresence, backlog, node_glance
 from apps.peers.models import Peer
@@ -34,7 +34,7 @@ class RowCollector(Collector):
         yield _by("slskdn_verdicts", "Verdicts on assembled files.", "code", _verdicts())
         yield _by("slskdn_claims", "Claims of peers by verdict.", "verdict", claims_by_verdict())
         yield _one("slskdn_peers", "Peers met.", Peer.objects.count())
-        yield _one("slskdn_library_files", "Files in the library.", AudioFile.objects.count())
+        yield _one("slskdn_library_files", "Files in the library.", files_counted())
         yield from _node()
 
 

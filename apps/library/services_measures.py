@@ -47,6 +47,7 @@ def quality_measure(*, now: datetime) -> None:
             "measured_at": now,
             "values": {
                 "version": VERSION,
+                "files": AudioFile.objects.count(),
                 "buckets": buckets,
                 "sum": round(total, 3),
                 "variants": sum(suspects.values()),
@@ -55,3 +56,10 @@ def quality_measure(*, now: datetime) -> None:
             },
         },
     )
+
+
+def files_counted() -> int:
+    """Files known, as last counted; counted now only where nobody has yet (a library that was just begun)."""
+    values = LibraryMeasure.objects.filter(name=QUALITY).values_list("values", flat=True).first() or {}
+    counted = values.get("files")
+    return AudioFile.objects.count() if counted is None else int(counted)
