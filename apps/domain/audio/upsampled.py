@@ -47,6 +47,7 @@ def find_upsampled(levels: Levels, *, rate: int, bits: int) -> UpsampledEvidence
     return UpsampledEvidence(
         heard_db=float(np.median(levels.between(*_HEARD_HZ))),
         above_db=float(np.quantile(above, 0.75)),
-        floor_db=20 * (16 - (bits or 24)) * float(np.log10(2)) - 10.8,
+        # A float or 32-bit file holds no more than a converter's 24 bits.
+        floor_db=20 * (16 - min(bits or 24, 24)) * float(np.log10(2)) - 10.8,
         room_db=_ROOM_DB if wide else _ROOM_16_DB,
     )
