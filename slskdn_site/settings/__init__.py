@@ -139,6 +139,10 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "JobState": "apps.jobs.api.serializers.STATES",
         "TrackState": "apps.jobs.api.serializers.TRACK_STATES",
+        "IssueDecision": "apps.library.api.health.DECISIONS",
+        "FolderState": "apps.library.api.folders.STATES",
+        "RemedyState": "apps.domain.library.remedy.RemedyState",
+        "TrashState": "apps.domain.library.trash.TrashState",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -52,6 +52,9 @@ SCAN_ACTIONS: Mapping[str, Callable[[uuid.UUID], None]] = {
 MAX_IDS = 200
 """Issues of one bulk request: a page of the list."""
 
+DECISIONS = sorted(one.value for one in PERSON_MOVES)
+"""States that a person may put an issue in."""
+
 
 class IssueQueryIn(PageQuery):
     """Filters of the list."""
@@ -117,7 +120,7 @@ class IssuePageOut(serializers.Serializer[object]):
 class IssueStateIn(serializers.Serializer[object]):
     """Where a person puts an issue."""
 
-    state = serializers.ChoiceField(sorted(PERSON_MOVES))
+    state = serializers.ChoiceField(DECISIONS)
 
 
 class IssuesStateIn(IssueStateIn):

@@ -36,7 +36,7 @@ class ScanIn(serializers.Serializer[object]):
     )
 
 
-class ProgressOut(serializers.Serializer[object]):
+class ScanProgressOut(serializers.Serializer[object]):
     """How far it is; null where nobody can know yet."""
 
     done = serializers.IntegerField()
@@ -69,7 +69,7 @@ class ScanOut(serializers.Serializer[object]):
     bytes_seen = serializers.IntegerField()
     bytes_read = serializers.IntegerField()
     troubles = serializers.JSONField()
-    progress = ProgressOut()
+    progress = ScanProgressOut()
     created_at = serializers.DateTimeField()
     walked_at = serializers.DateTimeField(allow_null=True)
     ended_at = serializers.DateTimeField(allow_null=True)
