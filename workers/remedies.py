@@ -15,7 +15,7 @@ from pathlib import Path
 
 from apps.domain.errors import DomainError, Param
 from apps.domain.jobs.backoff import retry_delay_s
-from apps.domain.library.issues import IssueType
+from apps.domain.library.issues import BETTER_FILE, IssueType
 from apps.domain.library.remedy import (
     REPLACING,
     RemedyAction,
@@ -219,8 +219,10 @@ def _replace(claim: RemedyClaim, lease: LeaseKeeper, checkpoint: Checkpoint) -> 
             _must_beat(new, old)
         checkpoint("compared")
         if not claim.params.get("replace", True) or old is None or old.missing:
-            code = "fixed_beside" if old is not None and not old.missing else "fixed_replaced"
-            remedy_done(claim, code=code, params={"path": new.key.display})
+            if old is None or old.missing:
+                remedy_done(claim, code="fixed_replaced", params={"path": new.key.display})
+            else:
+                remedy_done(claim, code="fixed_beside", params={"path": new.key.display, BETTER_FILE: new.id})
             return
         if not old.writable:
             raise NotMended("This folder is only read.", code="root_not_writable", root=str(old.root))

@@ -20,10 +20,12 @@ from django.utils import timezone
 from apps.common.text import display_text
 from apps.domain.errors import DomainError
 from apps.domain.library.issues import (
+    BETTER_FILE,
     MOVES,
     OPEN_STATES,
     PERSON_MOVES,
     SCAN_RESOLVES,
+    SETTLING,
     Finding,
     IssueSeverity,
     IssueState,
@@ -31,7 +33,8 @@ from apps.domain.library.issues import (
     ParamValue,
     moved_by_finding,
 )
-from apps.library.models import IssueCount, IssueDay, IssueTally, LibraryIssue
+from apps.domain.library.scans import ReadState
+from apps.library.models import AudioFile, IssueCount, IssueDay, IssueTally, LibraryIssue
 
 CHUNK: Final = 400
 """Rows in one statement: SQLite's parameters are the limit."""
@@ -420,10 +423,11 @@ def _found_again(
     """Returns how many were resolved before."""
     changed: list[LibraryIssue] = []
     reopened = 0
+    settled = _settled(known.values())
     for key, row in known.items():
         before = _Standing.of(row)
         facts = _facts(by_key[key])
-        state = moved_by_finding(IssueState(row.state))
+        state = moved_by_finding(IssueState(row.state), settled=row.id in settled)
         differs = {name: value for name, value in facts.items() if getattr(row, name) != value}
         if state.value != row.state:
             reopened += 1
@@ -440,6 +444,22 @@ def _found_again(
         LibraryIssue.objects.bulk_update(changed, _UPDATED, batch_size=40)
     LibraryIssue.objects.filter(id__in=[row.id for row in known.values()]).update(seen_at=at, found_by=scan_id)
     return reopened
+
+
+def _settled(rows: Iterable[LibraryIssue]) -> frozenset[int]:
+    """Ids of resolved issues whose fix left the file alone for a better one that is here still. At most one query."""
+    better = {
+        row.id: found
+        for row in rows
+        if row.state == IssueState.RESOLVED
+        and row.outcome_code in SETTLING
+        and isinstance(found := row.outcome_params.get(BETTER_FILE), int)
+    }
+    if not better:
+        return frozenset()
+    held = AudioFile.objects.filter(id__in=sorted(set(better.values())), missing_since=None)
+    here = set(held.exclude(read_state=ReadState.UNREADABLE.value).values_list("id", flat=True))
+    return frozenset(issue_id for issue_id, file_id in better.items() if file_id in here)
 
 
 def _move(

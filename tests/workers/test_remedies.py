@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
 from apps.domain.errors import DomainError
 from apps.domain.library.issues import IssueState, IssueType
@@ -183,6 +184,19 @@ def test_replace_existing_off_leaves_the_old_file_and_undo_takes_the_new_one_awa
     assert not TrashedFile.objects.exists()
     assert home.undo(made.id).state == "undone"
     assert home.names() == [OLD, "Mine/album/2. another.flac"]
+
+
+def test_with_the_better_file_beside_it_the_issue_stays_settled_until_that_file_goes(home: Home) -> None:
+    file_id, issue_id = transcode(home)
+    made = fix_one(issue_id, replace=False)
+    home.fetch(made.job_id, flac())
+    score(made.job_id)
+    done = home.step(made.id)
+    assert issue(IssueType.SUSPECTED_TRANSCODE, file_id=file_id) == issue_id  # the doctor looks again
+    assert state_of(issue_id) == ("resolved", "fixed_beside")
+    AudioFile.objects.filter(id=done.new_file_id or 0).update(missing_since=timezone.now())
+    issue(IssueType.SUSPECTED_TRANSCODE, file_id=file_id)
+    assert state_of(issue_id)[0] == "detected"
 
 
 def test_backup_before_replace_off_keeps_the_old_file_until_the_new_one_is_proven(home: Home) -> None:

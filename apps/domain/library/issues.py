@@ -96,9 +96,15 @@ PERSON_MOVES: Final = frozenset({_S.DETECTED, _S.ACKNOWLEDGED, _S.IGNORED, _S.RE
 """Where a person may put an issue by hand; `fixing` and `failed` are remediation's."""
 
 
-def moved_by_finding(state: IssueState) -> IssueState:
-    """The state of an issue in `state` that a scan has found again."""
-    return IssueState.DETECTED if state is IssueState.RESOLVED else state
+SETTLING: Final = frozenset({"fixed_beside"})
+"""Outcome codes of fixes that leave the file as it is, because a better one is here: it settles the issue for as long as it is here."""
+BETTER_FILE: Final = "better_file"
+"""In the params of such an outcome: id of the better file."""
+
+
+def moved_by_finding(state: IssueState, *, settled: bool = False) -> IssueState:
+    """The state of an issue in `state` that a scan has found again. `settled`: the better file of a SETTLING outcome is still here."""
+    return IssueState.DETECTED if state is IssueState.RESOLVED and not settled else state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
