@@ -7,12 +7,14 @@ import re
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from apps.domain.library.scans import ReadState
 from apps.domain.matching.edition import MATCH_VERSION
 from apps.domain.matching.states import FolderState
 from apps.domain.matching.values import OfferedTrack, RecordingVote
@@ -20,6 +22,8 @@ from apps.library.models import AudioFile, FolderMatch
 
 MAX_FILES: Final = 1500
 """Of one set. A folder with more is no album; it is told as such."""
+READ_WAIT: Final = timedelta(hours=1)
+"""Since its last change: so long a folder waits for the rest of its files to be read. A scan may be paused, or its disk away."""
 FOLDER_ORDER: Final = ("-id",)
 TAG_CONFIDENCE: Final = 0.5
 """Of a recording that only tags name: evidence, not proof."""
@@ -65,8 +69,21 @@ def folders_due(*, limit: int, after_id: int = 0) -> tuple[int, ...]:
     """Ids of folders to be matched now, that nobody works on."""
     now = timezone.now()
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
-    rows = FolderMatch.objects.filter(free, state=FolderState.PENDING, next_step_at__lte=now, id__gt=after_id)
+    rows = FolderMatch.objects.filter(
+        free, folder_whole(), state=FolderState.PENDING, next_step_at__lte=now, id__gt=after_id
+    )
     return tuple(rows.order_by("id").values_list("id", flat=True)[:limit])
+
+
+def folder_whole() -> Q:
+    """Folders of which no file waits to be read: half an album is not matched, to be matched anew with every file. What a person chose waits for nobody."""
+    unread = AudioFile.objects.filter(
+        root_id=OuterRef("root_id"),
+        folder_hash=OuterRef("folder_hash"),
+        read_state=ReadState.PENDING.value,
+        missing_since=None,
+    )
+    return ~Exists(unread) | ~Q(choice="") | Q(next_step_at__lte=timezone.now() - READ_WAIT)
 
 
 def folders_outdated(*, limit: int) -> tuple[int, ...]:

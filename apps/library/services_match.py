@@ -24,7 +24,7 @@ from apps.domain.errors import DomainError, Param
 from apps.domain.matching.edition import MATCH_VERSION
 from apps.domain.matching.states import FOLDER_MOVES, FolderState
 from apps.library.models import AudioFile, AudioVariant, FolderMatch
-from apps.library.selectors_match import mbid, number
+from apps.library.selectors_match import folder_whole, mbid, number
 from apps.library.services import folder_pending
 from apps.library.services_canonical import canonical_mark
 
@@ -87,7 +87,7 @@ def folder_due(root_id: int, folder: bytes) -> None:
 
 def folder_claim(match_id: int, *, lease_s: int) -> FolderClaim | None:
     """Take a folder that is due, if nobody has it."""
-    rows = FolderMatch.objects.filter(id=match_id, state=FolderState.PENDING, next_step_at__lte=Now())
+    rows = FolderMatch.objects.filter(folder_whole(), id=match_id, state=FolderState.PENDING, next_step_at__lte=Now())
     if not lease_claim(rows, seconds=lease_s):
         return None
     row = FolderMatch.objects.defer("explanation", "candidates").get(id=match_id)

@@ -7,13 +7,14 @@ import uuid
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from apps.catalog.models import ReleaseGroup
 from apps.catalog.services import editions_store, release_store
 from apps.domain.catalog.release import ReleaseFacts, read_release
 from apps.domain.matching.states import FolderState
 from apps.library.models import AudioFile, AudioVariant, CanonicalDirty, FolderMatch, Identification
-from apps.library.selectors_match import folders_due, folders_outdated, sibling_folders
+from apps.library.selectors_match import READ_WAIT, folders_due, folders_outdated, sibling_folders
 from apps.library.services_match import (
     FolderOutcome,
     FolderRefused,
@@ -276,6 +277,26 @@ def test_only_one_of_two_workers_writes_and_a_change_takes_the_lease() -> None:
     folder_due(row.root_id, bytes(row.folder))
     assert folder_decided(claim, FolderOutcome(state=FolderState.MATCHED, code="complete")) is False
     assert seen(row).state == "pending"
+
+
+def test_a_folder_waits_until_its_last_file_is_read_but_not_for_ever() -> None:
+    release = facts()
+    release_store(release)
+    row = folder_of_release(release, ids=True)
+    unread = AudioFile.objects.order_by("-id")[0]
+    AudioFile.objects.filter(id=unread.id).update(read_state="pending")
+    assert folders_due(limit=5) == ()
+    assert match_due(musicbrainz=None, clock=lambda: 0.0) == (0, False)
+    assert match_folder(row.id, musicbrainz=None) is None
+    other = folder_of_release(release, "Ada/Other", ids=True)
+    assert folders_due(limit=5) == (other.id,)
+    AudioFile.objects.filter(id=unread.id).update(read_state="read")
+    assert folders_due(limit=5) == (row.id, other.id)
+    AudioFile.objects.filter(id=unread.id).update(read_state="pending")
+    FolderMatch.objects.filter(id=row.id).update(next_step_at=timezone.now() - READ_WAIT)
+    assert match_folder(row.id, musicbrainz=None) is True
+    folder_choose(row.id, release_mbid=release.mbid)
+    assert match_folder(row.id, musicbrainz=None) is True, "a person's choice waits for nobody"
 
 
 def test_older_rules_are_applied_again() -> None:
