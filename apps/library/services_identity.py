@@ -316,6 +316,28 @@ def identifications_again(*, limit: int = 500) -> int:
     return changed
 
 
+def identifications_ask_placed(variant_ids: Collection[int]) -> int:
+    """Make pending the open questions about variants whose folder is known to be a release now: that is evidence they were judged without.
+
+    Returns how many. Where a person named the recording, the question is theirs and stays. For use inside the transaction that wrote the places.
+    """
+    ids = sorted(set(variant_ids))
+    changed = 0
+    for start in range(0, len(ids), 400):
+        rows = Identification.objects.filter(
+            variant_id__in=ids[start : start + 400], state=IdentityState.AMBIGUOUS.value
+        ).exclude(variant__recording_source="person")
+        changed += rows.update(
+            state=IdentityState.PENDING.value,
+            attempt=F("attempt") + 1,
+            tries=0,
+            lease_until=None,
+            next_step_at=Now(),
+            updated_at=Now(),
+        )
+    return changed
+
+
 def identification_confirm(
     variant_id: int, *, recording_mbid: uuid.UUID, person: User | None, release_mbid: uuid.UUID | None = None
 ) -> None:

@@ -27,6 +27,7 @@ from apps.library.models import AudioFile, AudioVariant, FolderMatch
 from apps.library.selectors_match import folder_whole, mbid, number
 from apps.library.services import folder_pending
 from apps.library.services_canonical import canonical_mark
+from apps.library.services_identity import identifications_ask_placed
 
 MAX_REFUSED = 50
 Params = Mapping[str, Param]
@@ -248,6 +249,7 @@ def _places_write(outcome: FolderOutcome) -> None:
         .order_by("id")
     )
     changed: list[AudioFile] = []
+    settled: list[int] = []
     releases: set[uuid.UUID | None] = set()
     for row in rows:
         before = (row.release_mbid, row.medium_position, row.track_position, row.place_source)
@@ -264,11 +266,14 @@ def _places_write(outcome: FolderOutcome) -> None:
         row.release_mbid, row.medium_position, row.track_position, row.place_source = after
         releases |= {before[0], after[0]}
         changed.append(row)
+        if to is not None and row.variant_id is not None:
+            settled.append(row.variant_id)
     if changed:
         AudioFile.objects.bulk_update(
             changed, ["release_mbid", "medium_position", "track_position", "place_source"], batch_size=200
         )
     recordings = _recordings_write(rows, placed)
+    identifications_ask_placed(settled)
     canonical_mark(releases=releases, recordings=recordings)
 
 

@@ -299,6 +299,25 @@ def test_a_folder_waits_until_its_last_file_is_read_but_not_for_ever() -> None:
     assert match_folder(row.id, musicbrainz=None) is True, "a person's choice waits for nobody"
 
 
+def test_a_match_asks_open_questions_of_its_files_again_once_and_leaves_a_persons_word() -> None:
+    release = facts()
+    release_store(release)
+    row = folder_of_release(release, ids=True)
+    questions = list(AudioVariant.objects.order_by("id"))
+    states = ["ambiguous", "ambiguous", "confirmed", "rejected", "left", "unknown", "decided", "ambiguous"]
+    for variant, state in zip(questions, states, strict=True):
+        Identification.objects.create(variant=variant, state=state, attempt=3)
+    AudioVariant.objects.filter(id=questions[7].id).update(recording_source="person")
+    match_folder(row.id, musicbrainz=None)
+    told = list(Identification.objects.order_by("variant").values_list("state", "attempt"))
+    assert told == [("pending", 4), ("pending", 4), *((state, 3) for state in states[2:])]
+    assert not Identification.objects.filter(state="pending", next_step_at=None).exists()
+    Identification.objects.filter(state="pending").update(state="ambiguous")
+    folder_due(row.root_id, bytes(row.folder))
+    match_folder(row.id, musicbrainz=None)
+    assert not Identification.objects.filter(state="pending").exists(), "the same places again are no news"
+
+
 def test_older_rules_are_applied_again() -> None:
     release = facts()
     release_store(release)
