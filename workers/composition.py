@@ -8,6 +8,7 @@ from pathlib import Path
 from apps.domain.library.canonical import CanonicalPolicy
 from slskdn_site.broker import redis_url
 from slskdn_site.config import data_dir, load_config
+from workers.acoustid_kept import KeptAcoustid
 from workers.gateways.acoustid import INTERVAL_MS, Acoustid
 from workers.gateways.fingerprint_store import FingerprintStore
 from workers.gateways.limiter import Limiter
@@ -71,7 +72,7 @@ def verifier() -> Verifier:
     """Verification as configured."""
     config = load_config()
     return Verifier(
-        acoustid=acoustid(),
+        acoustid=KeptAcoustid(asked) if (asked := acoustid()) is not None else None,
         fingerprinting=config.integration.chromaprint.enabled,
         require_fingerprint=config.verify.require_fingerprint,
         library_root=library_root,

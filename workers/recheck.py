@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 
 from celery import shared_task
 
@@ -19,6 +20,7 @@ from apps.jobs.services_recheck import (
     recheck_released,
     rechecks_due,
 )
+from workers.acoustid_kept import KeptAcoustid
 from workers.composition import acoustid, verifier
 from workers.gateways.acoustid import AcoustidPort
 from workers.gateways.chromaprint import FingerprintFailed, fingerprint_file
@@ -30,6 +32,8 @@ log = logging.getLogger(__name__)
 
 BATCH = 60
 """Files of one run: at three requests a second, and with a fingerprint to make for each, well below a task's five minutes."""
+FRESH = timedelta(hours=12)
+"""An older answer is what the last look had, and would say the same: the next comes after a day at the earliest."""
 
 
 @shared_task(name=TaskName.RECHECK_UNCONFIRMED.value)
@@ -37,7 +41,7 @@ def recheck_unconfirmed() -> None:
     """Nothing happens while AcoustID is disabled or without a key: the files stay due."""
     asked = acoustid()
     if asked is not None and verifier().fingerprinting:
-        recheck_batch(asked)
+        recheck_batch(KeptAcoustid(asked, fresh_for=FRESH))
 
 
 def recheck_batch(service: AcoustidPort) -> None:

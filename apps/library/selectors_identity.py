@@ -120,10 +120,15 @@ def same_recording_groups(*, after: int = 0, limit: int = 100) -> tuple[tuple[in
     return tuple(tuple(each) for each in groups.values())
 
 
-def answers_known(keys: Collection[bytes]) -> dict[bytes, tuple[Offer, ...]]:
-    """AcoustID's kept answers that are still fresh, by key (`services_identity.answer_key`). One query; at most 400 keys."""
+def answers_known(keys: Collection[bytes], *, fresh_for: timedelta | None = None) -> dict[bytes, tuple[Offer, ...]]:
+    """AcoustID's kept answers that are still fresh, by key (`services_identity.answer_key`). One query; at most 400 keys.
+
+    `fresh_for`: only those younger than this.
+    """
     now = timezone.now()
-    rows = AcoustidAnswer.objects.filter(key__in=list(keys), fetched_at__gte=now - ANSWER_FRESH)
+    rows = AcoustidAnswer.objects.filter(
+        key__in=list(keys), fetched_at__gte=now - min(fresh_for or ANSWER_FRESH, ANSWER_FRESH)
+    )
     found: dict[bytes, tuple[Offer, ...]] = {}
     for row in rows:
         offers = offers_from_json(row.matches)

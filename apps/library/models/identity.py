@@ -8,7 +8,7 @@ from apps.library.models.files import AudioVariant, LibraryRoot
 
 
 class AcoustidAnswer(models.Model):
-    """AcoustID's answer to one fingerprint, kept so that nobody asks twice. Written by the identifying worker."""
+    """AcoustID's answer to one fingerprint, kept so that nobody asks twice. Written by whichever worker asked."""
 
     key = models.BinaryField(max_length=32, unique=True)  # SHA-256 of duration and compressed fingerprint
     duration_s = models.PositiveIntegerField()
