@@ -81,22 +81,23 @@ def duplicate_group(kind: DuplicateKind, key: str) -> DuplicateGroup | None:
 
 
 def _keys(kind: DuplicateKind, *, after: str | None, limit: int) -> list[str]:
+    # Rows are counted, not ids: then the index (of copies: file_copies) alone answers, which matters where there are no copies and it is walked to its end.
     match kind:
         case DuplicateKind.PAYLOAD:
             files = AudioFile.objects.filter(missing_since=None, variant__gt=int(after) if after else 0)
-            found = files.order_by("variant").values("variant").annotate(n=Count("id")).filter(n__gt=1)
+            found = files.order_by("variant").values("variant").annotate(n=Count("*")).filter(n__gt=1)
             return [str(key) for key in found.values_list("variant", flat=True)[:limit]]
         case DuplicateKind.PCM:
             rows = AudioVariant.objects.filter(pcm_md5__isnull=False)
             if after is not None:
                 rows = rows.filter(pcm_md5__gt=bytes.fromhex(after))
-            sums = rows.order_by("pcm_md5").values("pcm_md5").annotate(n=Count("id")).filter(n__gt=1)
+            sums = rows.order_by("pcm_md5").values("pcm_md5").annotate(n=Count("*")).filter(n__gt=1)
             return [bytes(md5).hex() for md5 in sums.values_list("pcm_md5", flat=True)[:limit] if md5 is not None]
         case DuplicateKind.RECORDING:
             rows = AudioVariant.objects.filter(recording_mbid__isnull=False)
             if after is not None:
                 rows = rows.filter(recording_mbid__gt=uuid.UUID(after))
-            some = rows.order_by("recording_mbid").values("recording_mbid").annotate(n=Count("id")).filter(n__gt=1)
+            some = rows.order_by("recording_mbid").values("recording_mbid").annotate(n=Count("*")).filter(n__gt=1)
             return [str(mbid) for mbid in some.values_list("recording_mbid", flat=True)[:limit]]
 
 

@@ -263,8 +263,8 @@ def folder_one(match_id: int) -> FolderMatch | None:
 
 
 def folder_counts() -> dict[str, int]:
-    """State → folders, every state named; by the index of states."""
-    counted = dict(FolderMatch.objects.values_list("state").annotate(n=Count("id")).order_by())
+    """State → folders, every state named; the index of states alone answers."""
+    counted = dict(FolderMatch.objects.values_list("state").annotate(n=Count("*")).order_by())
     return {state.value: counted.get(state.value, 0) for state in FolderState}
 
 

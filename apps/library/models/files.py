@@ -157,6 +157,7 @@ class AudioFile(models.Model):
             models.Index(
                 fields=["missing_since"], name="file_missing", condition=models.Q(missing_since__isnull=False)
             ),
+            models.Index(fields=["variant"], name="file_copies", condition=models.Q(missing_since__isnull=True)),
         ]
 
     def __str__(self) -> str:
