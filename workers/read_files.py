@@ -19,6 +19,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from apps.common.dispatch import TaskName, enqueue
 from apps.domain.errors import DomainError
 from apps.domain.library.scans import CHANGING_DELAY_S, CHANGING_TRIES
+from apps.library.selectors_scan import sample_paths
 from apps.library.services import FileStat
 from apps.library.services_read import (
     MAX_DEATHS,
@@ -109,7 +110,9 @@ def read_batch(
                 watched[root_id] = stack.enter_context(WatchedRoot(bytes(claim.root), stall_s=stall_s))
             try:
                 now = watched[root_id].stats([claim.key.relative])[0]
-            except (RootStalled, WalkFailed) as error:
+                if now is None:
+                    _must_be_there(watched[root_id], claim)
+            except (RootStalled, WalkFailed, RootAway) as error:
                 log.warning("folder does not answer: root=%s code=%s", root_id, error.code)
                 del watched[root_id]
                 file_later(claim, delay_s=stall_s, tried=False)
@@ -123,6 +126,25 @@ def read_batch(
                 _one(claim, stat, wanted, done, checkpoint)
     done.busy_s = clock() - began
     return done
+
+
+class RootAway(DomainError):
+    """The folder at a root's path is not that root: its disk was unmounted, say."""
+
+    default_code = "root_missing"
+
+
+def _must_be_there(root: WatchedRoot, claim: FileClaim) -> None:
+    """Nothing is missing in a folder that went away. Raises RootAway.
+
+    Only what was there when it was walked is in question here, so that one file of it, or its marker, is enough.
+    """
+    look = root.look()
+    if look.is_folder and look.marker is not None and look.marker == claim.marker:
+        return
+    known = sample_paths(claim.key.root_id) if look.is_folder else []
+    if not any(isinstance(one, tuple) for one in root.stats(known)):
+        raise RootAway("The folder is not there; is its disk mounted?", retryable=True)
 
 
 def _one(claim: FileClaim, stat: FileStat | None, wish: AnalysisWish, done: ReadTally, checkpoint: Checkpoint) -> None:

@@ -43,6 +43,8 @@ class FileClaim:
     attempt: int
     key: PathKey
     root: Path
+    marker: str
+    """What the root's marker file holds; "" if none could ever be written."""
     deaths: int
     """Readers in a row that died without a word, just before this one."""
     tries: int
@@ -107,6 +109,7 @@ def file_claim(*, lease_s: int) -> FileClaim | None:
             attempt=row.attempt,
             key=PathKey(root_id=row.root_id, relative=bytes(row.rel_path)),
             root=Path(row.root.path),
+            marker=row.root.marker,
             deaths=deaths,
             tries=tries,
         )

@@ -186,6 +186,23 @@ def test_a_file_that_went_away_before_it_was_read_is_missing(music: Path) -> Non
     assert scanned(music).state is ScanState.COMPLETED
 
 
+def test_nothing_is_missing_in_a_folder_whose_disk_went_away_while_it_was_read(music: Path) -> None:
+    view = scanned(music)
+    away = music.with_name("away")
+    music.rename(away)
+    music.mkdir()  # the place of the mount
+    done = read_batch(wish=QUICK)
+    assert (done.read, done.put_off) == (0, 1)
+    assert (told(view).state, told(view).code) == (ScanState.READING, "root_missing")
+    assert not AudioFile.objects.filter(missing_since__isnull=False).exists()
+    music.rmdir()
+    away.rename(music)
+    LibraryScan.objects.update(next_step_at=timezone.now() - timedelta(seconds=1))
+    lapse()
+    assert read_batch(wish=QUICK).read == 4
+    assert told(view).state is ScanState.COMPLETED
+
+
 def test_paused_and_cancelled_scans_are_not_read(music: Path) -> None:
     view = scanned(music)
     scan_pause(view.id)
