@@ -79,6 +79,8 @@ def file_tags(claim: VerifyClaim, facts: FilingFacts) -> AudioTags:
         albumartist_mbids=tuple(str(one.mbid) for one in release.artists) if release else (),
         label=release.label.name if release and release.label else "",
         catalog_number=release.catalog_number if release else "",
+        barcode=release.barcode if release else "",
+        country=release.country if release else "",
         isrcs=recording.isrcs if recording else (),
     )
 

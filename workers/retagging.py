@@ -1,4 +1,4 @@
-"""Mending tags: what MusicBrainz says of a file is written into it, the sound stays byte for byte, and what it was before is kept in the trash.
+"""Mending tags: what MusicBrainz says of a file is written into it, the sound and whatever else stands in its tags stay, and what it was before is kept in the trash.
 
 The tags are written on a copy made from what lies in the trash; the payload's root is checked before and after; the copy takes the file's place in one
 step, and only if the file still is what was kept.
@@ -36,7 +36,7 @@ from workers import trash
 from workers.gateways.analysis import AnalysisWish
 from workers.gateways.files import translated
 from workers.gateways.musicbrainz import MusicbrainzPort
-from workers.gateways.tags import AudioTags, read_tags, write_tags
+from workers.gateways.tags import AudioTags, TagsError, read_tags, write_tags
 from workers.gateways.trash import FileFacts, Place, TrashSpot, facts_of, swap_in
 from workers.lease import LeaseKeeper
 from workers.reading import read_music
@@ -147,12 +147,12 @@ class Retagger:
         ]
         found.sort(key=lambda one: (one[0].position, one[1].position) != place)
         if release is not None and found:
-            return release_tags(release, *found[0])
+            return release_tags(release, *found[0], had=_said(file.path))
         if guess:
             raise NotMended(
                 "The release it was taken to be from does not have this recording.", code="fix_release_without_it"
             )
-        return recording_tags(self._recording(recording), read_tags(file.path))
+        return recording_tags(self._recording(recording), _said(file.path))
 
     def _release(self, mbid: uuid.UUID) -> ReleaseFacts:
         known = release_facts(mbid, fresh_for=None)
@@ -171,15 +171,18 @@ class Retagger:
         return recording
 
 
-def release_tags(release: ReleaseFacts, medium: MediumFacts, track: TrackFacts) -> AudioTags:
-    """All that is known of a track on its release."""
+def release_tags(release: ReleaseFacts, medium: MediumFacts, track: TrackFacts, *, had: AudioTags) -> AudioTags:
+    """All that is known of a track on its release. What MusicBrainz doesn't say stays as the file had it, unless it was said of another release."""
     recording = track.recording
+    same_release = had.release_mbid in ("", str(release.mbid))
+    same_recording = had.recording_mbid in ("", str(recording.mbid))
+    of_release = had if same_release else AudioTags()
     return AudioTags(
         title=track.title or recording.title,
         artist=track.artist_credit or recording.artist_credit,
         albumartist=release.artist_credit,
         album=release.title,
-        date=release.date,
+        date=release.date or of_release.date,
         track=track.position,
         tracks=len(medium.tracks),
         disc=medium.position,
@@ -187,12 +190,15 @@ def release_tags(release: ReleaseFacts, medium: MediumFacts, track: TrackFacts) 
         recording_mbid=str(recording.mbid),
         track_mbid=str(track.mbid),
         release_mbid=str(release.mbid),
-        release_group_mbid=str(release.group.mbid) if release.group else "",
+        release_group_mbid=str(release.group.mbid) if release.group else of_release.release_group_mbid,
         artist_mbids=tuple(str(one.mbid) for one in recording.artists),
         albumartist_mbids=tuple(str(one.mbid) for one in release.artists),
-        label=release.label.name if release.label else "",
-        catalog_number=release.catalog_number,
-        isrcs=recording.isrcs,
+        acoustid_id=had.acoustid_id if same_recording else "",
+        label=release.label.name if release.label else of_release.label,
+        catalog_number=release.catalog_number or of_release.catalog_number,
+        barcode=release.barcode or of_release.barcode,
+        country=release.country or of_release.country,
+        isrcs=recording.isrcs or (had.isrcs if same_recording else ()),
     )
 
 
@@ -206,6 +212,14 @@ def recording_tags(recording: RecordingFacts, had: AudioTags) -> AudioTags:
         artist_mbids=tuple(str(one.mbid) for one in recording.artists),
         isrcs=recording.isrcs or had.isrcs,
     )
+
+
+def _said(path: Path) -> AudioTags:
+    """The file's tags; empty where nobody can read them (whether they can be kept is the writer's to say)."""
+    try:
+        return read_tags(path)
+    except TagsError:
+        return AudioTags()
 
 
 def _present(file_id: int | None) -> FileOnDisk:

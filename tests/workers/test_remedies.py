@@ -6,23 +6,29 @@ import os
 import uuid
 from pathlib import Path
 
+import mutagen.flac
 import pytest
 from django.utils import timezone
 
 from apps.domain.errors import DomainError
 from apps.domain.library.issues import IssueState, IssueType
+from apps.domain.library.paths import PathKey
 from apps.jobs.models import Job, JobTrack
 from apps.jobs.services import job_cancel
 from apps.library.models import AudioFile, AudioVariant, LibraryIssue, LibraryRoot, TrashedFile
+from apps.library.services import root_record
 from apps.library.services_issues import issues_decide, issues_move
+from apps.library.services_read import read_record
 from apps.remediation.models import Remediation
 from apps.remediation.selectors import remediations_due
 from tests.workers.assembled import flac, recording_id
 from tests.workers.conftest import Killed, kill_at
 from tests.workers.gateways import sound
 from tests.workers.mending import RELEASE, Home, fix, fix_one, issue, state_of, time_passes
+from workers.gateways.analysis import AnalysisWish
 from workers.gateways.files import identify
 from workers.gateways.tags import AudioTags, read_tags
+from workers.reading import read_music
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -479,6 +485,25 @@ def test_wrong_tags_are_written_anew_and_undo_brings_the_old_bytes_back(home: Ho
     assert home.digest("Mine/1.flac") == before
     assert AudioFile.objects.get(id=file_id).title == "Somethin"
     assert home.names() == ["Mine/1.flac"]
+
+
+def test_what_musicbrainz_does_not_say_stays_in_tags_that_are_mended(home: Home) -> None:
+    tags = AudioTags(
+        title="Somethin", recording_mbid=str(recording_id(1)), release_mbid=str(RELEASE), track=1, disc=1, barcode="5012345678900", country="GB"
+    )  # fmt: skip
+    file_id = home.own("Mine/1.flac", flac(), tags=tags)
+    audio = mutagen.flac.FLAC(home.music / "Mine/1.flac")
+    audio["genre"], audio["comment"] = ["Rock", "Live"], ["from my uncle"]
+    audio.save()
+    key = PathKey(root_id=root_record(home.music), relative=b"Mine/1.flac")
+    read_record(key, read_music(home.music / "Mine/1.flac", wish=AnalysisWish(fingerprint=False, sound=False)))
+    home.step(fix_one(issue(IssueType.TAGS_WRONG, code="tags_contradict", file_id=file_id)).id)
+    mended = read_tags(home.music / "Mine/1.flac")
+    assert (mended.title, mended.barcode, mended.country) == ("Song 1", "5012345678900", "GB")
+    kept = mutagen.flac.FLAC(home.music / "Mine/1.flac")
+    assert (kept["genre"], kept["comment"]) == (["Rock", "Live"], ["from my uncle"])
+    row = AudioFile.objects.get(id=file_id)
+    assert (row.tags["barcode"], row.tags["country"]) == ("5012345678900", "GB")
 
 
 @pytest.mark.parametrize("step", ["kept_new", "swapped", "emptied", "finished"])

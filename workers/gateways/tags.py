@@ -1,48 +1,39 @@
 """Tags of files: reading anybody's, writing our own.
 
 Read texts are peer text: bounded and typed here, made safe by `apps.domain.library.naming` before they come near a path.
-Writing keeps nothing of the source's tags: the file was put together from preamble and payload (`files.assemble`) and gets ours only.
+Writing sets our fields and keeps whatever else is there: in a person's file all of theirs. Of a peer's file nothing is there any more, because it
+was put together from preamble and payload (`files.assemble`).
 """
 
 from __future__ import annotations
 
-import io
+import contextlib
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import mutagen
-import mutagen.flac
 import mutagen.id3
 import mutagen.mp4
 
 from apps.domain.audio.payload import PayloadFormat
-from apps.domain.errors import DomainError
 from workers.gateways.files import identify, reading, translated
+from workers.gateways.tagheads import UFID_OWNER, flac_head, id3_head, id3v1_tail
+from workers.gateways.tagnames import NAMES, TagsError, plain
 
-# mutagen ships half of its types; inside this module its classes are Any, outside it nobody sees them.
-_flac: Any = mutagen.flac
-_id3: Any = mutagen.id3
+__all__ = ["AudioTags", "TagsError", "read_tags", "write_tags"]
 
 MAX_TEXT_CHARS = 4096
 MAX_VALUES = 32
 """Values kept of one field; real credits have a few."""
-_PADDING_BYTES = 4096
-"""Room behind our tags, so that a person's tagger need not move the whole file for a small edit."""
 _BLOCK_BYTES = 1 << 20
-_UFID_OWNER = "http://musicbrainz.org"
 _MBID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _DATE = re.compile(r"\d{4}(?:-\d\d(?:-\d\d)?)?")
 _NUMBER = re.compile(r"\s*(\d{1,4})\s*(?:/\s*(\d{1,4}))?")
-
-
-class TagsError(DomainError):
-    """tags_unreadable (the file), tags_not_writable (its format), payload_changed (writing would have touched the sound)."""
-
-    default_code = "tags_unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,55 +60,10 @@ class AudioTags:
     acoustid_id: str = ""
     label: str = ""
     catalog_number: str = ""
+    barcode: str = ""
+    country: str = ""
+    """Of the release: ISO 3166-1 alpha-2, or MusicBrainz's XW, XE …"""
     isrcs: tuple[str, ...] = field(default=())
-
-
-# field: (Vorbis comment and APE names, ID3 frames or TXXX:descriptions, MP4 atoms or freeform names); Picard's mapping, common aliases after it.
-_NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
-    "title": (("title",), ("TIT2",), ("\xa9nam",)),
-    "artist": (("artist", "author"), ("TPE1",), ("\xa9ART",)),
-    "albumartist": (("albumartist", "album artist"), ("TPE2",), ("aART",)),
-    "album": (("album", "albumtitle"), ("TALB",), ("\xa9alb",)),
-    "date": (("date", "year"), ("TDRC", "TYER"), ("\xa9day",)),
-    "recording_mbid": (
-        ("musicbrainz_trackid",),
-        ("TXXX:MusicBrainz Track Id", "TXXX:MUSICBRAINZ_TRACKID"),
-        ("MusicBrainz Track Id",),
-    ),
-    "track_mbid": (
-        ("musicbrainz_releasetrackid",),
-        ("TXXX:MusicBrainz Release Track Id", "TXXX:MUSICBRAINZ_RELEASETRACKID"),
-        ("MusicBrainz Release Track Id",),
-    ),
-    "release_mbid": (
-        ("musicbrainz_albumid",),
-        ("TXXX:MusicBrainz Album Id", "TXXX:MUSICBRAINZ_ALBUMID"),
-        ("MusicBrainz Album Id",),
-    ),
-    "release_group_mbid": (
-        ("musicbrainz_releasegroupid",),
-        ("TXXX:MusicBrainz Release Group Id", "TXXX:MUSICBRAINZ_RELEASEGROUPID"),
-        ("MusicBrainz Release Group Id",),
-    ),
-    "artist_mbids": (
-        ("musicbrainz_artistid",),
-        ("TXXX:MusicBrainz Artist Id", "TXXX:MUSICBRAINZ_ARTISTID"),
-        ("MusicBrainz Artist Id",),
-    ),
-    "albumartist_mbids": (
-        ("musicbrainz_albumartistid",),
-        ("TXXX:MusicBrainz Album Artist Id", "TXXX:MUSICBRAINZ_ALBUMARTISTID"),
-        ("MusicBrainz Album Artist Id",),
-    ),
-    "acoustid_id": (("acoustid_id",), ("TXXX:Acoustid Id", "TXXX:ACOUSTID_ID"), ("Acoustid Id",)),
-    "label": (("label", "organization", "publisher"), ("TPUB",), ("LABEL",)),
-    "catalog_number": (("catalognumber", "labelno"), ("TXXX:CATALOGNUMBER",), ("CATALOGNUMBER",)),
-    "isrcs": (("isrc",), ("TSRC",), ("ISRC",)),
-    "track": (("tracknumber", "track"), ("TRCK",), ("trkn",)),
-    "tracks": (("tracktotal", "totaltracks"), (), ()),
-    "disc": (("discnumber", "disc", "partofset"), ("TPOS",), ("disk",)),
-    "discs": (("disctotal", "totaldiscs"), (), ()),
-}
 
 
 def read_tags(path: Path) -> AudioTags:
@@ -139,92 +85,56 @@ def read_tags(path: Path) -> AudioTags:
 def write_tags(path: Path, tags: AudioTags, *, expected_root: bytes) -> None:
     """Give a file our tags, in a temporary copy that replaces it only if the payload's root is `expected_root` before and after.
 
-    The copy is our tags, the preamble and the payload; nothing else of the file is kept: no foreign comments, pictures or application blocks.
+    The fields of AudioTags then say what `tags` says (an empty one: nothing), under Picard's names; a field whose first value is right already
+    keeps all of its values. Everything else stays: foreign comments and frames, pictures, cue sheets, seek tables, other tags before and behind
+    the sound. Only padding and junk between tags and sound go.
 
-    Raises TagsError: `tags_not_writable` for a format whose payload is the whole file (there tags *are* payload), `payload_changed` if root or
-    preamble differ; FilesError for the disk. The file is then as it was.
+    Raises TagsError: `tags_not_writable` for a format whose payload is the whole file (there tags *are* payload) and for tags that no block
+    holds, `tags_unreadable` if what is there can't be read and so couldn't be kept, `payload_changed` if root or preamble differ; FilesError
+    for the disk. The file is then as it was.
     """
     before = identify(path)
     if before.root != expected_root:
         raise TagsError("This file does not have the expected payload.", code="payload_changed", root=before.root.hex())
-    match before.span.format:
-        case PayloadFormat.FLAC:
-            head = _flac_head(before.span.preamble, tags)
-        case PayloadFormat.MP3:
-            head = _id3_head(tags) + before.span.preamble
-        case PayloadFormat.FILE:
-            raise TagsError(
-                "The tags of this format are part of its payload and stay as they are.", code="tags_not_writable"
-            )
+    span = before.span
+    if span.format is PayloadFormat.FILE:
+        raise TagsError(
+            "The tags of this format are part of its payload and stay as they are.", code="tags_not_writable"
+        )
+    wanted = _texts(tags)
     staged = path.with_name(f"{path.name}.tagging")
     try:
         with translated(path):
-            with reading(path) as (read_at, _), staged.open("wb") as out:
-                out.write(head)
-                for at in range(before.span.offset, before.span.end, _BLOCK_BYTES):
-                    out.write(read_at(at, min(_BLOCK_BYTES, before.span.end - at)))
+            with reading(path) as (read_at, size), staged.open("wb") as out:
+                tail = read_at(span.end, size - span.end)
+                if span.format is PayloadFormat.FLAC:
+                    out.write(flac_head(read_at, span, wanted))
+                else:
+                    out.write(id3_head(read_at, span, wanted))
+                    tail = id3v1_tail(tail, wanted)
+                for at in range(span.offset, span.end, _BLOCK_BYTES):
+                    out.write(read_at(at, min(_BLOCK_BYTES, span.end - at)))
+                out.write(tail)
                 out.flush()
                 os.fsync(out.fileno())
             after = identify(staged)
-            if after.root != before.root or after.span.preamble != before.span.preamble:
+            if after.root != before.root or after.span.preamble != span.preamble:
                 raise TagsError(
                     "Writing tags would have changed the sound.", code="payload_changed", root=after.root.hex()
                 )
+            with contextlib.suppress(PermissionError):
+                shutil.copymode(path, staged)
             staged.replace(path)
     finally:
         staged.unlink(missing_ok=True)
 
 
-def _flac_head(preamble: bytes, tags: AudioTags) -> bytes:
-    """Everything in front of the frames: STREAMINFO verbatim, our comments, room for the person's own edits."""
-    comments = _flac.VCFLACDict()
-    comments.vendor = "slskdn"
-    for name, values in _texts(tags).items():
-        comments[_NAMES[name][0][0]] = list(values)
-    for name, number in (("track", tags.track), ("tracks", tags.tracks), ("disc", tags.disc), ("discs", tags.discs)):
-        if number:
-            comments[_NAMES[name][0][0]] = [str(number)]
-    body: bytes = comments.write()
-    streaminfo = preamble[:4] + bytes([0]) + preamble[5:]
-    return (
-        streaminfo
-        + b"\x04"
-        + len(body).to_bytes(3, "big")
-        + body
-        + b"\x81"
-        + _PADDING_BYTES.to_bytes(3, "big")
-        + bytes(_PADDING_BYTES)
-    )
-
-
-def _id3_head(tags: AudioTags) -> bytes:
-    """A whole ID3v2.4 tag."""
-    made = _id3.ID3()
-    frames: dict[str, Callable[..., object]] = {
-        "title": _id3.TIT2, "artist": _id3.TPE1, "albumartist": _id3.TPE2, "album": _id3.TALB, "date": _id3.TDRC,
-        "label": _id3.TPUB, "isrcs": _id3.TSRC,
-    }  # fmt: skip
-    for name, values in _texts(tags).items():
-        if name in frames:
-            made.add(frames[name](encoding=3, text=list(values)))
-        elif name == "recording_mbid":
-            made.add(_id3.UFID(owner=_UFID_OWNER, data=values[0].encode("ascii", "replace")))
-        else:
-            made.add(_id3.TXXX(encoding=3, desc=_NAMES[name][1][0].removeprefix("TXXX:"), text=list(values)))
-    for frame, number, total in ((_id3.TRCK, tags.track, tags.tracks), (_id3.TPOS, tags.disc, tags.discs)):
-        if number:
-            made.add(frame(encoding=3, text=[f"{number}/{total}" if total else str(number)]))
-    out = io.BytesIO()
-    made.save(out, v1=0, v2_version=4, padding=lambda info: _PADDING_BYTES)
-    return out.getvalue()
-
-
 def _texts(tags: AudioTags) -> dict[str, tuple[str, ...]]:
-    """Every text field that has a value. NUL separates values in ID3 and never belongs to one."""
+    """Every field that has a value, as texts. NUL separates values in ID3 and never belongs to one."""
     found: dict[str, tuple[str, ...]] = {}
-    for name in _NAMES:
+    for name in NAMES:
         value: object = getattr(tags, name)
-        values = (value,) if isinstance(value, str) else value if isinstance(value, tuple) else ()
+        values = value if isinstance(value, tuple) else (str(value or ""),)
         cleaned = tuple(
             str(each).replace("\0", "").encode("utf-8", "replace").decode()[:MAX_TEXT_CHARS] for each in values if each
         )
@@ -238,7 +148,17 @@ def _tags(values: Callable[[str], list[str]]) -> AudioTags:
     disc, discs = _numbers(values("disc"), values("discs"))
     first = {
         name: (values(name) or [""])[0]
-        for name in ("title", "artist", "albumartist", "album", "acoustid_id", "label", "catalog_number")
+        for name in (
+            "title",
+            "artist",
+            "albumartist",
+            "album",
+            "acoustid_id",
+            "label",
+            "catalog_number",
+            "barcode",
+            "country",
+        )
     }
     date = next((match[0] for match in map(_DATE.match, values("date")) if match is not None), "")
     mbid = {
@@ -267,13 +187,8 @@ def _lookup(tags: object) -> Callable[[str], list[str]]:
         return lambda name: _bounded(_mp4_texts(tags, name))
     keyed: dict[str, list[object]] = {}
     for key, value in _pairs(tags):
-        keyed.setdefault(_plain(key), []).extend(value)
-    return lambda name: _bounded(text for key in _NAMES[name][0] for text in keyed.get(_plain(key), ()))
-
-
-def _plain(key: str) -> str:
-    """One spelling for `MUSICBRAINZ_TRACKID` (Vorbis, APE) and `MusicBrainz/Track Id` (ASF), `Album Artist` and `WM/AlbumArtist`."""
-    return re.sub(r"[ _/]", "", key.lower().removeprefix("wm/"))
+        keyed.setdefault(plain(key), []).extend(value)
+    return lambda name: _bounded(text for key in NAMES[name][0] for text in keyed.get(plain(key), ()))
 
 
 def _pairs(tags: object) -> Iterable[tuple[str, list[object]]]:
@@ -290,16 +205,16 @@ def _pairs(tags: object) -> Iterable[tuple[str, list[object]]]:
 
 def _id3_texts(tags: Any, name: str) -> Iterable[object]:
     if name == "recording_mbid":
-        for frame in tags.getall(f"UFID:{_UFID_OWNER}"):
+        for frame in tags.getall(f"UFID:{UFID_OWNER}"):
             yield frame.data.decode("ascii", "replace")
-    wanted = {key.lower() for key in _NAMES[name][1]}
+    wanted = {key.lower() for key in NAMES[name][1]}
     for key in list(tags.keys()):
         if key.lower() in wanted:
             yield from getattr(tags[key], "text", ())
 
 
 def _mp4_texts(tags: object, name: str) -> Iterable[object]:
-    wanted = _NAMES[name][2]
+    wanted = NAMES[name][2]
     items = getattr(tags, "items", None)
     for key, value in items() if callable(items) else ():
         plain = key.rpartition(":")[2] if key.startswith("----:") else key

@@ -24,7 +24,7 @@ A, B, C, D, E, F = (f"{letter * 8}-0000-4000-8000-000000000000" for letter in "a
 OURS = AudioTags(
     title="Blue in Green", artist="Miles Davis", albumartist="Miles Davis & friends", album="Kind of Blue", date="1959-08-17", track=3, tracks=5, disc=1,
     discs=2, recording_mbid=A, track_mbid=B, release_mbid=C, release_group_mbid=D, artist_mbids=(E, F), albumartist_mbids=(E,), acoustid_id=F,
-    label="Columbia", catalog_number="CL 1355", isrcs=("USSM15900115",),
+    label="Columbia", catalog_number="CL 1355", barcode="074646493526", country="US", isrcs=("USSM15900115",),
 )  # fmt: skip
 
 
@@ -59,11 +59,14 @@ def test_tags_are_found_under_picards_names(tmp_path: Path) -> None:
     assert comments["musicbrainz_releasetrackid"] == [B]
     assert comments["musicbrainz_artistid"] == [E, F]
     assert comments["tracktotal"] == ["5"]
+    assert (comments["barcode"], comments["releasecountry"]) == (["074646493526"], ["US"])
     frames = mutagen.id3.ID3(mp3)
     assert frames["UFID:http://musicbrainz.org"].data == A.encode()
     assert frames["TXXX:MusicBrainz Release Track Id"].text == [B]
     assert frames["TXXX:MusicBrainz Album Id"].text == [C]
     assert frames["TRCK"].text == ["3/5"]
+    assert frames["TXXX:BARCODE"].text == ["074646493526"]
+    assert frames["TXXX:MusicBrainz Album Release Country"].text == ["US"]
 
 
 @pytest.mark.skipif(not ffmpeg.candidates(), reason="no ffmpeg here, not even imageio-ffmpeg's")
@@ -134,6 +137,121 @@ def test_a_file_without_tags_has_empty_ones_and_no_sound_is_an_error(tmp_path: P
         read_tags(tmp_path / "absent.flac")
 
 
+PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40
+
+
+def test_a_persons_comments_pictures_and_blocks_stay_in_a_flac_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.flac", 0.5)
+    audio = mutagen.flac.FLAC(path)
+    audio["title"], audio["album artist"], audio["year"], audio["publisher"] = (
+        ["Old"],
+        ["Old"],
+        ["1901"],
+        ["Someone else"],
+    )
+    audio["genre"], audio["mood"], audio["replaygain_track_gain"] = ["Jazz", "Modal"], ["late"], ["-3.10 dB"]
+    audio["label"] = ["Columbia", "CBS"]
+    image = mutagen.flac.Picture()
+    image.data, image.type, image.mime = PICTURE, 3, "image/png"
+    audio.add_picture(image)
+    audio.save()
+    name = b"of the person"
+    raw, chain = path.read_bytes(), identify(path).span.offset
+    application = b"\x02" + (4 + len(name)).to_bytes(3, "big") + b"test" + name
+    path.write_bytes(bits.id3v2(b"person's own") + raw[:42] + application + raw[42:] + b"TAG" + b"v" * 125)
+    assert chain > 0
+    before = identify(path)
+    write_tags(path, OURS, expected_root=before.root)
+    assert read_tags(path) == OURS
+    kept = mutagen.flac.FLAC(path)
+    assert kept.tags is not None
+    assert (kept["genre"], kept["mood"], kept["replaygain_track_gain"]) == (["Jazz", "Modal"], ["late"], ["-3.10 dB"])
+    assert (kept["publisher"], kept["label"]) == (["Someone else"], ["Columbia", "CBS"])
+    assert "album artist" not in kept
+    assert "year" not in kept
+    assert [each.data for each in kept.pictures] == [PICTURE]
+    written = path.read_bytes()
+    assert application in written
+    assert written.startswith(bits.id3v2(b"person's own"))
+    assert written.endswith(b"TAG" + b"v" * 125)
+    assert identify(path).root == before.root
+    decode_test(path)
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_a_persons_frames_and_pictures_stay_in_an_mp3_file(tmp_path: Path, version: int) -> None:
+    path = write(tmp_path / "a.mp3", 0.5)
+    frames = mutagen.id3.ID3()
+    frames.add(mutagen.id3.TIT2(encoding=1, text=["Old"]))
+    frames.add(mutagen.id3.TXXX(encoding=1, desc="MUSICBRAINZ_TRACKID", text=[B]))
+    frames.add(mutagen.id3.TXXX(encoding=1, desc="mood", text=["late"]))
+    frames.add(mutagen.id3.TCON(encoding=1, text=["Jazz", "Modal"]))
+    frames.add(mutagen.id3.COMM(encoding=1, lang="eng", desc="", text=["from my uncle"]))
+    frames.add(mutagen.id3.POPM(email="me", rating=200, count=7))
+    frames.add(mutagen.id3.PRIV(owner="player", data=b"\0\1\2"))
+    frames.add(mutagen.id3.APIC(encoding=0, mime="image/png", type=3, desc="front", data=PICTURE))
+    frames.add(mutagen.id3.APIC(encoding=0, mime="image/png", type=4, desc="back", data=PICTURE[::-1]))
+    frames.unknown_frames.append(b"XYZW" + bytes([0, 0, 0, 5, 0, 0]) + b"own!!")
+    frames._unknown_v2_version = version
+    frames.save(path, v2_version=version, v1=0)
+    path.write_bytes(
+        path.read_bytes() + b"TAG" + b"Old".ljust(90, b"\0") + b"1901" + b"from my uncle".ljust(30, b"\0") + b"\x08"
+    )
+    before = identify(path)
+    write_tags(path, OURS, expected_root=before.root)
+    assert read_tags(path) == OURS
+    kept = mutagen.id3.ID3(path, load_v1=False)
+    assert kept["TXXX:mood"].text == ["late"]
+    assert kept["TCON"].genres == ["Jazz", "Modal"] if version == 4 else "Jazz" in str(kept["TCON"])
+    assert kept["COMM::eng"].text == ["from my uncle"]
+    assert (kept["POPM:me"].rating, kept["PRIV:player:\0\1\2"].data) == (200, b"\0\1\2")
+    assert [each.data for each in kept.getall("APIC")] == [PICTURE, PICTURE[::-1]]
+    assert kept.unknown_frames == [b"XYZW" + bytes([0, 0, 0, 5, 0, 0]) + b"own!!"]
+    assert "TXXX:MUSICBRAINZ_TRACKID" not in kept
+    older = path.read_bytes()[-128:]
+    assert older[:33].rstrip(b"\0") == b"TAGBlue in Green"
+    assert older[93:] == b"1959" + b"from my uncle".ljust(29, b"\0") + b"\x03\x08"
+    assert identify(path).root == before.root
+    decode_test(path)
+
+
+@pytest.mark.parametrize("name", ["a.flac", "a.mp3"])
+def test_tags_that_could_not_be_kept_are_not_written_over(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / name, 0.5)
+    raw = path.read_bytes()
+    if name == "a.flac":
+        path.write_bytes(
+            raw[:4] + b"\0" + raw[5:42] + b"\x84\0\0\x04\xff\xff\xff\x7f" + raw[identify(path).span.offset :]
+        )
+    else:
+        path.write_bytes(b"ID3\x09\0\0\0\0\0\x0a" + b"future tag" + raw[identify(path).span.offset :])
+    before = path.read_bytes()
+    with pytest.raises(TagsError) as caught:
+        write_tags(path, OURS, expected_root=identify(path).root)
+    assert caught.value.code == "tags_unreadable"
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["a.flac", "a.mp3"])
+def test_a_field_that_is_right_already_keeps_its_further_values(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / name, 0.5)
+    root = identify(path).root
+    write_tags(path, AudioTags(title="T"), expected_root=root)
+    if name == "a.flac":
+        audio = mutagen.flac.FLAC(path)
+        audio["artist"] = ["One", "Two"]
+        audio.save()
+    else:
+        frames = mutagen.id3.ID3(path)
+        frames.add(mutagen.id3.TPE1(encoding=3, text=["One", "Two"]))
+        frames.save(path)
+    write_tags(path, AudioTags(title="T", artist="One"), expected_root=root)
+    said = mutagen.flac.FLAC(path)["artist"] if name == "a.flac" else mutagen.id3.ID3(path)["TPE1"].text
+    assert said == ["One", "Two"]
+    write_tags(path, AudioTags(title="T", artist="Other"), expected_root=root)
+    assert read_tags(path) == AudioTags(title="T", artist="Other")
+
+
 def test_a_format_that_is_payload_throughout_is_not_tagged(tmp_path: Path) -> None:
     path = write(tmp_path / "a.ogg", 0.5)
     before = path.read_bytes()
@@ -155,7 +273,7 @@ def test_a_file_with_another_payload_than_expected_is_not_touched(tmp_path: Path
 def test_a_writer_that_would_change_the_sound_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.flac", 0.5)
     before, root = path.read_bytes(), identify(path).root
-    monkeypatch.setattr(tags, "_flac_head", lambda preamble, _: preamble + b"?")
+    monkeypatch.setattr(tags, "flac_head", lambda read_at, span, wanted: span.preamble + b"?")
     with pytest.raises(TagsError) as caught:
         write_tags(path, OURS, expected_root=root)
     assert caught.value.code == "payload_changed"
@@ -193,3 +311,23 @@ def test_odd_files_from_the_wild_are_read_or_refused_with_our_own_error() -> Non
                 refused += 1
     assert read > 400
     assert refused > 10
+
+
+@pytest.mark.skipif(not FIXTURES.is_dir(), reason="the recorded odd files are not beside this checkout")
+def test_odd_files_from_the_wild_are_written_or_left_alone(tmp_path: Path) -> None:
+    written = 0
+    for path in sorted(FIXTURES.rglob("*")):
+        if not path.is_file() or path.suffix == ".json":
+            continue
+        copy = tmp_path / "copy"
+        copy.write_bytes(path.read_bytes())
+        before = identify(copy)
+        try:
+            write_tags(copy, OURS, expected_root=before.root)
+        except TagsError as error:
+            assert error.code in ("tags_not_writable", "tags_unreadable"), (path.name, error.code)
+            assert copy.read_bytes() == path.read_bytes()
+        else:
+            written += 1
+            assert identify(copy).root == before.root
+    assert written > 20
