@@ -26,7 +26,7 @@ from apps.domain.library.remedy import (
 from apps.domain.library.trash import TrashReason, TrashState
 from apps.jobs.services_verify import placed_moved
 from apps.library.selectors import unchanged
-from apps.library.services_trash import file_moved
+from apps.library.services_trash import file_moved, trash_call_off
 from apps.remediation.selectors import (
     FileOnDisk,
     TrashedBytes,
@@ -156,9 +156,13 @@ class Remedier:
 
     def _give_up(self, claim: RemedyClaim, code: str, params: dict[str, Param]) -> None:
         """Everything becomes as it was: what had been trashed comes back, what had been brought goes."""
+        fresh = remedy_reread(claim)
+        if _still_moving(fresh):
+            # Ended now, it would leave a file on its way into the trash that nobody brings back.
+            remedy_later(claim, code="trash_busy", params={}, delay_s=_BUSY_S)
+            return
         log.info("fix failed: remediation=%s code=%s", claim.id, code)
         try:
-            fresh = remedy_reread(claim)
             if claim.action in REPLACING:
                 _as_it_was(fresh)
             elif claim.action is RemedyAction.REMOVE_DUPLICATE:
@@ -173,6 +177,22 @@ class Remedier:
 
 _WAIT_FOR = frozenset({"library_missing", "disk_full", "disk_error", "trash_busy"})
 """What an undo waits for; anything else is told at once."""
+
+
+_BUSY_S = 30.0
+"""Until a file on its way into the trash is looked at again: another disk's copy takes minutes."""
+
+
+def _still_moving(claim: RemedyClaim) -> bool:
+    """Call off what was to be trashed and has not begun to move; True if something is on its way there."""
+    if claim.action is RemedyAction.RETAG:
+        return False  # a copy; the file itself never leaves its place
+    listed = claim.params.get("trashed")
+    ids = [uuid.UUID(str(one)) for one in listed] if isinstance(listed, list) else []
+    rows = [trashed_bytes(one) for one in [*ids, *([claim.trashed_id] if claim.trashed_id is not None else [])]]
+    going = [row.id for row in rows if row is not None and row.state in (TrashState.PLANNED, TrashState.MOVING)]
+    called_off = [trash_call_off(one) for one in going]  # every one of them, whatever becomes of the first
+    return not all(called_off)
 
 
 def _delay(claim: RemedyClaim, code: str, retry_after_s: float | None = None) -> float | None:
@@ -321,8 +341,8 @@ def _is(root: Path, relative: bytes, sha256: str) -> bool:
 def _take_away(claim: RemedyClaim, lease: LeaseKeeper | None, checkpoint: Checkpoint) -> uuid.UUID | None:
     """The new file goes to the trash; its row there. None: it is gone already."""
     new = file_on_disk(claim.new_file_id)
-    if new is None:
-        return None
+    if new is None or new.id == claim.old_file_id:
+        return None  # what was brought was, byte for byte, the old file: it is the person's
     noted = claim.params.get("undone")
     known = [str(one) for one in noted] if isinstance(noted, list) else []
     if new.missing:

@@ -171,6 +171,7 @@ OWN: Mapping[str, Words] = {
     "trash_damaged": lazy("What lies in the trash folder is not the file that was put there."),
     "trash_name_taken": lazy("Another file has its name now."),
     "trash_busy": lazy("It is on its way just now."),
+    "trash_called_off": lazy("The fix that asked for it ended; the file stays where it is."),
     # Why a peer is trusted as it is (apps.domain.peers.reputation)
     "reputation_stranger": lazy("Nothing is known of it yet."),
     "reputation_little_known": lazy("Little is known of it: {count} good leaves so far."),

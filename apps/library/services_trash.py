@@ -153,6 +153,25 @@ def trash_restore_ask(trash_id: uuid.UUID, *, numbered: bool = False, send: bool
     return state
 
 
+def trash_call_off(trash_id: uuid.UUID) -> bool:
+    """Whoever asked for a file to be put into the trash does not want it any more. True: it stays where it is (or left the trash's hands before);
+    False: its move has begun, or it lies in the trash."""
+    with transaction.atomic():
+        called_off = advance(
+            TrashedFile.objects.filter(id=trash_id),
+            moves=TRASH_MOVES,
+            to=TrashState.FAILED,
+            only_from=[TrashState.PLANNED],
+            code="trash_called_off",
+            params={},
+            next_step_at=None,
+            lease_until=None,
+        )
+        if called_off:
+            _tell()
+    return bool(called_off) or _state(trash_id) is TrashState.FAILED
+
+
 def trash_purge_ask(trash_ids: Collection[uuid.UUID], *, send: bool = True) -> tuple[uuid.UUID, ...]:
     """Ask for trashed files to be deleted for good: those of them that are in the trash (at most MAX_ASKED). There is no undo."""
     asked = []

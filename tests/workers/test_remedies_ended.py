@@ -1,0 +1,83 @@
+"""Fixes that end without mending: the person's file stays in its place, now and later."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from apps.jobs.models import JobTrack
+from apps.library.models import TrashedFile
+from apps.remediation.models import Remediation
+from tests.workers.assembled import flac
+from tests.workers.conftest import Killed, kill_at
+from tests.workers.mending import Home, fix_one, time_passes
+from tests.workers.test_remedies import NEW, OLD, score, transcode
+from workers.trash import trash_step
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(folder=tmp_path)
+
+
+def test_if_the_very_old_file_is_what_came_it_stays_in_its_place(home: Home) -> None:
+    file_id, issue_id = transcode(home)
+    before = home.digest(OLD)
+    made = fix_one(issue_id)
+    home.fetch(made.job_id, flac())
+    # Placing never doubles bytes that are there: a download that equals the old file ends in the old file's row.
+    JobTrack.objects.update(audio_file_id=file_id)
+    failed = home.step(made.id)
+    assert (failed.state, failed.code) == ("failed", "fix_same_file")
+    assert home.digest(OLD) == before
+    assert not TrashedFile.objects.exists()
+
+
+def out_of_patience(remediation_id: uuid.UUID) -> None:
+    """The old file's way to the trash is in other hands, and the fix has asked four times already."""
+    later = timezone.now() + timedelta(minutes=5)
+    TrashedFile.objects.filter(next_step_at__isnull=False).update(next_step_at=later)
+    Remediation.objects.filter(id=remediation_id).update(code="trash_busy", tries=4)
+
+
+def test_a_fix_that_gives_up_calls_off_what_was_to_be_trashed(home: Home) -> None:
+    _, issue_id = transcode(home)
+    before = home.digest(OLD)
+    made = fix_one(issue_id)
+    home.fetch(made.job_id, flac())
+    score(made.job_id)
+    with pytest.raises(Killed):
+        home.step(made.id, kill_at("planned"))
+    time_passes()
+    out_of_patience(made.id)
+    failed = home.step(made.id)
+    assert (failed.state, failed.code) == ("failed", "trash_busy")
+    row = TrashedFile.objects.get(reason="replaced")
+    assert (row.state, row.code) == ("failed", "trash_called_off")
+    time_passes()
+    trash_step(row.id)
+    assert home.digest(OLD) == before
+    assert home.names() == [OLD, "Mine/album/2. another.flac"]
+
+
+def test_a_fix_never_gives_up_while_the_old_file_is_on_its_way_to_the_trash(home: Home) -> None:
+    _, issue_id = transcode(home)
+    made = fix_one(issue_id)
+    home.fetch(made.job_id, flac())
+    score(made.job_id)
+    with pytest.raises(Killed):
+        home.step(made.id, kill_at("written"))
+    time_passes()
+    out_of_patience(made.id)
+    waiting = home.step(made.id)
+    assert (waiting.state, waiting.code) == ("placing", "trash_busy")
+    assert NEW in home.names()
+    time_passes()
+    assert home.step(made.id).state == "done"
+    assert home.names() == [NEW, "Mine/album/2. another.flac"]
