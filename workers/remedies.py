@@ -30,6 +30,7 @@ from apps.library.services_trash import file_moved, trash_call_off
 from apps.remediation.selectors import (
     FileOnDisk,
     TrashedBytes,
+    better_held,
     file_on_disk,
     files_on_disk,
     issue_subject,
@@ -400,11 +401,17 @@ def _as_it_was(claim: RemedyClaim) -> None:
 
 def _remove_copies(claim: RemedyClaim, lease: LeaseKeeper, checkpoint: Checkpoint) -> None:
     issue = issue_subject(claim.issue_id)
-    if issue.type is not IssueType.DUPLICATE_VARIANT:
+    if issue.type is IssueType.NON_CANONICAL_VARIANT:
+        kept, ids = _lesser_of(claim)
+        if not claim.params.get("replace", True):
+            remedy_done(claim, code="fixed_beside", params={"path": kept.key.display, BETTER_FILE: kept.id})
+            return
+    elif issue.type is IssueType.DUPLICATE_VARIANT:
+        keep_id, listed = issue.params.get("keep"), issue.params.get("files")
+        ids = [int(one) for one in listed if str(one).isdigit()] if isinstance(listed, list) else []
+        kept = sound(keep_id if isinstance(keep_id, int) else None)
+    else:
         raise NotMended("This is no issue of copies.", code="fix_nothing_to_do")
-    keep_id, listed = issue.params.get("keep"), issue.params.get("files")
-    ids = [int(one) for one in listed if str(one).isdigit()] if isinstance(listed, list) else []
-    kept = sound(keep_id if isinstance(keep_id, int) else None)
     checkpoint("compared")
     done = claim.params.get("trashed")
     trashed = [uuid.UUID(str(one)) for one in done] if isinstance(done, list) else []
@@ -433,6 +440,16 @@ def _remove_copies(claim: RemedyClaim, lease: LeaseKeeper, checkpoint: Checkpoin
     if not trashed:
         raise NotMended("There is no copy left to remove.", code="fix_nothing_to_do")
     remedy_done(claim, code="fixed_duplicates", params={"count": len(trashed), "path": kept.key.display})
+
+
+def _lesser_of(claim: RemedyClaim) -> tuple[FileOnDisk, list[int]]:
+    """The better file that is here, whole on disk, and the file it makes spare."""
+    kept, old = sound(better_held(claim.issue_id)), file_on_disk(claim.old_file_id)
+    if old is None:
+        raise NotMended("There is no copy left to remove.", code="fix_nothing_to_do")
+    if not old.missing:  # else it lies in the trash already: this is not the first try
+        _must_beat(kept, old)
+    return kept, [old.id]
 
 
 def _copy_of(one: FileOnDisk, kept: FileOnDisk) -> bool:

@@ -222,6 +222,24 @@ def files_on_disk(file_ids: Sequence[int]) -> list[FileOnDisk]:
     return [found[file_id] for file_id in file_ids if file_id in found]
 
 
+def better_held(issue_id: int) -> int | None:
+    """The file here that settles a `better_in_library` issue: the better variant, for the same track. None: there is none (any more).
+
+    A better file on another release is none: without the lesser one that album would lack a track.
+    """
+    row = LibraryIssue.objects.select_related("file").filter(id=issue_id, code="better_in_library").first()
+    variant = row.params.get("better_variant") if row is not None else None
+    if row is None or row.file is None or not isinstance(variant, int):
+        return None
+    own = row.file
+    held = AudioFile.objects.filter(variant_id=variant, missing_since=None, read_state="read").exclude(id=own.id)
+    if own.release_mbid is not None:
+        held = held.filter(release_mbid=own.release_mbid)
+        held = held.filter(Q(medium_position=own.medium_position) | Q(medium_position=None))
+        held = held.filter(Q(track_position=own.track_position) | Q(track_position=None))
+    return held.order_by("id").values_list("id", flat=True).first()
+
+
 def issue_subject(issue_id: int) -> IssueSubject:
     """What the issue is about."""
     row = LibraryIssue.objects.get(id=issue_id)

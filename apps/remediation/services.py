@@ -40,6 +40,7 @@ from apps.library.services_issues import issues_move
 from apps.library.services_trash import trash_plan
 from apps.remediation.jobs import MissingTrack, Replacement, job_for_missing, job_for_replacement
 from apps.remediation.models import Remediation
+from apps.remediation.selectors import better_held
 
 Params = Mapping[str, Param]
 MAX_FIXED: Final = 500
@@ -409,6 +410,7 @@ def _facts(row: LibraryIssue) -> IssueFacts:
         medium=row.medium_position,
         track=row.track_position,
         guess_mbid=uuid.UUID(str(guess)) if guess else None,
+        better_held=row.code == "better_in_library" and better_held(row.id) is not None,
     )
 
 

@@ -34,7 +34,7 @@ class RemedyAction(StrEnum):
     RETAG = "retag"
     """tags from MusicBrainz; the sound stays byte for byte"""
     REMOVE_DUPLICATE = "remove_duplicate"
-    """all copies but the best go to the trash"""
+    """all copies but the best go to the trash (with `replace_existing` off a lesser file whose better is here only has its issue settled)"""
     REIDENTIFY = "reidentify"
     """what the file is, is found out anew"""
 
@@ -91,6 +91,8 @@ class IssueFacts:
     track: int | None
     guess_mbid: uuid.UUID | None = None
     """the release that the file is really from"""
+    better_held: bool = False
+    """the better file is here, for the same track: nothing need be fetched"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +113,8 @@ def remedy_for(issue: IssueFacts, *, replace_existing: bool = True) -> Remedy:
             if issue.release_mbid is None or not issue.track:
                 return _none("fix_place_unknown")
             return Remedy(action=RemedyAction.FETCH_MISSING)
+        case IssueType.NON_CANONICAL_VARIANT if issue.better_held:
+            return _about_file(issue, RemedyAction.REMOVE_DUPLICATE, changes=replace_existing)
         case IssueType.SUSPECTED_TRANSCODE | IssueType.NON_CANONICAL_VARIANT:
             return _replacement(issue, RemedyAction.BETTER_VARIANT, changes=replace_existing)
         case IssueType.CORRUPTED_FILE:
