@@ -34,7 +34,7 @@ STATE_LOOKS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """State → (tone, icon) of its chip."""
 
-_DECISIONS: Final[Mapping[str, Promise]] = {
+DECISIONS: Final[Mapping[str, Promise]] = {
     "complete": lazy("Every track of the release is here, and nothing else."),
     "partly": lazy("{tracks} of {of} tracks of the release are here; files that are not of it: {extra}."),
     "equal_tracklist": lazy(
@@ -89,7 +89,7 @@ def state_chip(state: str) -> dict[str, str]:
 
 def decision_says(code: str, params: Params) -> str:
     """Why a folder is in its state."""
-    words = _DECISIONS.get(code)
+    words = DECISIONS.get(code)
     return _filled(str(words), params) if words is not None else str(sentence(code, params))
 
 

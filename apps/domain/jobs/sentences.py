@@ -16,6 +16,12 @@ from apps.domain.library.issue_words import ISSUE_SENTENCES
 from apps.domain.swarm.trace_sentences import TRACE_SENTENCES
 
 SENTENCES: Mapping[str, str] = {
+    # Fixes and the trash
+    "fix_failed": "The fix did not work; everything is as it was.",
+    "remediation_refused": "This can't be mended that way now.",
+    "trash_refused": "This file can't go to the trash.",
+    "trash_failed": "The file could not be moved to the trash; it is where it was.",
+    "mbid_missing": "Say which recording it is.",
     # Asking MusicBrainz
     "musicbrainz_unavailable": "MusicBrainz does not answer right now; it is asked again by itself.",
     "musicbrainz_garbled": "MusicBrainz answered with something that is no answer.",
