@@ -11,11 +11,27 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from django.db.models import Count, Q, Sum
 
-from apps.library.models import AudioFile, AudioVariant, LibraryRoot
+from apps.library.models import AudioFile, AudioVariant, LibraryMeasure, LibraryRoot
+from apps.library.selectors_list import IN_TRASH
 from apps.library.services import FileStat, inode_signed
+
+ROOTS: Final = "roots"
+"""The measure that keeps what roots hold."""
+COUNTED_AT_ONCE: Final = 50_000
+"""Files that are counted for whoever asks: tens of milliseconds. Of more, the figures that were counted last are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class RootHolds:
+    """Files that are there, files that are gone (without what is in the trash), and bytes of those that are there."""
+
+    files: int
+    missing: int
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,12 +117,16 @@ def present_paths(root_id: int, *, below: bytes = b"") -> list[bytes]:
 
 
 def root_list() -> tuple[RootView, ...]:
-    """All roots with their counts, in one query."""
-    rows = LibraryRoot.objects.annotate(
-        present=Count("files", filter=Q(files__missing_since=None)),
-        gone=Count("files", filter=Q(files__missing_since__isnull=False)),
-        held=Sum("files__size_bytes", filter=Q(files__missing_since=None)),
-    ).order_by("path")
+    """All roots with how much they hold; in a large library as last counted in the background (`services_measures`). At most three queries."""
+    kept = LibraryMeasure.objects.filter(name=ROOTS).values_list("values", flat=True).first() or {}
+    known = {int(key): RootHolds(*some) for key, some in kept.get("roots", {}).items()}
+    if sum(one.files + one.missing for one in known.values()) <= COUNTED_AT_ONCE:
+        known = {}
+    rows = list(LibraryRoot.objects.order_by("path"))
+    fresh = [row.id for row in rows if row.id not in known]
+    if fresh:
+        known |= roots_count(fresh)
+    nothing = RootHolds(0, 0, 0)
     return tuple(
         RootView(
             id=row.id,
@@ -115,12 +135,23 @@ def root_list() -> tuple[RootView, ...]:
             scanned=row.scanned,
             state_code=row.state_code,
             last_scan_at=row.last_scan_at,
-            files=row.present,
-            missing=row.gone,
-            size_bytes=row.held or 0,
+            files=known.get(row.id, nothing).files,
+            missing=known.get(row.id, nothing).missing,
+            size_bytes=known.get(row.id, nothing).size_bytes,
         )
         for row in rows
     )
+
+
+def roots_count(root_ids: Collection[int]) -> dict[int, RootHolds]:
+    """Root → what its rows say it holds; roots without a row are left out. Reads every row of them: one query."""
+    rows = AudioFile.objects.filter(root_id__in=list(root_ids)).exclude(IN_TRASH).order_by().values("root_id")
+    counted = rows.annotate(
+        present=Count("id", filter=Q(missing_since=None)),
+        gone=Count("id", filter=Q(missing_since__isnull=False)),
+        held=Sum("size_bytes", filter=Q(missing_since=None)),
+    )
+    return {row["root_id"]: RootHolds(row["present"], row["gone"], int(row["held"] or 0)) for row in counted}
 
 
 def file_list(

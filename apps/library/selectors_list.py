@@ -1,4 +1,7 @@
-"""The list of files for API and pages: filters that are each a range of an index, in an order that the same index gives. Nothing is counted."""
+"""The list of files for API and pages: filters that are each a range of an index, in an order that the same index gives. Nothing is counted.
+
+What is in the trash is not in the list.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,18 @@ from django.db.models import Q, QuerySet
 
 from apps.domain.library.scans import ReadState
 from apps.domain.library.sorting import prefix_range
+from apps.domain.library.trash import FOLDER
 from apps.library.models import AudioFile, AudioVariant
 
 NEWEST: Final = ("-id",)
 BY_NAME: Final = ("sort_key", "id")
 BY_VARIANT: Final = ("-variant_id", "-id")
 """Of what is a property of the sound: the newest sounds first."""
+
+IN_TRASH: Final = Q(
+    missing_since__isnull=False, rel_path__gte=f"{FOLDER}/".encode(), rel_path__lt=f"{FOLDER}0".encode()
+)
+"""Files that are in the trash: their rows are missing and named for it. The trash's page lists them. "0" is the byte behind "/"."""
 
 SHOWS: Final[Mapping[str, tuple[Q, tuple[str, ...]]]] = {
     "": (Q(), NEWEST),
@@ -39,7 +48,7 @@ def file_query(*, text: str = "", show: str = "") -> tuple[QuerySet[AudioFile], 
         "variant__identification__candidates", "variant__identification__evidence",
     )  # fmt: skip
     condition, order = SHOWS.get(show, SHOWS[""])
-    rows = rows.filter(condition)
+    rows = rows.filter(condition).exclude(IN_TRASH)
     if text:
         start, end = prefix_range(text)
         rows, order = rows.filter(sort_key__gte=start, sort_key__lt=end), BY_NAME

@@ -8,7 +8,8 @@ from typing import Final
 from django.db.models import Count, Exists, F, IntegerField, OuterRef, Sum
 from django.db.models.functions import Cast, Floor
 
-from apps.library.models import AudioFile, AudioVariant, LibraryMeasure
+from apps.library.models import AudioFile, AudioVariant, LibraryMeasure, LibraryRoot
+from apps.library.selectors import ROOTS, roots_count
 from apps.library.selectors_doctor_due import newest_change
 
 QUALITY: Final = "quality"
@@ -26,7 +27,8 @@ def quality_measure_due(*, now: datetime) -> bool:
 
 
 def quality_measure(*, now: datetime) -> None:
-    """Count variants that are here by quality, and suspects. Two passes over the variants: seconds for a million."""
+    """Count variants that are here by quality, and suspects; with them what the roots hold. Two passes over the variants: seconds for a million."""
+    roots_measure(now=now)
     present = AudioVariant.objects.filter(Exists(AudioFile.objects.filter(variant=OuterRef("pk"), missing_since=None)))
     scored = present.filter(quality_score__isnull=False)
     by_tenth = (
@@ -55,6 +57,15 @@ def quality_measure(*, now: datetime) -> None:
                 "judged": suspects.get(True, 0) + suspects.get(False, 0),
             },
         },
+    )
+
+
+def roots_measure(*, now: datetime) -> None:
+    """Count what each root holds. One pass over the files."""
+    held = roots_count(list(LibraryRoot.objects.values_list("id", flat=True)))
+    told = {str(key): [one.files, one.missing, one.size_bytes] for key, one in held.items()}
+    LibraryMeasure.objects.update_or_create(
+        name=ROOTS, defaults={"measured_at": now, "values": {"version": VERSION, "roots": told}}
     )
 
 

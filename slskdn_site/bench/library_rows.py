@@ -29,6 +29,7 @@ from apps.library.models import (
     LibraryIssue,
     LibraryRoot,
 )
+from apps.library.services_measures import roots_measure
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TRACKS = 12
@@ -85,6 +86,7 @@ def fill(*, variants: int, issues: int) -> None:
             state="completed", files=variants, found=issues, done=1, expected=1, started_at=NOW, ended_at=NOW
         )
     _analyse()
+    roots_measure(now=NOW)  # as the background does
 
 
 @contextlib.contextmanager

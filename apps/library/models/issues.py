@@ -160,7 +160,7 @@ class DoctorScan(models.Model):
 class LibraryMeasure(models.Model):
     """A figure over the whole library that is too dear to count for each request: counted in the background when something changed."""
 
-    name = models.CharField(max_length=40, unique=True)  # quality, picks
+    name = models.CharField(max_length=40, unique=True)  # quality, picks, roots
     values = models.JSONField(default=dict)  # with their version
     measured_at = models.DateTimeField()
 
