@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from apps.catalog.selectors import recording_facts, release_facts
+from apps.domain.audio.analysis import SoundAnalysis
 from apps.domain.catalog.release import MediumFacts, RecordingFacts, ReleaseFacts, TrackFacts
 from apps.domain.library.naming import NameFacts, relative_path
 from apps.jobs.services_verify import VerifyClaim
 from workers.gateways.tags import AudioTags
 
 _EXTENSIONS = {"mp4": "m4a", "alac": "m4a", "aac": "m4a", "vorbis": "ogg", "wave": "wav"}
+_REFERENCE_LUFS = -18.0
+"""Of ReplayGain 2."""
 _EXTENSION = re.compile(r"[a-z0-9]{1,8}")
 
 
@@ -58,10 +61,10 @@ def file_name(claim: VerifyClaim, facts: FilingFacts, *, container: str, templat
     return b"/".join([folder.encode(), below]) if folder else below
 
 
-def file_tags(claim: VerifyClaim, facts: FilingFacts) -> AudioTags:
-    """The file's tags, with every MusicBrainz id there is (Picard's names are the gateway's business)."""
+def file_tags(claim: VerifyClaim, facts: FilingFacts, *, sound: SoundAnalysis | None = None) -> AudioTags:
+    """The file's tags, with its measured loudness and every MusicBrainz id there is (Picard's names are the gateway's business)."""
     release, medium, recording = facts.release, facts.medium, facts.recording
-    return AudioTags(
+    tags = AudioTags(
         title=claim.title,
         artist=claim.artist,
         albumartist=release.artist_credit if release else claim.artist,
@@ -82,6 +85,18 @@ def file_tags(claim: VerifyClaim, facts: FilingFacts) -> AudioTags:
         barcode=release.barcode if release else "",
         country=release.country if release else "",
         isrcs=recording.isrcs if recording else (),
+    )
+    return with_loudness(tags, lufs=sound.loudness_lufs, true_peak_dbtp=sound.true_peak_dbtp) if sound else tags
+
+
+def with_loudness(tags: AudioTags, *, lufs: float | None, true_peak_dbtp: float | None) -> AudioTags:
+    """The tags with ReplayGain 2 of the track: what brings it to -18 LUFS, and its true peak. As they were if either is unknown."""
+    if lufs is None or true_peak_dbtp is None:
+        return tags
+    return replace(
+        tags,
+        replaygain_track_gain=f"{_REFERENCE_LUFS - lufs:.2f} dB",
+        replaygain_track_peak=f"{10 ** (true_peak_dbtp / 20):.6f}",
     )
 
 

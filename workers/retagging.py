@@ -21,6 +21,7 @@ from apps.domain.catalog.release import MediumFacts, RecordingFacts, ReleaseFact
 from apps.domain.library.trash import TrashReason, TrashState
 from apps.jobs.services_verify import placed_moved
 from apps.library.selectors import unchanged
+from apps.library.selectors_analysis import variant_loudness
 from apps.library.services_identity import identification_ask
 from apps.library.services_read import read_record
 from apps.remediation.selectors import (
@@ -33,6 +34,7 @@ from apps.remediation.selectors import (
 )
 from apps.remediation.services import RemedyClaim, remedy_done, remedy_trash
 from workers import trash
+from workers.filing import with_loudness
 from workers.gateways.analysis import AnalysisWish
 from workers.gateways.files import translated
 from workers.gateways.musicbrainz import MusicbrainzPort
@@ -80,7 +82,7 @@ class Retagger:
         staged = _staged(file, kept)
         try:
             if wanted.title:
-                write_tags(staged, wanted, expected_root=file.payload_root)
+                write_tags(staged, _measured(file, wanted), expected_root=file.payload_root)
             checkpoint("tagged")
             lease.check()
             _swap(file, staged, kept, mode=kept.mode)
@@ -212,6 +214,12 @@ def recording_tags(recording: RecordingFacts, had: AudioTags) -> AudioTags:
         artist_mbids=tuple(str(one.mbid) for one in recording.artists),
         isrcs=recording.isrcs or had.isrcs,
     )
+
+
+def _measured(file: FileOnDisk, tags: AudioTags) -> AudioTags:
+    """With ReplayGain, if the sound was measured."""
+    lufs, true_peak_dbtp = variant_loudness(file.variant_id) if file.variant_id is not None else (None, None)
+    return with_loudness(tags, lufs=lufs, true_peak_dbtp=true_peak_dbtp)
 
 
 def _said(path: Path) -> AudioTags:

@@ -146,7 +146,7 @@ class Verifier:
         if not decoded.profile.lossless and not lossy_slot_take(claim):
             raise _Rejected("lossy_limit", {"limit": claim.constraints.lossy_limit})
         lease.check()
-        placed, sha256 = self._file(claim, identity, decoded, lease, checkpoint)
+        placed, sha256 = self._file(claim, identity, analysis, lease, checkpoint)
         checkpoint("placed")
         proof = _Proof(decoded=decoded, made=made, judgement=judgement, sound=analysis.sound)
         self._record(claim, placed, sha256, proof, checkpoint)
@@ -202,14 +202,14 @@ class Verifier:
         return named_of(matches), "acoustid_no_result"
 
     def _file(
-        self, claim: VerifyClaim, identity: Identity, decoded: DecodedFacts, lease: LeaseKeeper, checkpoint: Checkpoint
+        self, claim: VerifyClaim, identity: Identity, analysis: FileAnalysis, lease: LeaseKeeper, checkpoint: Checkpoint
     ) -> tuple[Placed, bytes]:
         """Tag a copy and place it. The assembled file itself stays as it is until the node takes it away.
 
         The copy is put together anew: of a peer's untrusted bytes before the payload only a true header is left.
         """
         path, facts = Path(claim.transfer.path), filing_facts(claim)
-        name = file_name(claim, facts, container=decoded.container, template=self.template)
+        name = file_name(claim, facts, container=analysis.decoded.container, template=self.template)
         root = self._root(claim)
         if claim.place is not None:
             name = claim.place.beside.relative(name)
@@ -220,7 +220,9 @@ class Verifier:
         try:
             _copied(work, path, identity, expected_root=claim.transfer.payload_root)
             try:
-                write_tags(work, file_tags(claim, facts), expected_root=claim.transfer.payload_root)
+                write_tags(
+                    work, file_tags(claim, facts, sound=analysis.sound), expected_root=claim.transfer.payload_root
+                )
             except TagsError as error:
                 if error.code != "tags_not_writable":
                     raise

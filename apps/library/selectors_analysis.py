@@ -32,6 +32,12 @@ def analyses_due(*, limit: int, version: int = ANALYSER_VERSION) -> tuple[int, .
     return tuple(rows.order_by("analyser_version", "id").values_list("id", flat=True)[:limit])
 
 
+def variant_loudness(variant_id: int) -> tuple[float | None, float | None]:
+    """(integrated loudness in LUFS, true peak in dBTP) as measured; None: not measured, silent or too short."""
+    levels = AudioVariant.objects.filter(id=variant_id).values_list("loudness_lufs", "true_peak_dbtp").first()
+    return levels or (None, None)
+
+
 def analysis_progress(*, version: int = ANALYSER_VERSION) -> AnalysisProgress:
     """Three counts in one query that reads the whole table: for a command, not for a page that many look at."""
     done = Q(analyser_version__gte=version)

@@ -15,7 +15,7 @@ import mutagen.id3
 from apps.domain.audio import tagblocks
 from apps.domain.audio.flac import ReadAt
 from apps.domain.audio.span import MAX_SKIP_BYTES, PayloadSpan
-from workers.gateways.tagnames import NAMES, WIDER, TagsError, plain
+from workers.gateways.tagnames import MEASURED, NAMES, WIDER, TagsError, plain
 
 # mutagen ships half of its types; inside this module its classes are Any, outside it nobody sees them.
 _id3: Any = mutagen.id3
@@ -115,7 +115,7 @@ def _merged(entries: list[bytes], wanted: Wanted) -> list[bytes]:
     for entry in entries:
         key, _, _value = entry.partition(b"=")
         field = ours.get(plain(key.decode("ascii", "replace")))
-        if field is None:
+        if field is None or (field in MEASURED and field not in wanted):
             foreign.append(entry)
         else:
             had.setdefault(field, []).append(entry)
@@ -147,6 +147,8 @@ def id3_head(read_at: ReadAt, span: PayloadSpan, wanted: Wanted) -> bytes:
     }  # fmt: skip
     for field, (_, names, _) in NAMES.items():
         texts = wanted.get(field, ())
+        if field in MEASURED and not texts:
+            continue
         if field in _TOTALS and texts and _TOTALS[field] in wanted:
             texts = (f"{texts[0]}/{wanted[_TOTALS[field]][0]}",)
         spelt = {name.lower() for name in names}

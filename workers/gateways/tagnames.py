@@ -59,6 +59,16 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
         ("TXXX:MusicBrainz Album Release Country", "TXXX:RELEASECOUNTRY"),
         ("MusicBrainz Album Release Country",),
     ),
+    "replaygain_track_gain": (
+        ("replaygain_track_gain",),
+        ("TXXX:REPLAYGAIN_TRACK_GAIN",),
+        ("REPLAYGAIN_TRACK_GAIN",),
+    ),
+    "replaygain_track_peak": (
+        ("replaygain_track_peak",),
+        ("TXXX:REPLAYGAIN_TRACK_PEAK",),
+        ("REPLAYGAIN_TRACK_PEAK",),
+    ),
     "isrcs": (("isrc",), ("TSRC",), ("ISRC",)),
     "track": (("tracknumber", "track"), ("TRCK",), ("trkn",)),
     "tracks": (("tracktotal", "totaltracks"), (), ()),
@@ -68,6 +78,9 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
 
 WIDER = frozenset({"author", "organization", "publisher"})
 """Read in a field's stead, but they may mean something else: writing leaves them alone."""
+
+MEASURED = frozenset({"replaygain_track_gain", "replaygain_track_peak"})
+"""Where nothing was measured here, what somebody else measured stays."""
 
 
 def plain(key: str) -> str:

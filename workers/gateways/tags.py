@@ -64,6 +64,10 @@ class AudioTags:
     country: str = ""
     """Of the release: ISO 3166-1 alpha-2, or MusicBrainz's XW, XE …"""
     isrcs: tuple[str, ...] = field(default=())
+    replaygain_track_gain: str = ""
+    """ "-7.25 dB", to -18 LUFS (ReplayGain 2). Empty when written: what the file says stays; likewise the peak."""
+    replaygain_track_peak: str = ""
+    """Linear, 1 is full scale."""
 
 
 def read_tags(path: Path) -> AudioTags:
@@ -158,6 +162,8 @@ def _tags(values: Callable[[str], list[str]]) -> AudioTags:
             "catalog_number",
             "barcode",
             "country",
+            "replaygain_track_gain",
+            "replaygain_track_peak",
         )
     }
     date = next((match[0] for match in map(_DATE.match, values("date")) if match is not None), "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import mutagen
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 
 from tests.domain.audio import bits
 from tests.workers.gateways.sound import convert, write
+from workers.filing import with_loudness
 from workers.gateways import ffmpeg, tags
+from workers.gateways.analysis import AnalysisWish, analyse_file
 from workers.gateways.audio import decode_test
 from workers.gateways.files import identify
 from workers.gateways.tags import AudioTags, TagsError, read_tags, write_tags
@@ -162,7 +165,7 @@ def test_a_persons_comments_pictures_and_blocks_stay_in_a_flac_file(tmp_path: Pa
     assert chain > 0
     before = identify(path)
     write_tags(path, OURS, expected_root=before.root)
-    assert read_tags(path) == OURS
+    assert read_tags(path) == replace(OURS, replaygain_track_gain="-3.10 dB")
     kept = mutagen.flac.FLAC(path)
     assert kept.tags is not None
     assert (kept["genre"], kept["mood"], kept["replaygain_track_gain"]) == (["Jazz", "Modal"], ["late"], ["-3.10 dB"])
@@ -230,6 +233,30 @@ def test_tags_that_could_not_be_kept_are_not_written_over(tmp_path: Path, name: 
         write_tags(path, OURS, expected_root=identify(path).root)
     assert caught.value.code == "tags_unreadable"
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["a.flac", "a.mp3"])
+def test_replaygain_is_written_from_measured_loudness_and_stays_where_nothing_was_measured(
+    tmp_path: Path, name: str
+) -> None:
+    path = write(tmp_path / name, 4)
+    sound = analyse_file(path, span=identify(path).span, wish=AnalysisWish(fingerprint=False, sound=True)).sound
+    assert sound is not None
+    assert sound.loudness_lufs is not None
+    assert sound.true_peak_dbtp is not None
+    loud = with_loudness(OURS, lufs=sound.loudness_lufs, true_peak_dbtp=sound.true_peak_dbtp)
+    write_tags(path, loud, expected_root=identify(path).root)
+    write_tags(path, OURS, expected_root=identify(path).root)
+    said = read_tags(path)
+    assert said == loud
+    number, unit = said.replaygain_track_gain.split()
+    assert unit == "dB"
+    assert float(number) + sound.loudness_lufs == pytest.approx(-18, abs=0.01)
+    assert float(said.replaygain_track_peak) == pytest.approx(10 ** (sound.true_peak_dbtp / 20), abs=1e-5)
+    assert with_loudness(OURS, lufs=None, true_peak_dbtp=None) == OURS
+    again = replace(loud, replaygain_track_gain="1.00 dB")
+    write_tags(path, again, expected_root=identify(path).root)
+    assert read_tags(path) == again
 
 
 @pytest.mark.parametrize("name", ["a.flac", "a.mp3"])
