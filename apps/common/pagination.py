@@ -10,7 +10,7 @@ import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db.models import Model, Q, QuerySet
@@ -40,10 +40,17 @@ class Page(Generic[T_co]):
 
 
 def keyset_page(
-    rows: QuerySet[M], *, order: Sequence[str], cursor: str | None = None, limit: int = DEFAULT_LIMIT
+    rows: QuerySet[M],
+    *,
+    order: Sequence[str],
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+    among: QuerySet[Any] | None = None,
 ) -> Page[M]:
     """The page of `rows` at `cursor` in `order`: field names that together are unique, all ascending or all descending (`-name`).
 
+    `among`: rows that the first field of the order must refer to by their primary key. They are bounded by the cursor too: databases know that the keys
+    of a join are equal, but not that what holds for a range of one holds for the other, and would read the other's index from its start.
     Raises CursorInvalid. `limit` is brought into 1…MAX_LIMIT.
     """
     limit = max(1, min(limit, MAX_LIMIT))
@@ -53,6 +60,9 @@ def keyset_page(
     down = descending is not backwards
     if values is not None:
         rows = rows.filter(_beyond(names, values, down=down))
+    if among is not None:
+        near = among if values is None else among.filter(**{"pk__lte" if down else "pk__gte": values[0]})
+        rows = rows.filter(**{f"{names[0]}__in": near.values("pk")})
     found = list(rows.order_by(*(f"-{name}" if down else name for name in names))[: limit + 1])
     more = len(found) > limit
     found = found[:limit]

@@ -10,6 +10,7 @@ from typing import Final
 
 from django.db.models import Q, QuerySet
 
+from apps.common.pagination import DEFAULT_LIMIT, Page, keyset_page
 from apps.domain.library.scans import ReadState
 from apps.domain.library.sorting import prefix_range
 from apps.domain.library.trash import FOLDER
@@ -53,3 +54,15 @@ def file_query(*, text: str = "", show: str = "") -> tuple[QuerySet[AudioFile], 
         start, end = prefix_range(text)
         rows, order = rows.filter(sort_key__gte=start, sort_key__lt=end), BY_NAME
     return rows, order
+
+
+def file_page(
+    *, text: str = "", show: str = "", cursor: str | None = None, limit: int = DEFAULT_LIMIT
+) -> Page[AudioFile]:
+    """A page of what `file_query` finds. Raises CursorInvalid."""
+    if show == "unconfirmed" and not text:
+        rows, _ = file_query()
+        unverified = AudioVariant.objects.filter(verified=False)
+        return keyset_page(rows, order=BY_VARIANT, cursor=cursor, limit=limit, among=unverified)
+    rows, order = file_query(text=text, show=show)
+    return keyset_page(rows, order=order, cursor=cursor, limit=limit)

@@ -10,8 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.common.api_base import REFUSALS, ApiView, PageQuery, page_body, query_of
-from apps.common.pagination import keyset_page
-from apps.library.selectors_list import SHOWS, file_query
+from apps.library.selectors_list import SHOWS, file_page
 
 
 class FileQueryIn(PageQuery):
@@ -79,7 +78,6 @@ class Files(ApiView):
         """One page, newest first; with a text in the order of artist and album."""
         query = query_of(request, FileQueryIn)
         show = str(query["show"]) or ("unconfirmed" if query["unverified"] else "")
-        rows, order = file_query(text=str(query.get("text", "")), show=show)
         cursor = cast("str | None", query.get("cursor"))
-        page = keyset_page(rows, order=order, cursor=cursor, limit=cast("int", query["limit"]))
+        page = file_page(text=str(query.get("text", "")), show=show, cursor=cursor, limit=cast("int", query["limit"]))
         return Response(page_body(page, FileOut(page.items, many=True).data))

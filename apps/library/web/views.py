@@ -9,11 +9,11 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_GET
 
-from apps.common.pagination import CursorInvalid, keyset_page
+from apps.common.pagination import CursorInvalid
 from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.text import searched
-from apps.library.selectors_list import SHOWS, file_query
+from apps.library.selectors_list import SHOWS, file_page
 from apps.library.web.scans_page import panel_context
 
 TABS: Final = (
@@ -34,9 +34,8 @@ def files(request: HttpRequest) -> HttpResponse:
     """Files by filter, a page at a time."""
     text, show = searched(request.GET.get("q", "")), request.GET.get("show", "")
     show = show if show in SHOWS else ""
-    rows, order = file_query(text=text, show=show)
     try:
-        page = keyset_page(rows, order=order, cursor=request.GET.get("cursor"))
+        page = file_page(text=text, show=show, cursor=request.GET.get("cursor"))
     except CursorInvalid:
         return redirect("library")
     context = {"page": page, "text": text, "show": show, "tabs": TABS, **panel_context()}

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from apps.library import selectors
 from apps.library.selectors import root_list
-from apps.library.selectors_list import SHOWS, file_query
+from apps.library.selectors_list import SHOWS, file_page, file_query
 from apps.library.services_measures import roots_measure
 from tests.apps.library import canonical_rows as rows
 
@@ -46,3 +46,26 @@ def test_a_small_library_is_counted_now_and_a_large_one_was_counted_before(monke
     assert {held.path: held.files for held in root_list()} == {"/more": 1, "/music": 1}
     roots_measure(now=timezone.now())
     assert {held.path: held.files for held in root_list()} == {"/more": 1, "/music": 2}
+
+
+def test_unconfirmed_files_are_paged_both_ways_and_none_is_left_out() -> None:
+    root = rows.root()
+    listed = []
+    for number in range(7):
+        one = rows.variant(number, verified=number % 3 == 0)
+        two = [rows.file(10 * number + copy, one, within=root) for copy in range(2)]
+        listed += two if number % 3 else []
+    rows.file(99, rows.variant(99), within=root, missing=True, name=".slskdn-trash/0190/99.flac")
+    wanted = [one.id for one in reversed(listed)]
+    found: list[int] = []
+    cursor = None
+    while True:
+        page = file_page(show="unconfirmed", cursor=cursor, limit=3)
+        found += [one.id for one in page.items]
+        if page.next_cursor is None:
+            break
+        cursor = page.next_cursor
+    assert found == wanted
+    assert page.previous_cursor is not None
+    before = file_page(show="unconfirmed", cursor=page.previous_cursor, limit=3)
+    assert [one.id for one in before.items] == wanted[3:6]
