@@ -10,6 +10,7 @@ import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import FieldDoesNotExist, ValidationError
@@ -22,6 +23,8 @@ T_co = TypeVar("T_co", covariant=True)
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
+MAX_INTEGER = 2**63 - 1
+"""The largest id that both databases can be asked for."""
 
 
 class CursorInvalid(DomainError):
@@ -98,6 +101,21 @@ def _read(rows: QuerySet[M], names: Sequence[str], cursor: str) -> tuple[bool, l
         if backwards not in {0, 1} or len(key) != len(names) or not all(isinstance(part, str) for part in key):
             raise CursorInvalid("This cursor is not from this list.")
         fields = [rows.model._meta.get_field(name) for name in names]
-        return bool(backwards), [field.to_python(part) for field, part in zip(fields, key, strict=True)]  # type: ignore[union-attr]
-    except (ValueError, TypeError, binascii.Error, FieldDoesNotExist, ValidationError) as error:
+        values = [field.to_python(part) for field, part in zip(fields, key, strict=True)]  # type: ignore[union-attr]
+        for part, value in zip(key, values, strict=True):
+            _storable(part, value)
+        return bool(backwards), values
+    except (
+        ValueError, TypeError, OverflowError, RecursionError, binascii.Error, FieldDoesNotExist, ValidationError,
+    ) as error:  # fmt: skip
         raise CursorInvalid("This cursor is not from this list.") from error
+
+
+def _storable(part: str, value: object) -> None:
+    """Raises ValueError or OverflowError for what no database can be asked for."""
+    if "\0" in part.encode().decode():  # encode() refuses lone surrogates
+        raise ValueError("NUL")
+    if isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
+        raise OverflowError(part)
+    if isinstance(value, datetime):
+        value.astimezone(UTC)

@@ -16,7 +16,7 @@ from rest_framework.response import Response
 
 from apps.common.api_base import REFUSALS, ApiView, PageQuery, body_of, page_body, person_of, query_of
 from apps.common.api_errors import ErrorBody
-from apps.common.pagination import keyset_page
+from apps.common.pagination import MAX_INTEGER, keyset_page
 from apps.common.sentences import sentence
 from apps.common.text import searched
 from apps.domain.library.issues import PERSON_MOVES, IssueSeverity, IssueState, IssueType
@@ -66,7 +66,7 @@ class IssueQueryIn(PageQuery):
     severity = serializers.ChoiceField([one.value for one in IssueSeverity], required=False)
     artist = serializers.CharField(required=False, max_length=200, help_text="The whole name, as issues have it.")
     release = serializers.UUIDField(required=False)
-    file = serializers.IntegerField(required=False, min_value=1)
+    file = serializers.IntegerField(required=False, min_value=1, max_value=MAX_INTEGER)
     text = serializers.CharField(required=False, max_length=200, help_text="Part of an artist's or album's name.")
     sort = serializers.ChoiceField(list(SORTS), required=False, default="worst")
 
@@ -126,7 +126,9 @@ class IssueStateIn(serializers.Serializer[object]):
 class IssuesStateIn(IssueStateIn):
     """The same for several."""
 
-    ids = serializers.ListField(child=serializers.IntegerField(min_value=1), min_length=1, max_length=MAX_IDS)
+    ids = serializers.ListField(
+        child=serializers.IntegerField(min_value=1, max_value=MAX_INTEGER), min_length=1, max_length=MAX_IDS
+    )
 
 
 class IssuesMovedOut(serializers.Serializer[object]):

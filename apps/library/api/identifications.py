@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from apps.common.api_base import REFUSALS, ApiView, PageQuery, body_of, page_body, person_of, query_of
 from apps.common.api_errors import ErrorBody
-from apps.common.pagination import Page, keyset_page
+from apps.common.pagination import MAX_INTEGER, Page, keyset_page
 from apps.domain.library.identity import IdentityState
 from apps.library.identity_view import ANSWERS, identification_view
 from apps.library.selectors_identity import IDENTIFICATION_ORDER, identification_query, identification_show
@@ -108,7 +108,7 @@ class OneIdentification(ApiView):
     @extend_schema(operation_id="library_identification_show", responses={200: IdentificationOut, **REFUSALS})
     def get(self, request: Request, variant_id: int) -> Response:
         """With every candidate and its evidence."""
-        row = identification_show(variant_id)
+        row = identification_show(variant_id) if variant_id <= MAX_INTEGER else None
         if row is None:
             raise Http404
         return Response(IdentificationOut(identification_view(row)).data)
@@ -124,7 +124,7 @@ class Answer(ApiView):
     )
     def post(self, request: Request, variant_id: int, answer: str) -> Response:
         """The identification as it is then."""
-        if answer not in ANSWERS or identification_show(variant_id) is None:
+        if answer not in ANSWERS or variant_id > MAX_INTEGER or identification_show(variant_id) is None:
             raise Http404
         given = body_of(request, AnswerIn)
         ANSWERS[answer](variant_id, given["recording_mbid"], person_of(request))  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rest_framework import serializers
 
 from apps.common.api_base import PageQuery
+from apps.common.pagination import MAX_INTEGER
 from apps.common.sentences import sentence
 from apps.domain.library.remedy import RemedyAction, RemedyState
 from apps.domain.library.trash import TrashState
@@ -27,7 +28,9 @@ class FixOptionsIn(serializers.Serializer[object]):
 class FixIn(serializers.Serializer[object]):
     """Issues to mend."""
 
-    ids = serializers.ListField(child=serializers.IntegerField(min_value=1), min_length=1, max_length=MAX_IDS)
+    ids = serializers.ListField(
+        child=serializers.IntegerField(min_value=1, max_value=MAX_INTEGER), min_length=1, max_length=MAX_IDS
+    )
     options = FixOptionsIn(required=False)
 
 
@@ -61,7 +64,7 @@ class RemediationQueryIn(PageQuery):
     state = serializers.ListField(
         child=serializers.ChoiceField([one.value for one in RemedyState]), required=False, help_text="Repeatable."
     )
-    issue = serializers.IntegerField(required=False, min_value=1)
+    issue = serializers.IntegerField(required=False, min_value=1, max_value=MAX_INTEGER)
     job = serializers.UUIDField(required=False)
 
 
