@@ -137,12 +137,6 @@ def canonical_candidates(
     return found if told else tuple(one for one in found if one.held)
 
 
-def best_known(recording_mbid: uuid.UUID, constraints: Constraints | None = None) -> CanonicalCandidate | None:
-    """The canonical variant among all that is held or told of; None when nothing is known."""
-    found = canonical_candidates(recording_mbid, constraints, told=True)
-    return found[0] if found else None
-
-
 def canonical_of(
     recordings: Collection[uuid.UUID], constraints: Constraints | None = None
 ) -> dict[uuid.UUID, tuple[CanonicalCandidate, ...]]:

@@ -200,11 +200,6 @@ def identify_later(claim: IdentifyClaim, *, code: str, params: Mapping[str, Para
     )
 
 
-def identify_released(claim: IdentifyClaim) -> bool:
-    """Give it back untouched: somebody else's turn, at once."""
-    return bool(_mine(claim).update(lease_until=None))
-
-
 def identify_decided(claim: IdentifyClaim, decision: Decision, *, alike: Sequence[tuple[int, float]] = ()) -> bool:
     """Write a decision and what follows from it. `alike`: (variant, bit-error rate) of variants that sound the same. False: it is no longer ours.
 

@@ -23,7 +23,6 @@ BIG: Final = (
     "catalog_release",
 )
 """Tables that must not be read from one end to the other for a request."""
-CHUNK_MS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

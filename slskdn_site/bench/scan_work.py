@@ -18,7 +18,6 @@ from billiard.pool import Pool  # Celery's prefork pool is this one, with a cons
 from apps.domain.errors import DomainError
 
 SECONDS = 240
-WARM_UP_SECONDS = 5
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -185,7 +185,17 @@ def _scans(args: argparse.Namespace) -> int:
     from apps.library.selectors_scan import SCAN_ORDER, scan_query, views_of
 
     _print(views_of(list(scan_query().order_by(*SCAN_ORDER)[: max(1, args.limit)])), as_json=args.json)
+    if not args.json:
+        print(_analysed())
     return 0
+
+
+def _analysed() -> str:
+    from apps.library.selectors_analysis import analysis_progress
+
+    told = analysis_progress()
+    total = told.analysed + told.refused + told.due
+    return f"Sound analysed: {told.analysed} of {total}; {told.due} to come, {told.refused} could not be."
 
 
 def _act(args: argparse.Namespace) -> int:

@@ -34,7 +34,7 @@ from workers.scan_library import walk_slice
 pytestmark = pytest.mark.django_db
 
 QUICK = AnalysisWish(fingerprint=False, sound=False)
-FIXTURES = Path("/work/shared/fixtures/audio")
+FIXTURES = Path(__file__).resolve().parents[3] / "shared" / "fixtures" / "audio"
 
 
 @pytest.fixture

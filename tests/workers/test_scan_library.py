@@ -16,7 +16,7 @@ from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from apps.domain.library.scans import MARKER_NAME, ScanState
+from apps.domain.library.scans import ScanState
 from apps.library.models import AudioFile, FolderMatch, LibraryRoot, LibraryScan
 from apps.library.selectors_scan import ScanView, roots_due, scan_view
 from apps.library.services import root_record
@@ -32,6 +32,7 @@ from apps.library.services_scan import (
 from tests.workers.conftest import Killed, kill_at
 from workers import scan_library
 from workers.gateways.walk import WatchedRoot
+from workers.gateways.walk_child import MARKER
 from workers.scan_library import walk_slice
 
 pytestmark = pytest.mark.django_db
@@ -234,9 +235,9 @@ def test_a_writable_root_gets_a_marker_and_is_known_by_it(music: Path) -> None:
     empty = music.parent / "empty"
     empty.mkdir()
     walked(root_record(empty, writable=True))
-    assert not (empty / MARKER_NAME.decode()).exists(), "it may be the place of a mount"
+    assert not (empty / MARKER.decode()).exists(), "it may be the place of a mount"
     walked(root)
-    marker = music / MARKER_NAME.decode()
+    marker = music / MARKER.decode()
     assert LibraryRoot.objects.get(id=root).marker == marker.read_text().strip() != ""
     for path in list(music.rglob("*.flac")):
         path.unlink()
@@ -247,7 +248,7 @@ def test_a_writable_root_gets_a_marker_and_is_known_by_it(music: Path) -> None:
 def test_a_lost_marker_with_everything_gone_is_a_disk_that_is_away_and_another_disk_is_told(music: Path) -> None:
     root = root_record(music, writable=True)
     walked(root)
-    marker = music / MARKER_NAME.decode()
+    marker = music / MARKER.decode()
     text = marker.read_text()
     marker.unlink()
     assert walked(root).state is ScanState.COMPLETED and marker.read_text() == text

@@ -17,7 +17,7 @@ from apps.domain.audio.variant import VariantFacts
 from apps.domain.errors import DomainError
 from apps.domain.library.issues import Finding, IssueSeverity, IssueType
 from apps.domain.library.paths import PathKey
-from apps.domain.library.trash import TRASH_MOVES, TRASH_OPEN, TrashReason, TrashState, purge_due
+from apps.domain.library.trash import TRASH_MOVES, TRASH_OPEN, TrashReason, TrashState
 from apps.library.models import AudioFile, CanonicalDirty, LibraryIssue, LibraryRoot, LibraryScan, TrashedFile
 from apps.library.selectors_trash import trash_expired, trash_list, trash_proven, trash_sum, trash_waiting
 from apps.library.services import FilePlace, FileStat, file_record, root_record
@@ -278,8 +278,6 @@ def test_files_are_kept_for_so_many_days_and_for_ever_with_0(root: Path) -> None
     assert trash_expired(now=now + timedelta(days=89), keep_days=90) == []
     assert trash_expired(now=now + timedelta(days=91), keep_days=90) == [view.id]
     assert trash_expired(now=now + timedelta(days=9999), keep_days=0) == []
-    assert purge_due(now, now=now + timedelta(days=90), keep_days=90)
-    assert not purge_due(now, now=now + timedelta(days=9999), keep_days=0)
 
 
 def scanned(root: Path, **given: object) -> LibraryScan:

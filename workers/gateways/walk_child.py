@@ -26,6 +26,7 @@ NAMES_AT_ONCE = 100_000
 MAX_DEPTH = 64
 MAX_PATH_BYTES = 4096
 MARKER = b".slskdn-root"
+"""Name of a root's marker file; its content is the id that LibraryRoot.marker has."""
 MARKER_BYTES = 64
 ALIVE_EVERY_S = 1.0
 TOLD_PER_BATCH = 100

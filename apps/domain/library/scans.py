@@ -20,8 +20,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal
 
-MARKER_NAME: Final = b".slskdn-root"
-"""Name of the marker file; its content is the id that LibraryRoot.marker has."""
 STALL_TRIES: Final = 8
 """With STALL_DELAYS_S about an hour."""
 STALL_DELAYS_S: Final = (30, 60, 120, 300, 600, 900, 900)

@@ -11,7 +11,6 @@ Tables are data: tests walk them, rows move only by `apps.common.transitions`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -62,8 +61,3 @@ TRASH_LIVE: Final = TRASH_OPEN | {_S.TRASHED}
 
 FOLDER: Final = ".slskdn-trash"
 """Of a library root; scans and shares pass over hidden names."""
-
-
-def purge_due(trashed_at: datetime, *, now: datetime, keep_days: int) -> bool:
-    """True if a file has been in the trash for longer than it is kept (days; 0: for ever)."""
-    return keep_days > 0 and now - trashed_at >= timedelta(days=keep_days)

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from apps.catalog.models import Release, ReleaseGroup
 from apps.domain.jobs.constraints import Constraints
-from apps.library.selectors_canonical import best_known, canonical_candidates, canonical_of, canonical_view, track_stats
+from apps.library.selectors_canonical import canonical_candidates, canonical_of, canonical_view, track_stats
 from apps.library.services_canonical import recount_due, variant_scored
 from apps.mesh.models import Claim, ClaimVerdict
 from apps.peers.models import Peer
@@ -41,10 +41,9 @@ def test_held_variants_come_with_what_peers_tell_only_where_it_is_asked_for() ->
     here = hold(profile="mp3-320-44100-2")
     claim(1, "a")
     assert [one.variant_id for one in canonical_candidates(SONG)] == [here]
-    best = best_known(SONG)
-    assert best is not None
+    (best, *_) = canonical_candidates(SONG, told=True)
     assert (best.variant_id, best.score, best.groups) == (None, 0.99, 1)
-    assert best_known(uuid.UUID(int=99)) is None
+    assert canonical_candidates(uuid.UUID(int=99), told=True) == ()
 
 
 def test_missing_files_are_not_held() -> None:
@@ -55,18 +54,16 @@ def test_missing_files_are_not_held() -> None:
 def test_hearsay_refuted_words_and_facts_that_proved_wrong_count_for_nothing() -> None:
     claim(1, "a", first_hand=False)
     claim(2, "b", verdict=ClaimVerdict.REFUTED)
-    assert best_known(SONG) is None
+    assert canonical_candidates(SONG, told=True) == ()
     claim(3, "c", facts_wrong=True)
-    best = best_known(SONG)
-    assert best is not None
+    (best, *_) = canonical_candidates(SONG, told=True)
     assert best.scored == "profile"
 
 
 def test_many_peers_of_one_network_are_one_voice() -> None:
     for number in range(5):
         claim(number, "one/24")
-    best = best_known(SONG)
-    assert best is not None
+    (best, *_) = canonical_candidates(SONG, told=True)
     assert best.groups == 1
 
 
