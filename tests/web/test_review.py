@@ -6,7 +6,10 @@ import uuid
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.cache import cache
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from apps.library.models import AudioVariant, Identification
 from tests.web.identity_seed import fill, make
@@ -31,10 +34,13 @@ def test_an_empty_queue_says_so_and_a_full_one_costs_few_queries(
 def test_the_rail_tells_how_many_questions_wait(viewer: Client) -> None:
     assert "/library/review" not in viewer.get("/library").content.decode()
     make(1, "ambiguous")
-    from django.core.cache import cache
-
     cache.clear()
-    assert '/library/review" title="Review"' in viewer.get("/library").content.decode()
+    with CaptureQueriesContext(connection) as counting:
+        assert '/library/review" title="Review"' in viewer.get("/peers").content.decode()
+    with CaptureQueriesContext(connection) as kept:
+        assert '/library/review" title="Review"' in viewer.get("/peers").content.decode()
+    assert ["library_identification" in one["sql"] for one in counting].count(True) == 1
+    assert not any("library_identification" in one["sql"] for one in kept)  # no page pays for it twice
 
 
 def test_one_question_shows_every_candidate_with_what_speaks_for_and_against(viewer: Client) -> None:

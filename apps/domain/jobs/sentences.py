@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from apps.domain.jobs.choice_words import CHOICE_SENTENCES
-from apps.domain.library.canonical_words import CANONICAL_SENTENCES
+from apps.domain.library.canonical_words import CANONICAL_PHRASES, CANONICAL_SENTENCES
 from apps.domain.library.identity_words import IDENTITY_SENTENCES
 from apps.domain.library.issue_words import ISSUE_SENTENCES
 from apps.domain.swarm.trace_sentences import TRACE_SENTENCES
@@ -118,6 +118,7 @@ SENTENCES: Mapping[str, str] = {
     "folder_missing": "There is no such folder.",
     **TRACE_SENTENCES,
     **CHOICE_SENTENCES,
+    **CANONICAL_PHRASES,
     **CANONICAL_SENTENCES,
     **ISSUE_SENTENCES,
     **IDENTITY_SENTENCES,

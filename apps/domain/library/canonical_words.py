@@ -18,7 +18,7 @@ QUALITY_WORDS: Mapping[str, str] = {
 }
 """Names of a quality score's terms."""
 
-CANONICAL_SENTENCES: Mapping[str, str] = {
+CANONICAL_PHRASES: Mapping[str, str] = {
     # Values of quality terms
     "lossless": "keeps every sample",
     "lossy_transparent": "lossy, at a bit rate where listeners find no difference",
@@ -40,30 +40,7 @@ CANONICAL_SENTENCES: Mapping[str, str] = {
     "loudness_range_narrow": "narrow",
     "not_measured": "not measured; counts as average",
     "suspect": "suspected to be a transcode",
-    # Verdicts on the origin of a sound
-    "mp3_origin": "Evidence of MP3: its filter bank's gaps show in the sound.",
-    "aac_origin": "Evidence of AAC: its filter bank's gaps show in the sound.",
-    "vorbis_origin": "Evidence of Vorbis: its filter bank's gaps show in the sound.",
-    "opus_origin": "Evidence of Opus: its filter bank's gaps show in the sound.",
-    "lossy_origin": "Evidence of a lossy origin.",
-    "mp3_upscaled": "Evidence that this MP3 was made of a smaller one.",
-    "upsampled": "Evidence that the sample rate was raised: there is nothing above what a lower rate holds.",
-    "padded_depth": "The lower bits carry nothing: the depth is padded.",
-    "no_evidence": "No evidence of a transcode.",
-    "too_little_signal": "Too little signal to say anything.",
     # Canonical order
-    "canonical_only": "The only variant that is known.",
-    "canonical_first_genuine": "Canonical because nothing hints at a transcode; of the next one something does.",
-    "canonical_first_quality": "Canonical for its quality ({ours} against {theirs}).",
-    "canonical_first_proof": "Canonical because a fingerprint confirms the recording; of the next one none does.",
-    "canonical_first_master": "Canonical because of its master ({ours} against {theirs}).",
-    "canonical_first_consensus": "Canonical because more networks hold it ({ours} against {theirs}).",
-    "canonical_first_complete": "Canonical because somebody holds all of it.",
-    "canonical_first_codec": "Canonical because the preferred codec is {ours}.",
-    "canonical_first_profile": "Canonical for its finer profile ({ours} against {theirs}).",
-    "canonical_first_score": "Canonical by a hair's breadth of quality ({ours} against {theirs}).",
-    "canonical_first_held": "Canonical because it is here already.",
-    "canonical_first_root": "Canonical among equals; one had to be.",
     "canonical_behind_genuine": "behind: suspected to be a transcode",
     "canonical_behind_quality": "behind in quality ({ours} against {theirs})",
     "canonical_behind_proof": "behind: no fingerprint confirms the recording",
@@ -106,4 +83,32 @@ CANONICAL_SENTENCES: Mapping[str, str] = {
     "spare_smaller": "the same sound in more room",
     "spare_older": "came later",
 }
-"""Code → English template; `{name}` takes the param of that name."""
+"""Code → what is said after a name, in a table or a list: no capital, no full stop. `{name}` takes the param of that name."""
+
+CANONICAL_SENTENCES: Mapping[str, str] = {
+    # Verdicts on the origin of a sound
+    "mp3_origin": "Evidence of MP3: its filter bank's gaps show in the sound.",
+    "aac_origin": "Evidence of AAC: its filter bank's gaps show in the sound.",
+    "vorbis_origin": "Evidence of Vorbis: its filter bank's gaps show in the sound.",
+    "opus_origin": "Evidence of Opus: its filter bank's gaps show in the sound.",
+    "lossy_origin": "Evidence of a lossy origin.",
+    "mp3_upscaled": "Evidence that this MP3 was made of a smaller one.",
+    "upsampled": "Evidence that the sample rate was raised: there is nothing above what a lower rate holds.",
+    "padded_depth": "The lower bits carry nothing: the depth is padded.",
+    "no_evidence": "No evidence of a transcode.",
+    "too_little_signal": "Too little signal to say anything.",
+    # Canonical order
+    "canonical_only": "The only variant that is known.",
+    "canonical_first_genuine": "Canonical because nothing hints at a transcode; of the next one something does.",
+    "canonical_first_quality": "Canonical for its quality ({ours} against {theirs}).",
+    "canonical_first_proof": "Canonical because a fingerprint confirms the recording; of the next one none does.",
+    "canonical_first_master": "Canonical because of its master ({ours} against {theirs}).",
+    "canonical_first_consensus": "Canonical because more networks hold it ({ours} against {theirs}).",
+    "canonical_first_complete": "Canonical because somebody holds all of it.",
+    "canonical_first_codec": "Canonical because the preferred codec is {ours}.",
+    "canonical_first_profile": "Canonical for its finer profile ({ours} against {theirs}).",
+    "canonical_first_score": "Canonical by a hair's breadth of quality ({ours} against {theirs}).",
+    "canonical_first_held": "Canonical because it is here already.",
+    "canonical_first_root": "Canonical among equals; one had to be.",
+}
+"""Code → English sentence; `{name}` takes the param of that name."""

@@ -20,7 +20,7 @@ from apps.domain.library.canonical import (
     fetch_decision,
     tally,
 )
-from apps.domain.library.canonical_words import CANONICAL_SENTENCES
+from apps.domain.library.canonical_words import CANONICAL_PHRASES, CANONICAL_SENTENCES
 from apps.domain.library.master import EditionFacts, Master, MasterWord, master_of
 
 FLAC, HIRES, MP3 = "flac-16-44100-2", "flac-24-96000-2", "mp3-320-44100-2"
@@ -134,7 +134,7 @@ def test_what_a_catalogue_says_of_a_master(edition: EditionFacts, master: Master
 def test_every_reason_has_its_sentence() -> None:
     codes = {f"canonical_{place}_{term}" for term in [*TERMS, "root"] for place in ("first", "behind")}
     codes |= {"canonical_only", "canonical_suspect", "canonical_no_evidence", "canonical_groups"}
-    assert codes <= set(CANONICAL_SENTENCES)
+    assert codes <= {*CANONICAL_PHRASES, *CANONICAL_SENTENCES}
 
 
 def test_a_good_file_is_not_fetched_again() -> None:
