@@ -103,7 +103,7 @@ class Retagger:
         now = facts_of(file.root, file.relative)
         if now.sha256 != before.sha256:
             lease.check()
-            trash_id = remedy_trash(claim, file.id, reason=TrashReason.UNDONE, keep=True, note="undone")
+            trash_id = remedy_trash(claim, file.id, reason=TrashReason.UNDONE, keep=True, as_read=False, note="undone")
             kept = in_trash(trash_id, lease, checkpoint)
             checkpoint("kept_new")
             staged = _staged(file, before)

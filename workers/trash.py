@@ -12,6 +12,7 @@ from pathlib import Path
 from apps.domain.errors import DomainError, Param
 from apps.domain.jobs.backoff import retry_delay_s
 from apps.domain.library.trash import TrashReason, TrashState
+from apps.library.selectors import unchanged
 from apps.library.selectors_trash import TrashView, trash_one
 from apps.library.services import FileStat
 from apps.library.services_trash import (
@@ -31,7 +32,7 @@ from apps.library.services_trash import (
 )
 from slskdn_site.config import data_dir
 from workers.gateways.files import translated
-from workers.gateways.trash import PLACES, FileFacts, TrashSpot, destroy, facts_of, move_in, move_out
+from workers.gateways.trash import PLACES, FileFacts, TrashError, TrashSpot, destroy, facts_of, move_in, move_out
 from workers.lease import LEASE_S, LeaseKeeper, LeaseLost
 
 log = logging.getLogger(__name__)
@@ -108,6 +109,10 @@ def _in(claim: TrashClaim, lease: LeaseKeeper, checkpoint: Checkpoint) -> None:
     with _told(claim):
         if claim.state is TrashState.PLANNED:
             facts = facts_of(spot.root, spot.relative)
+            if claim.decided is not None and not unchanged(claim.decided, now=_seen(facts)):
+                raise TrashError(
+                    "Another file has this name now; it is left alone.", code="file_changed", path=spot.shown
+                )
             checkpoint("hashed")
             lease.check()
             written = trash_hashed(
@@ -127,6 +132,10 @@ def _in(claim: TrashClaim, lease: LeaseKeeper, checkpoint: Checkpoint) -> None:
         checkpoint("moved")
         trash_moved(claim, place=place)
         log.info("file trashed: trash=%s place=%s", claim.id, place)
+
+
+def _seen(facts: FileFacts) -> FileStat:
+    return FileStat(size_bytes=facts.size_bytes, mtime_ns=facts.mtime_ns, inode=facts.inode)
 
 
 def _out(claim: TrashClaim, lease: LeaseKeeper, checkpoint: Checkpoint) -> None:

@@ -52,6 +52,8 @@ class TrashClaim:
     mtime_ns: int
     mode: int
     sha256: bytes
+    decided: FileStat | None
+    """What the file was like when it was decided to trash it; None: whatever is there."""
     keep: bool
     """A copy of a file that stays."""
     numbered: bool
@@ -73,12 +75,14 @@ def trash_plan(
     replaced_by_id: int | None = None,
     keep_until_proven: bool = False,
     keep: bool = False,
+    as_read: bool = True,
     send: bool = True,
 ) -> uuid.UUID:
     """Ask for a file to be put into the trash; the row's id. A file that is on its way already, or there, keeps its row.
 
     `keep`: a copy is kept of a file that stays (its tags are about to be written). `keep_until_proven`: purged as soon as a scan has seen
-    `replaced_by` sound. `send` False: the caller moves it itself. Raises TrashRefused.
+    `replaced_by` sound. `as_read`: only the very file that the rows speak of goes; if somebody replaces or changes it before it is moved, it
+    stays (`file_changed`). `send` False: the caller moves it itself. Raises TrashRefused.
     """
     file = AudioFile.objects.select_related("root").filter(id=file_id).first()
     if file is None:
@@ -99,6 +103,9 @@ def trash_plan(
                 root_id=file.root_id,
                 rel_path=bytes(file.rel_path),
                 display=file.display,
+                size_bytes=file.size_bytes,
+                mtime_ns=file.mtime_ns,
+                decided_inode=file.inode if as_read else None,
                 reason=reason.value,
                 file_id=None if keep else file.id,
                 variant_id=file.variant_id,
@@ -202,6 +209,9 @@ def trash_claim(trash_id: uuid.UUID, *, lease_s: int) -> TrashClaim | None:
         return None
     row = TrashedFile.objects.select_related("root").get(id=trash_id)
     tries = row.params.get("tries", 0)
+    decided = None
+    if row.decided_inode is not None:
+        decided = FileStat(size_bytes=row.size_bytes, mtime_ns=row.mtime_ns, inode=row.decided_inode)
     return TrashClaim(
         id=row.id,
         attempt=row.attempt,
@@ -212,6 +222,7 @@ def trash_claim(trash_id: uuid.UUID, *, lease_s: int) -> TrashClaim | None:
         mtime_ns=row.mtime_ns,
         mode=row.mode,
         sha256=bytes(row.sha256),
+        decided=decided,
         keep=bool(row.file_facts.get("keep")),
         numbered=bool(row.params.get("numbered")),
         place=row.place,

@@ -245,9 +245,12 @@ def remedy_trash(
     keep: bool = False,
     replaced_by_id: int | None = None,
     keep_until_proven: bool = False,
+    as_read: bool = True,
     note: str = "",
 ) -> uuid.UUID:
     """Ask for a file to be put into the trash and keep its id with the remediation (as `trashed`, or in the list `note` of its params), both or neither.
+
+    `as_read` False: whatever is there now, not only the file that the rows speak of.
 
     Raises TrashRefused.
     """
@@ -258,6 +261,7 @@ def remedy_trash(
             keep=keep,
             replaced_by_id=replaced_by_id,
             keep_until_proven=keep_until_proven,
+            as_read=as_read,
             send=False,
         )
         stored = Remediation.objects.values_list("params", flat=True).get(id=claim.id)

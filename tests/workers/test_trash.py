@@ -246,6 +246,34 @@ def test_a_file_that_is_gone_fails_with_the_reason(root: Path) -> None:
     assert caught.value.code == "file_is_missing"
 
 
+@pytest.mark.parametrize("look_alike", [False, True])
+def test_a_file_that_somebody_put_in_its_place_meanwhile_stays(root: Path, *, look_alike: bool) -> None:
+    trash_id = trash_plan(record(root), reason=TrashReason.DUPLICATE)
+    path, other = root / os.fsdecode(NAME), root / "downloads.part"
+    theirs = BYTES[::-1] if look_alike else b"a person's own"
+    other.write_bytes(theirs)
+    if look_alike:  # size and time of the one that was meant: only the inode tells
+        os.utime(other, ns=(WHEN_NS, WHEN_NS))
+    other.replace(path)
+    trash_step(trash_id)
+    row = TrashedFile.objects.get()
+    assert (row.state, row.code) == (TrashState.FAILED, "file_changed")
+    assert files(root) == [os.fsdecode(NAME)]
+    assert path.read_bytes() == theirs
+    assert AudioFile.objects.get().missing_since is None
+
+
+def test_a_file_that_was_read_anew_while_it_waited_is_not_the_one_that_was_meant(root: Path) -> None:
+    file_id = record(root)
+    trash_id = trash_plan(file_id, reason=TrashReason.PERSON)
+    (root / os.fsdecode(NAME)).unlink()
+    assert record(root, content=b"edited") == file_id  # the scan has read it
+    trash_step(trash_id)
+    assert TrashedFile.objects.get().code == "file_changed"
+    assert (root / os.fsdecode(NAME)).read_bytes() == b"edited"
+    assert trash_file(file_id, reason=TrashReason.PERSON).state is TrashState.TRASHED  # asked for anew, it is meant
+
+
 def test_a_root_that_is_away_is_waited_for(root: Path, tmp_path: Path) -> None:
     file_id = record(root)
     root.rename(tmp_path / "away")

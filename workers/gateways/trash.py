@@ -17,7 +17,7 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
@@ -56,6 +56,8 @@ class FileFacts:
     mode: int
     """Permission bits."""
     sha256: bytes
+    inode: int = field(default=0, compare=False)
+    """Of the file that was read; 0: not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -447,6 +449,7 @@ def _facts(handle: int, spot: TrashSpot) -> FileFacts:
         mtime_ns=before.st_mtime_ns,
         mode=stat.S_IMODE(before.st_mode),
         sha256=sha256,
+        inode=before.st_ino,
     )
     if not _like(os.fstat(handle), facts):
         raise _changed(spot)

@@ -25,8 +25,9 @@ class TrashedFile(models.Model):
     params = models.JSONField(default=dict)
     reason = models.CharField(max_length=20)  # replaced, duplicate, retagged, undone, person
     place = models.CharField(max_length=4, blank=True, default="")  # root, data: which trash folder holds it
-    size_bytes = models.BigIntegerField(default=0)
+    size_bytes = models.BigIntegerField(default=0)  # as it was when its trashing was decided, then as it was hashed
     mtime_ns = models.BigIntegerField(default=0)
+    decided_inode = models.BigIntegerField(null=True, blank=True)  # with size and time: which file was meant; NULL: any
     mode = models.PositiveIntegerField(default=0)
     sha256 = models.BinaryField(max_length=32, default=bytes)  # empty until it was read
     file = models.ForeignKey(AudioFile, on_delete=models.SET_NULL, null=True, blank=True, related_name="trashed")
