@@ -15,6 +15,7 @@ from apps.domain.library.naming import (
     TemplateError,
     check_template,
     clean_text,
+    missing_fields,
     numbered,
     path_components,
     relative_path,
@@ -255,3 +256,88 @@ def test_any_text_gives_safe_components(
 @given(nasty)
 def test_cleaning_twice_changes_nothing_more(text: str) -> None:
     assert clean_text(clean_text(text)) == clean_text(text)
+
+
+VARIOUS = {"albumartist": "Various Artists", "artist": "Nico", "disc": 2, "discs": 3, "disctitle": "Live"}
+
+
+@pytest.mark.parametrize(
+    ("template", "changed", "path"),
+    [
+        ("{album}/<CD {multidisc}>/{track} {title}.{ext}", {}, "Kind of Blue/03 Blue in Green.flac"),
+        ("{album}/<CD {multidisc}>/{track} {title}.{ext}", {"discs": 2, "disc": 2}, "Kind of Blue/CD 2/03 Blue in Green.flac"),
+        ("{album}/<{disctitle}|CD {multidisc}>/{track} {title}.{ext}", VARIOUS, "Kind of Blue/Live/2-03 Blue in Green.flac"),
+        ("{album}/<{disctitle}|CD {multidisc}>/{track} {title}.{ext}", {"discs": 2}, "Kind of Blue/CD 1/03 Blue in Green.flac"),
+        ("{album}/{track} <{trackartist} - >{title}.{ext}", {}, "Kind of Blue/03 Blue in Green.flac"),
+        ("{albumartist}/{album}/{track} <{trackartist} - >{title}.{ext}", VARIOUS, "Various Artists/Kind of Blue/2-03 Nico - Blue in Green.flac"),
+        ("{initial}/{albumartist_sort}/{album}< [{label}]>/{title}.{ext}", {"albumartist_sort": "Davis, Miles"}, "D/Davis, Miles/Kind of Blue/Blue in Green.flac"),
+        ("<{originalyear}|{year}|0000> {album}< ({media}, {country})>/{title}.{ext}", {"originalyear": 1958, "media": "CD"}, "1958 Kind of Blue/Blue in Green.flac"),
+        ("{album} <{codec}|lossy>/{title}.{ext}", {"codec": "FLAC"}, "Kind of Blue FLAC/Blue in Green.flac"),
+        ("{album}/{title}.{ext}", {"discs": 2, "disc": 2}, "Kind of Blue/2-Blue in Green.flac"),
+        ("<{label}>/<{country}>/{title}.{ext}", {}, "Blue in Green.flac"),
+    ],
+)  # fmt: skip
+def test_optional_parts_stay_where_they_say_something_and_discs_are_always_told(
+    template: str, changed: dict[str, object], path: str
+) -> None:
+    assert "/".join(path_components(facts(**changed), template=template)) == path
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "<{album}/{title}>.{ext}",
+        "<{album}>/<{title}>.{ext}",
+        "<<{album}>>/{title}.{ext}",
+        "{album>/{title}.{ext}",
+        "a|b/{title}.{ext}",
+        "<{nope}>/{title}.{ext}",
+        "{album}/<{title}|{track}>.{ext}",
+        "<../>{title}.{ext}",
+    ],
+)
+def test_optional_parts_that_could_leave_no_name_are_refused(template: str) -> None:
+    with pytest.raises(TemplateError):
+        check_template(template)
+
+
+def test_optional_text_of_dots_climbs_nowhere() -> None:
+    for part in path_components(facts(), template="<..>/<.>/{title}.{ext}"):
+        assert part not in (".", "..", "")
+
+
+@pytest.mark.parametrize(
+    ("changed", "missing"),
+    [
+        ({}, ()),
+        ({"year": None}, ()),
+        ({"album": ""}, ("album",)),
+        ({"artist": "", "albumartist": ""}, ("albumartist",)),
+        ({"albumartist": ""}, ()),
+        ({"title": "\u200b", "track": 0}, ("disc_track", "title")),
+    ],
+)
+def test_what_a_template_needs_and_nobody_knows_is_named(changed: dict[str, object], missing: tuple[str, ...]) -> None:
+    assert missing_fields(facts(**changed)) == missing
+
+
+def test_an_optional_part_needs_nothing() -> None:
+    template = "{album}/<{track} >{title}.{ext}"
+    assert missing_fields(facts(label=""), template="{album}/<{label} >{title}.{ext}") == ()
+    assert missing_fields(facts(year=None), template="{album} {year}/{title}.{ext}") == ("year",)
+    assert missing_fields(facts(track=0), template=template) == ("track",)
+
+
+@given(st.text(max_size=30), st.integers(1, 3), st.integers(1, 3), st.text(max_size=10))
+def test_tracks_of_distinct_discs_never_share_a_name(title: str, one: int, other: int, disctitle: str) -> None:
+    for template in (
+        DEFAULT_TEMPLATE,
+        "{album}/<{disctitle}>/{track}.{ext}",
+        "{title}.{ext}",
+        "<CD {multidisc}>/{track}.{ext}",
+    ):
+        made = [
+            path_components(facts(title=title, disc=disc, discs=3, disctitle=disctitle), template=template)
+            for disc in (one, other)
+        ]
+        assert (made[0] == made[1]) == (one == other)
