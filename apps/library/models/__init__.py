@@ -1,5 +1,5 @@
 """Rows of the library: what is on disk (`files`), how it was read (`scans`), what it is (`identity`), how good it is among its kind (`canonical`),
-what is wrong with it (`issues`), and what was taken away (`trash`).
+what is wrong with it (`issues`), what was taken away (`trash`), and what got another name (`renames`).
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from apps.library.models.canonical import CanonicalDirty, CanonicalStats, TrackS
 from apps.library.models.files import AudioFile, AudioVariant, FingerprintSlice, LibraryRoot, VariantEvidence
 from apps.library.models.identity import AcoustidAnswer, FolderMatch, Identification, SameSound
 from apps.library.models.issues import DoctorScan, IssueCount, IssueDay, IssueTally, LibraryIssue, LibraryMeasure
+from apps.library.models.renames import FileMove, LibraryRenaming
 from apps.library.models.scans import LibraryScan
 from apps.library.models.trash import TrashedFile
 
@@ -18,6 +19,7 @@ __all__ = [
     "CanonicalDirty",
     "CanonicalStats",
     "DoctorScan",
+    "FileMove",
     "FingerprintSlice",
     "FolderMatch",
     "Identification",
@@ -26,6 +28,7 @@ __all__ = [
     "IssueTally",
     "LibraryIssue",
     "LibraryMeasure",
+    "LibraryRenaming",
     "LibraryRoot",
     "LibraryScan",
     "SameSound",
