@@ -277,7 +277,7 @@ def remedy_done(claim: RemedyClaim, *, code: str, params: Params | None = None, 
     """It is mended: the issue is resolved with the same code."""
     with transaction.atomic():
         issue_follow(claim.issue_id, IssueState.RESOLVED, code=code, params=params or {})
-        moved = _end(claim, RemedyState.DONE, code=code, new_file_id=new_file_id)
+        moved = _end(claim, RemedyState.DONE, code=code, why=params, new_file_id=new_file_id)
         if not moved:
             transaction.set_rollback(True)
     return moved

@@ -74,6 +74,7 @@ CANONICAL_PHRASES: Mapping[str, str] = {
     "keep_profile": "keep: finer profile",
     "keep_placed": "keep: filed under a release",
     "keep_smaller": "keep: the same sound in less room",
+    "keep_name": "keep: its name is not one that copying makes",
     "keep_older": "keep: it was here first",
     "spare_genuine": "suspected to be a transcode",
     "spare_quality": "lesser quality ({ours} against {theirs})",
@@ -81,6 +82,7 @@ CANONICAL_PHRASES: Mapping[str, str] = {
     "spare_profile": "coarser profile",
     "spare_placed": "filed under no release",
     "spare_smaller": "the same sound in more room",
+    "spare_name": "its name is one that copying makes",
     "spare_older": "came later",
 }
 """Code → what is said after a name, in a table or a list: no capital, no full stop. `{name}` takes the param of that name."""

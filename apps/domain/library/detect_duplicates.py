@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from apps.domain.library.detect import Thresholds
+from apps.domain.library.duplicates import is_copys_name
 from apps.domain.library.issues import Finding, IssueSeverity, IssueType, ParamValue, SubjectPart
 
 MAX_COPIES_NAMED: Final = 20
@@ -57,13 +58,14 @@ def duplicate_findings(copies: Collection[Copy], thresholds: Thresholds) -> tupl
 
 
 def best_first(copies: Collection[Copy]) -> list[Copy]:
-    """Which one a person would keep: the better sound, then the longer, the one with a place on a release, the older row."""
+    """Which one a person would keep: the better sound, then the longer, the one with a place on a release, the one whose name is no copy's, the older row."""
     return sorted(
         copies,
         key=lambda one: (
             -(one.quality if one.quality is not None else -1.0),
             -one.duration_ms,
             one.release_mbid is None,
+            is_copys_name(one.path),
             one.file_id,
         ),
     )

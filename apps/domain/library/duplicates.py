@@ -10,6 +10,7 @@ Three kinds, from certain to likely:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +19,9 @@ from typing import Final
 from apps.domain.audio.profile import ProfileError, parse_profile, preference_key
 from apps.domain.audio.quality import profile_quality
 from apps.domain.library.canonical import Reason
+
+
+_COPYS_NAME: Final = re.compile(r"(\((copy|\d{1,3}|copy \d{1,3})\)|[-_ ]copy)( ?\(?\d{1,3}\)?)?$", re.IGNORECASE)
 
 
 class DuplicateKind(StrEnum):
@@ -35,6 +39,7 @@ KEEP_TERMS: Final[Mapping[str, str]] = {
     "profile": "the finer codec profile",
     "placed": "it is filed under a release",
     "smaller": "it takes less room, and is the same sound",
+    "name": "its name is not one that copying makes",
     "older": "it was here first",
 }
 """Why one file is kept, the weightiest term first. `smaller` only counts where the sound is exactly the same."""
@@ -74,6 +79,12 @@ def best_first(files: Sequence[DuplicateFile], *, kind: DuplicateKind) -> tuple[
     return tuple(Ranked(file=one, reason=_reason(at, order, kind)) for at, one in enumerate(order))
 
 
+def is_copys_name(path: str) -> bool:
+    """Whether a file manager or a download program gave the name because another was taken: "a (copy).flac", "a (2).flac", "a - Copy.flac"."""
+    stem = path.rpartition("/")[2].rpartition(".")[0]
+    return _COPYS_NAME.search(stem) is not None
+
+
 def _rank(one: DuplicateFile, term: str, kind: DuplicateKind) -> float | tuple[int, float, int, int, str]:
     match term:
         case "genuine":
@@ -89,6 +100,8 @@ def _rank(one: DuplicateFile, term: str, kind: DuplicateKind) -> float | tuple[i
                 return (0, 0.0, 0, 0, one.profile)
         case "placed":
             return float(one.placed)
+        case "name":
+            return float(not is_copys_name(one.path))
         case "smaller":
             return 0.0 if kind is DuplicateKind.RECORDING else -float(one.size_bytes)
     return -float(one.file_id)

@@ -104,3 +104,12 @@ def test_the_issue_stays_the_same_when_another_copy_is_the_worst() -> None:
     (second,) = duplicate_findings([copy(1, quality=0.4), copy(2, quality=0.9)], T)
     assert first.key == second.key
     assert (first.file_id, second.file_id) == (2, 1)
+
+
+def test_of_files_that_are_as_good_the_one_with_a_copys_name_goes() -> None:
+    for name in ("a (copy).flac", "a (2).flac", "a - Copy.flac", "a copy 2.flac", "a (Copy 3).flac"):
+        (found,) = duplicate_findings([copy(1, path=f"b/{name}"), copy(2, path="b/a.flac")], T)
+        assert (found.params["keep"], found.path) == (2, f"b/{name}"), name
+    for name in ("Photocopy.flac", "a (1999).flac", "a (live).flac"):
+        (found,) = duplicate_findings([copy(1, path=f"b/{name}"), copy(2, path="b/a.flac")], T)
+        assert found.params["keep"] == 1, name
