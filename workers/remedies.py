@@ -26,6 +26,7 @@ from apps.domain.library.remedy import (
 from apps.domain.library.trash import TrashReason, TrashState
 from apps.jobs.services_verify import placed_moved
 from apps.library.selectors import unchanged
+from apps.library.selectors_trash import root_writable
 from apps.library.services_trash import file_moved, trash_call_off
 from apps.remediation.selectors import (
     FileOnDisk,
@@ -57,7 +58,7 @@ from workers.gateways.errors import Transient
 from workers.gateways.files import FilesError, place
 from workers.gateways.trash import facts_of
 from workers.lease import LEASE_S, LeaseKeeper, LeaseLost
-from workers.remedy_files import Checkpoint, NotMended, in_trash, nothing, out_of_trash, sound
+from workers.remedy_files import Checkpoint, NotMended, allowed, in_trash, nothing, out_of_trash, sound
 from workers.retagging import Retagger
 from workers.verification import stat_of
 
@@ -162,6 +163,10 @@ class Remedier:
             # Ended now, it would leave a file on its way into the trash that nobody brings back.
             remedy_later(claim, code="trash_busy", params={}, delay_s=_BUSY_S)
             return
+        if (root := _forbidden(fresh)) is not None:
+            # Neither forward nor back: somebody must allow it again. Live as it is, nothing of it is purged meanwhile.
+            remedy_later(claim, code="root_not_writable", params={"root": root}, delay_s=_FORBIDDEN_S)
+            return
         log.info("fix failed: remediation=%s code=%s", claim.id, code)
         try:
             if claim.action in REPLACING:
@@ -184,14 +189,29 @@ _BUSY_S = 30.0
 """Until a file on its way into the trash is looked at again: another disk's copy takes minutes."""
 
 
-def _still_moving(claim: RemedyClaim) -> bool:
-    """Call off what was to be trashed and has not begun to move; True if something is on its way there."""
+_FORBIDDEN_S = 900.0
+"""Until a folder that was made read-only in the middle of a fix is looked at again."""
+
+
+def _in_the_trash(claim: RemedyClaim) -> list[TrashedBytes]:
+    """What a fix asked to be trashed. Not of a retag: that is a copy; the file itself never leaves its place."""
     if claim.action is RemedyAction.RETAG:
-        return False  # a copy; the file itself never leaves its place
+        return []
     listed = claim.params.get("trashed")
     ids = [uuid.UUID(str(one)) for one in listed] if isinstance(listed, list) else []
     rows = [trashed_bytes(one) for one in [*ids, *([claim.trashed_id] if claim.trashed_id is not None else [])]]
-    going = [row.id for row in rows if row is not None and row.state in (TrashState.PLANNED, TrashState.MOVING)]
+    return [row for row in rows if row is not None]
+
+
+def _forbidden(claim: RemedyClaim) -> str | None:
+    """The root of a file that was trashed and can't come back, because nothing may be changed there any more."""
+    away = (row for row in _in_the_trash(claim) if row.state in (TrashState.TRASHED, TrashState.RESTORING))
+    return next((row.root for row in away if root_writable(row.root_id) is None), None)
+
+
+def _still_moving(claim: RemedyClaim) -> bool:
+    """Call off what was to be trashed and has not begun to move; True if something is on its way there."""
+    going = [row.id for row in _in_the_trash(claim) if row.state in (TrashState.PLANNED, TrashState.MOVING)]
     called_off = [trash_call_off(one) for one in going]  # every one of them, whatever becomes of the first
     return not all(called_off)
 
@@ -313,6 +333,7 @@ def _moved(
         remedy_note(claim, {"move": {"target": target.hex(), "sha256": sha256}})
     checkpoint("noted")
     if new.path.exists():
+        allowed((root_id, root), (new.root_id, new.root))
         placed = place(new.path, library_root=root, relative=target).relative
     else:  # it was moved, then we were killed
         placed = next((name for name in _names(target) if _is(root, name, sha256)), b"")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 from apps.domain.errors import DomainError
 from apps.domain.library.trash import TrashState
+from apps.library.selectors_trash import root_writable
 from apps.remediation.selectors import FileOnDisk, TrashedBytes, file_on_disk, trashed_bytes
 from workers import trash
 from workers.gateways.files import FilesError, identify
@@ -33,6 +35,13 @@ def sound(file_id: int | None) -> FileOnDisk:
     if identify(new.path).root != new.payload_root:
         raise NotMended("The file is not what was verified.", code="fix_new_file_changed", path=new.key.display)
     return new
+
+
+def allowed(*folders: tuple[int, Path]) -> None:
+    """Looked at right before a file of these roots (id, path) is changed. Raises NotMended `root_not_writable` if one of them may not be."""
+    for root_id, path in folders:
+        if root_writable(root_id) is None:
+            raise NotMended("This folder is only read.", code="root_not_writable", root=str(path))
 
 
 def in_trash(trash_id: uuid.UUID, lease: LeaseKeeper, checkpoint: Checkpoint) -> TrashedBytes:

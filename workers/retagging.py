@@ -42,7 +42,7 @@ from workers.gateways.tags import AudioTags, TagsError, read_tags, write_tags
 from workers.gateways.trash import FileFacts, Place, TrashSpot, facts_of, swap_in
 from workers.lease import LeaseKeeper
 from workers.reading import read_music
-from workers.remedy_files import Checkpoint, NotMended, in_trash
+from workers.remedy_files import Checkpoint, NotMended, allowed, in_trash
 from workers.verification import stat_of
 
 log = logging.getLogger(__name__)
@@ -260,6 +260,7 @@ def _swap(file: FileOnDisk, staged: Path, kept: TrashedBytes, *, mode: int, mtim
     spot: TrashSpot = trash.spot_of(kept.id, str(file.root), file.relative)
     facts = FileFacts(size_bytes=kept.size_bytes, mtime_ns=kept.mtime_ns, mode=kept.mode, sha256=kept.sha256)
     with translated(file.relative):
+        allowed((file.root_id, file.root))
         with contextlib.suppress(PermissionError):
             staged.chmod(mode)
         if mtime_ns is not None:

@@ -13,7 +13,7 @@ from apps.domain.errors import DomainError, Param
 from apps.domain.jobs.backoff import retry_delay_s
 from apps.domain.library.trash import TrashReason, TrashState
 from apps.library.selectors import unchanged
-from apps.library.selectors_trash import TrashView, trash_one
+from apps.library.selectors_trash import TrashView, root_writable, trash_one
 from apps.library.services import FileStat
 from apps.library.services_trash import (
     TrashClaim,
@@ -32,7 +32,17 @@ from apps.library.services_trash import (
 )
 from slskdn_site.config import data_dir
 from workers.gateways.files import translated
-from workers.gateways.trash import PLACES, FileFacts, TrashError, TrashSpot, destroy, facts_of, move_in, move_out
+from workers.gateways.trash import (
+    PLACES,
+    FileFacts,
+    TrashError,
+    TrashSpot,
+    destroy,
+    facts_of,
+    is_held,
+    move_in,
+    move_out,
+)
 from workers.lease import LEASE_S, LeaseKeeper, LeaseLost
 
 log = logging.getLogger(__name__)
@@ -128,10 +138,21 @@ def _in(claim: TrashClaim, lease: LeaseKeeper, checkpoint: Checkpoint) -> None:
             facts = facts_in(claim)
             lease.check()
         checkpoint("written")
+        _still_allowed(claim, spot, facts)
         place = move_in(spot, facts, keep=claim.keep, checkpoint=checkpoint)
         checkpoint("moved")
         trash_moved(claim, place=place)
         log.info("file trashed: trash=%s place=%s", claim.id, place)
+
+
+def _still_allowed(claim: TrashClaim, spot: TrashSpot, facts: FileFacts) -> None:
+    """Raises TrashError `root_not_writable` if the folder was forbidden meanwhile; a move that has begun is brought to its end."""
+    if root_writable(claim.root_id) is None and not is_held(spot, facts):
+        raise TrashError(
+            "This folder is only read: nothing in it is changed unless you allow it.",
+            code="root_not_writable",
+            root=claim.root,
+        )
 
 
 def _seen(facts: FileFacts) -> FileStat:
@@ -142,6 +163,8 @@ def _out(claim: TrashClaim, lease: LeaseKeeper, checkpoint: Checkpoint) -> None:
     spot = spot_of(claim.id, claim.root, claim.relative)
     try:
         lease.check()
+        if root_writable(claim.root_id) is None:
+            raise TrashError("This folder is only read.", code="root_not_writable", root=claim.root)
         relative = move_out(spot, facts_in(claim), numbered_name=claim.numbered, checkpoint=checkpoint)
         checkpoint("moved")
         trash_restored(claim, relative=relative, stat=_stat_of(spot.root, relative))

@@ -46,6 +46,7 @@ class TrashClaim:
     id: uuid.UUID
     attempt: int
     state: TrashState
+    root_id: int
     root: str
     relative: bytes
     size_bytes: int
@@ -216,6 +217,7 @@ def trash_claim(trash_id: uuid.UUID, *, lease_s: int) -> TrashClaim | None:
         id=row.id,
         attempt=row.attempt,
         state=TrashState(row.state),
+        root_id=row.root_id,
         root=row.root.path,
         relative=bytes(row.rel_path),
         size_bytes=row.size_bytes,
@@ -375,7 +377,7 @@ def file_moved(file_id: int, *, root_id: int, relative: bytes, stat: FileStat) -
     with transaction.atomic():
         row = AudioFile.objects.get(id=file_id)
         before = bytes(row.rel_path).rpartition(b"/")[0]
-        _name(root_id, file_id, relative, stat)
+        file_named(root_id, file_id, relative, stat)
         for root, folder in {(row.root_id, before), (root_id, relative.rpartition(b"/")[0])}:
             folder_pending(root, folder)
         ring(NODE_CHANNEL, "library")
@@ -388,14 +390,14 @@ def trash_forget(*, ended_before: datetime) -> int:
 
 
 def _show_again(row: TrashedFile, file_id: int, relative: bytes, stat: FileStat) -> None:
-    _name(row.root_id, file_id, relative, stat)
+    file_named(row.root_id, file_id, relative, stat)
     folder_pending(row.root_id, relative.rpartition(b"/")[0])
     if row.variant_id is not None:
         variants_mark([row.variant_id])
 
 
-def _name(root_id: int, file_id: int, relative: bytes, stat: FileStat) -> None:
-    """Give a file's row its place."""
+def file_named(root_id: int, file_id: int, relative: bytes, stat: FileStat) -> None:
+    """Give a file's row its place; inside a transaction. A row of another file of that name that is gone gives way."""
     path_hash = hashlib.sha256(relative).digest()
     others = AudioFile.objects.filter(root_id=root_id, rel_path_hash=path_hash).exclude(id=file_id)
     for other in others:

@@ -112,6 +112,12 @@ def facts_of(root: Path, relative: bytes) -> FileFacts:
         return _facts(handle, spot)
 
 
+def is_held(spot: TrashSpot, facts: FileFacts) -> bool:
+    """Whether the trash holds the file's very bytes already: a move was begun. Raises FilesError."""
+    with _translated(spot):
+        return _held(spot, facts) is not None
+
+
 def move_in(spot: TrashSpot, facts: FileFacts, *, keep: bool = False, checkpoint: Checkpoint = _pass) -> Place:
     """Put the file into the trash; where it is then. It must be as `facts` say (TrashError `file_changed`, FilesError `file_missing` otherwise).
 
