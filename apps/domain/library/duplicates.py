@@ -20,7 +20,6 @@ from apps.domain.audio.profile import ProfileError, parse_profile, preference_ke
 from apps.domain.audio.quality import profile_quality
 from apps.domain.library.canonical import Reason
 
-
 _COPYS_NAME: Final = re.compile(r"(\((copy|\d{1,3}|copy \d{1,3})\)|[-_ ]copy)( ?\(?\d{1,3}\)?)?$", re.IGNORECASE)
 
 
