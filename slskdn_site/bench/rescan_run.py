@@ -19,6 +19,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from slskdn_site.bench.peak import peak_bytes
+
 BAR_S: Final = 8.0
 """Issue bar: seconds for 100,000 unchanged files, warm."""
 _OWN_TABLES: Final = ("library_libraryscan", "library_libraryroot")
@@ -86,7 +88,7 @@ def _measured(music: Path, *, files: int) -> Mapping[str, object]:
         rescan_s = _timed(lambda: _scan(scan.id))
         own_cpu = time.process_time() - cpu[0]
         child_cpu = os.times().children_user + os.times().children_system - cpu[1]
-    after, peak_kib = _changed_rows(), _peak_kib()
+    after, peak = _changed_rows(), peak_bytes()
     _walk_here(music, files)
     return {
         "files": files,
@@ -102,7 +104,7 @@ def _measured(music: Path, *, files: int) -> Mapping[str, object]:
         "own_row_updates": statements.own,
         "rows_changed": after - before if before is not None and after is not None else None,
         "unchanged": _unchanged(scan.id),
-        "rss_mb": round(peak_kib / 1024, 1),
+        "rss_mb": round(peak / 2**20, 1),
     }
 
 
@@ -199,12 +201,6 @@ def _unchanged(scan_id: Any) -> int:
 
     view = scan_view(scan_id)
     return view.unchanged if view is not None else 0
-
-
-def _peak_kib() -> int:
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 if __name__ == "__main__":

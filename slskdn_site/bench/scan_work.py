@@ -16,6 +16,7 @@ from pathlib import Path
 from billiard.pool import Pool  # Celery's prefork pool is this one, with a consumer around it
 
 from apps.domain.errors import DomainError
+from slskdn_site.bench.peak import peak_bytes
 
 SECONDS = 240
 
@@ -68,7 +69,7 @@ def _work(read: Callable[[Path], float], files: Sequence[str]) -> dict[str, obje
         "cpu_s": cpu,
         "seconds": seconds,
         "failed": failed,
-        "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "rss_mb": peak_bytes() / 2**20,
     }
 
 

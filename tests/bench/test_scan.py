@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from slskdn_site.bench import scan_run
+from slskdn_site.bench.peak import peak_bytes
 from slskdn_site.bench.scan import scan_table
 from slskdn_site.bench.scan_run import NoMusic, scan_bench
+from slskdn_site.processes import PROJECT
 from tests.workers.gateways.sound import write
 from workers.gateways import chromaprint, ffmpeg
 
@@ -35,6 +39,14 @@ def test_a_folder_is_measured_and_what_is_missing_here_is_said(tmp_path: Path, m
     assert bars["CPU of a fingerprint, of fpcalc's"] is None, "open, neither held nor failed"
     assert bars["MB of a worker"] is True
     assert "note: " in scan_table(report)
+
+
+def test_a_process_does_not_tell_the_memory_of_who_started_it_as_its_own() -> None:
+    held = bytearray(b"x" * (300 << 20))  # written to, so that it is resident
+    assert peak_bytes() > len(held)
+    code = "from slskdn_site.bench.peak import peak_bytes; print(peak_bytes())"
+    told = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    assert 1 << 20 < int(told) < len(held) // 2
 
 
 def test_a_folder_without_music_is_a_sentence(tmp_path: Path) -> None:
