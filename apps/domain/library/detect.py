@@ -246,6 +246,8 @@ def _non_canonical(file: FileFacts, thresholds: Thresholds) -> Finding | None:
     good = sound.quality >= thresholds.good_enough and not sound.suspect
     if good or file.known.recording_mbid is None:
         return None
+    if sound.suspect and better.where == "peers":
+        return None  # its issue as a suspected transcode has the very same fix
     gap = better.score - sound.quality
     if gap <= 0 or round(gap, 4) < thresholds.quality_gap_for_upgrade:
         return None

@@ -170,6 +170,17 @@ def test_a_better_copy_of_the_same_track_is_a_duplicate_and_not_also_this() -> N
     assert file_findings(replace(sound(quality=0.5), better=better), T) == ()
 
 
+def test_a_suspect_that_peers_have_better_is_one_issue_and_not_two_with_the_same_fix() -> None:
+    suspect = sound(suspect=True, verdict="mp3_origin", quality=0.3)
+    told = replace(suspect, better=Better(score=0.9, profile="x", where="peers"))
+    assert [one.type for one in file_findings(told, T)] == [IssueType.SUSPECTED_TRANSCODE]
+    held = replace(suspect, better=Better(score=0.9, profile="x", where="library", variant_id=7))
+    assert {one.type for one in file_findings(held, T)} == {
+        IssueType.SUSPECTED_TRANSCODE,
+        IssueType.NON_CANONICAL_VARIANT,
+    }
+
+
 LIVE = replace(
     GOOD,
     known=Known(recording_mbid=OTHER, title="Quite another", artist="Ada", length_ms=200_000, settled=True),
