@@ -161,8 +161,13 @@ def file_list(
     after_id: int = 0,
     limit: int = 200,
 ) -> tuple[FileView, ...]:
-    """Files by id, `limit` (1..1000) at a time; the next page begins after the last id. One query."""
-    rows = AudioFile.objects.filter(id__gt=after_id).select_related("variant", "root").defer("variant__leaf_hashes")
+    """Files by id, `limit` (1..1000) at a time; the next page begins after the last id. What is in the trash is left out. One query."""
+    rows = (
+        AudioFile.objects.filter(id__gt=after_id)
+        .exclude(IN_TRASH)
+        .select_related("variant", "root")
+        .defer("variant__leaf_hashes")
+    )
     if release_mbid is not None:
         rows = rows.filter(release_mbid=release_mbid)
     if recording_mbid is not None:

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final, Literal
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from apps.domain.library.doctor import DOCTOR_LIVE, DoctorProgress, DoctorState, progress
 from apps.domain.library.issues import OPEN_STATES, IssueSeverity, IssueState, IssueType
-from apps.library.models import DoctorScan, IssueCount, IssueDay, IssueTally, LibraryIssue
+from apps.domain.library.words import asked_words
+from apps.library.models import DoctorScan, IssueCount, IssueDay, IssueTally, IssueWord, LibraryIssue
 
 Sort = Literal["newest", "worst", "artist", "album", "type"]
 SORTS: Final[Mapping[Sort, tuple[str, ...]]] = {
@@ -27,15 +28,14 @@ SORTS: Final[Mapping[Sort, tuple[str, ...]]] = {
 OPEN: Final = "open"
 EVERY: Final = "all"
 SHOWN_STATES: Final = (OPEN, *(one.value for one in IssueState), EVERY)
-FOUND_KEYS: Final = 200
-"""Artists and albums that a search goes on with, the worst first."""
 TREND_DAYS: Final = 90
 WORST: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssueFilter:
-    """What of the issues is wanted. Empty: not limited by it. `state`: one of SHOWN_STATES; `text`: part of an artist's or album's name."""
+    """What of the issues is wanted. Empty: not limited by it. `state`: one of SHOWN_STATES; `text`: how words of the artist's or
+    album's name begin, each of them."""
 
     state: str = OPEN
     type: str = ""
@@ -141,17 +141,9 @@ def issue_query(wanted: IssueFilter) -> QuerySet[LibraryIssue]:
         rows = rows.filter(release_mbid=wanted.release)
     if wanted.file_id is not None:
         rows = rows.filter(file_id=wanted.file_id)
-    return rows.filter(_named(wanted)) if wanted.text else rows
-
-
-def _named(wanted: IssueFilter) -> Q:
-    """Names are looked for among the tallies, which are few, and issues by the keys found there; tallies know open issues only."""
-    if wanted.state not in {OPEN, *OPEN_STATES}:
-        return Q(artist__icontains=wanted.text) | Q(album__icontains=wanted.text)
-    found = IssueTally.objects.filter(label__icontains=wanted.text).order_by("kind", "-weight", "-id")
-    keys = list(found.values_list("kind", "key")[:FOUND_KEYS])
-    releases = [uuid.UUID(key) for kind, key in keys if kind == "release"]
-    return Q(artist__in=[key for kind, key in keys if kind == "artist"]) | Q(release_mbid__in=releases)
+    for start, end in asked_words(wanted.text):
+        rows = rows.filter(id__in=IssueWord.objects.filter(word__gte=start, word__lt=end).values("issue_id"))
+    return rows
 
 
 def issue_one(issue_id: int) -> LibraryIssue | None:

@@ -15,10 +15,11 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from apps.domain.library.scans import ReadState
+from apps.domain.library.words import asked_words
 from apps.domain.matching.edition import MATCH_VERSION
 from apps.domain.matching.states import FolderState
 from apps.domain.matching.values import OfferedTrack, RecordingVote
-from apps.library.models import AudioFile, FolderMatch
+from apps.library.models import AudioFile, FolderMatch, FolderWord
 
 MAX_FILES: Final = 1500
 """Of one set. A folder with more is no album; it is told as such."""
@@ -248,12 +249,12 @@ def mbid(value: object) -> uuid.UUID | None:
 
 
 def folder_query(*, state: str = "", words: str = "") -> QuerySet[FolderMatch]:
-    """Folders for lists, newest rows first (FOLDER_ORDER)."""
+    """Folders for lists, newest rows first (FOLDER_ORDER). `words`: how words of the path begin, each of them."""
     rows = FolderMatch.objects.select_related("root").defer("folder", "explanation", "candidates")
     if state in set(FolderState):
         rows = rows.filter(state=state)
-    if words:
-        rows = rows.filter(display__icontains=words)
+    for start, end in asked_words(words):
+        rows = rows.filter(id__in=FolderWord.objects.filter(word__gte=start, word__lt=end).values("folder_id"))
     return rows
 
 

@@ -24,11 +24,13 @@ from apps.domain.errors import DomainError
 from apps.domain.library.identity import PERSON
 from apps.domain.library.paths import PathKey, display_text
 from apps.domain.library.sorting import sort_key
+from apps.domain.library.words import words_of
 from apps.library.models import (
     AudioFile,
     AudioVariant,
     FingerprintSlice,
     FolderMatch,
+    FolderWord,
     Identification,
     LibraryRoot,
 )
@@ -156,19 +158,7 @@ def file_record(
             "inode": inode_signed(stat.inode),
             "payload_offset": facts.payload_offset,
             "variant": variant,
-            "release_mbid": place.release_mbid,
-            "medium_position": place.medium,
-            "track_position": place.track,
-            "title": _shown(place.title),
-            "artist": _shown(place.artist),
-            "album": _shown(place.album),
-            "sort_key": sort_key(
-                artist=place.albumartist or place.artist,
-                album=place.album,
-                disc=place.medium,
-                track=place.track,
-                title=place.title or key.display,
-            ),
+            **place_columns(place, shown=key.display),
             "missing_since": None,
             "read_state": "read",
             "read_code": "",
@@ -192,6 +182,25 @@ def file_record(
         if was != is_now or len(recordings) > 1:
             canonical_mark(recordings=recordings, releases={place.release_mbid, was[1] if was else None})
     return FileRecorded(file_id=file.id, variant_id=variant.id, new_file=new_file, new_variant=new_variant)
+
+
+def place_columns(place: FilePlace, *, shown: str) -> dict[str, object]:
+    """Columns of an AudioFile that say where it belongs; `shown`: its path, for the order of files without a title."""
+    return {
+        "release_mbid": place.release_mbid,
+        "medium_position": place.medium,
+        "track_position": place.track,
+        "title": _shown(place.title),
+        "artist": _shown(place.artist),
+        "album": _shown(place.album),
+        "sort_key": sort_key(
+            artist=place.albumartist or place.artist,
+            album=place.album,
+            disc=place.medium,
+            track=place.track,
+            title=place.title or shown,
+        ),
+    }
 
 
 _KNOWN_BY = (
@@ -236,16 +245,19 @@ def folder_pending(root_id: int, folder: bytes) -> None:
     rows = FolderMatch.objects.filter(root_id=root_id, folder_hash=folder_hash)
     again = {"state": "pending", "next_step_at": Now(), "tries": 0, "lease_until": None, "updated_at": Now()}
     if not rows.update(attempt=F("attempt") + 1, **again):
-        FolderMatch.objects.get_or_create(
-            root_id=root_id,
-            folder_hash=folder_hash,
-            defaults={
-                "folder": folder,
-                "display": display_text(folder)[:4000],
-                "state": "pending",
-                "next_step_at": timezone.now(),
-            },
-        )
+        with transaction.atomic():
+            row, made = FolderMatch.objects.get_or_create(
+                root_id=root_id,
+                folder_hash=folder_hash,
+                defaults={
+                    "folder": folder,
+                    "display": display_text(folder)[:4000],
+                    "state": "pending",
+                    "next_step_at": timezone.now(),
+                },
+            )
+            if made:
+                FolderWord.objects.bulk_create(FolderWord(folder=row, word=word) for word in words_of(row.display))
 
 
 def storable(tags: Mapping[str, object]) -> dict[str, object]:

@@ -34,7 +34,8 @@ from apps.domain.library.issues import (
     moved_by_finding,
 )
 from apps.domain.library.scans import ReadState
-from apps.library.models import AudioFile, IssueCount, IssueDay, IssueTally, LibraryIssue
+from apps.domain.library.words import words_of
+from apps.library.models import AudioFile, IssueCount, IssueDay, IssueTally, IssueWord, LibraryIssue
 
 CHUNK: Final = 400
 """Rows in one statement: SQLite's parameters are the limit."""
@@ -93,6 +94,7 @@ def issues_record(
             known = {bytes(row.subject): row for row in LibraryIssue.objects.filter(subject__in=part)}
             fresh = [_new_row(by_key[key], key, scan_id, at) for key in part if key not in known]
             LibraryIssue.objects.bulk_create(fresh)
+            _words_write(fresh)
             for row in fresh:
                 ledger.change(None, _Standing.of(row))
             added += len(fresh) + _found_again(known, by_key, ledger, scan_id=scan_id, at=at)
@@ -422,6 +424,7 @@ def _found_again(
 ) -> int:
     """Returns how many were resolved before."""
     changed: list[LibraryIssue] = []
+    renamed: list[LibraryIssue] = []
     reopened = 0
     settled = _settled(known.values())
     for key, row in known.items():
@@ -440,10 +443,25 @@ def _found_again(
         row.changed_at = row.updated_at = at
         ledger.change(before, _Standing.of(row))
         changed.append(row)
+        if not differs.keys().isdisjoint(_NAMES):
+            renamed.append(row)
+    if renamed:
+        IssueWord.objects.filter(issue_id__in=[row.id for row in renamed]).delete()
+        _words_write(renamed)
     if changed:
         LibraryIssue.objects.bulk_update(changed, _UPDATED, batch_size=40)
     LibraryIssue.objects.filter(id__in=[row.id for row in known.values()]).update(seen_at=at, found_by=scan_id)
     return reopened
+
+
+_NAMES: Final = frozenset({"artist", "album"})
+"""What an issue is searched by."""
+
+
+def _words_write(rows: Sequence[LibraryIssue]) -> None:
+    """Of issues that have none."""
+    words = [IssueWord(issue_id=row.id, word=word) for row in rows for word in words_of(f"{row.artist} {row.album}")]
+    IssueWord.objects.bulk_create(words, batch_size=CHUNK)
 
 
 def _settled(rows: Iterable[LibraryIssue]) -> frozenset[int]:

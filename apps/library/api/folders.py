@@ -27,7 +27,7 @@ class FolderQueryIn(PageQuery):
     """Filters."""
 
     state = serializers.ChoiceField(choices=STATES, required=False)
-    text = serializers.CharField(required=False, max_length=200, help_text="Part of the folder's path.")
+    text = serializers.CharField(required=False, max_length=200, help_text="How words of the folder's path begin.")
 
 
 class FolderOut(serializers.Serializer[object]):

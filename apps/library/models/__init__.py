@@ -6,8 +6,16 @@ from __future__ import annotations
 
 from apps.library.models.canonical import CanonicalDirty, CanonicalStats, TrackStats
 from apps.library.models.files import AudioFile, AudioVariant, FingerprintSlice, LibraryRoot, VariantEvidence
-from apps.library.models.identity import AcoustidAnswer, FolderMatch, Identification, SameSound
-from apps.library.models.issues import DoctorScan, IssueCount, IssueDay, IssueTally, LibraryIssue, LibraryMeasure
+from apps.library.models.identity import AcoustidAnswer, FolderMatch, FolderWord, Identification, SameSound
+from apps.library.models.issues import (
+    DoctorScan,
+    IssueCount,
+    IssueDay,
+    IssueTally,
+    IssueWord,
+    LibraryIssue,
+    LibraryMeasure,
+)
 from apps.library.models.renames import FileMove, LibraryRenaming
 from apps.library.models.scans import LibraryScan
 from apps.library.models.trash import TrashedFile
@@ -22,10 +30,12 @@ __all__ = [
     "FileMove",
     "FingerprintSlice",
     "FolderMatch",
+    "FolderWord",
     "Identification",
     "IssueCount",
     "IssueDay",
     "IssueTally",
+    "IssueWord",
     "LibraryIssue",
     "LibraryMeasure",
     "LibraryRenaming",

@@ -123,3 +123,17 @@ class FolderMatch(models.Model):
 
     def __str__(self) -> str:
         return self.display
+
+
+class FolderWord(models.Model):
+    """A word of a folder's path (apps.domain.library.words), so that a filter by path is a range of an index. Written with the folder's row."""
+
+    folder = models.ForeignKey(FolderMatch, on_delete=models.CASCADE, related_name="words", db_index=False)
+    word = models.CharField(max_length=40)  # on Postgres in collation "C"
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["folder", "word"], name="folder_word_once")]
+        indexes = [models.Index(fields=["word", "folder"], name="folder_word")]
+
+    def __str__(self) -> str:
+        return f"{self.folder_id} {self.word}"

@@ -65,6 +65,23 @@ class LibraryIssue(models.Model):
         return f"{self.type} {self.state}"
 
 
+class IssueWord(models.Model):
+    """A word of the artist's or album's name of an issue (apps.domain.library.words), so that a search is a range of an index.
+
+    Written with the issue's row.
+    """
+
+    issue = models.ForeignKey(LibraryIssue, on_delete=models.CASCADE, related_name="words", db_index=False)
+    word = models.CharField(max_length=40)  # on Postgres in collation "C"
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["issue", "word"], name="issue_word_once")]
+        indexes = [models.Index(fields=["word", "issue"], name="issue_word")]
+
+    def __str__(self) -> str:
+        return f"{self.issue_id} {self.word}"
+
+
 class IssueCount(models.Model):
     """How many issues of a kind there are in a state. Changed in the transaction that changes an issue."""
 

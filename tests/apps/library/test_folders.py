@@ -16,7 +16,8 @@ from apps.domain.matching.edition import ReleaseMatch, match_release
 from apps.library.match_kept import candidate_json, explanation_json
 from apps.library.match_words import decision_says, penalty_says
 from apps.library.models import FolderMatch, LibraryRoot
-from apps.library.selectors_match import folder_counts
+from apps.library.selectors_match import folder_counts, folder_query
+from apps.library.services import folder_pending
 from tests.domain.matching.noise import folder_of
 from tests.domain.matching.test_edition import release
 
@@ -136,3 +137,26 @@ def test_the_pages_show_it_and_take_decisions(django_assert_max_num_queries: Dja
     assert row.decided_by is not None
     assert viewer.get("/library/folders/999999").status_code == 404
     assert viewer.get("/library/folders", {"cursor": "nonsense"}).status_code == 302
+
+
+def test_folders_are_found_by_how_words_of_their_path_begin() -> None:
+    root = LibraryRoot.objects.create(path="/music")
+    for folder in ("Björk/Homogenic", "Björk/Post (1995)", "!!!/Louden Up Now", ""):
+        for _ in range(2):  # the second time the row is there
+            folder_pending(root.id, folder.encode())
+
+    def found(words: str) -> list[str]:
+        return sorted(folder_query(words=words).values_list("display", flat=True))
+
+    assert found("bjor") == ["Björk/Homogenic", "Björk/Post (1995)"]
+    assert found("bjork/post 1995") == ["Björk/Post (1995)"]
+    assert found("!!!") == ["!!!/Louden Up Now"]
+    assert found("jork") == found("bjork louden") == []
+    assert len(found(" ")) == 4
+
+
+def test_the_filter_by_path_reads_its_words_from_an_index(viewer_api: APIClient) -> None:
+    told = folder_query(words="ada album").order_by("-id")[:50].explain()
+    assert "folder_word" in told
+    assert "icontains" not in str(folder_query(words="ada").query)
+    assert "LIKE" not in str(folder_query(words="ada").query)

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.library import selectors
-from apps.library.selectors import root_list
+from apps.library.selectors import file_list, root_list
 from apps.library.selectors_list import SHOWS, file_page, file_query
 from apps.library.services_measures import roots_measure
 from tests.apps.library import canonical_rows as rows
@@ -26,6 +26,7 @@ def test_what_is_in_the_trash_is_neither_listed_nor_counted_as_missing() -> None
     for show in SHOWS:
         assert trashed not in file_query(show=show)[0]
     assert set(file_query()[0]) == {here, gone}
+    assert [one.id for one in file_list()] == [here.id, gone.id]
     (held,) = root_list()
     assert (held.files, held.missing, held.size_bytes) == (1, 1, here.size_bytes)
 

@@ -11,14 +11,24 @@ import numpy as np
 import pytest
 from django.apps import apps
 from django.db import connection
+from django.utils import timezone
 
 from apps.domain.audio import fingerprint
 from apps.domain.library.sorting import sort_key
-from apps.library.models import AudioFile, AudioVariant, CanonicalDirty, FingerprintSlice, FolderMatch, Identification
+from apps.library.models import (
+    AudioFile,
+    AudioVariant,
+    CanonicalDirty,
+    FingerprintSlice,
+    FolderMatch,
+    Identification,
+    LibraryIssue,
+)
 from apps.library.services import root_record
 
 pytestmark = pytest.mark.django_db
 
+NOW = timezone.now()
 PRINT = fingerprint.encode(np.arange(300, dtype=np.uint32)).encode("ascii")
 
 
@@ -60,3 +70,16 @@ def test_the_sort_key_is_compared_by_code_points() -> None:
         AudioFile.objects.filter(id=file.id).update(sort_key=artist)
     keys = list(AudioFile.objects.order_by("sort_key").values_list("sort_key", flat=True))
     assert keys == sorted(keys), connection.vendor
+
+
+def test_old_folders_and_issues_get_their_words_once() -> None:
+    root = root_record(Path("/music"))
+    folder = FolderMatch.objects.create(root_id=root, folder=b"A/B", folder_hash=b"1" * 32, display="Ada/Straße")
+    issue = LibraryIssue.objects.create(
+        type="tags_wrong", severity="low", subject=b"2" * 32, artist="Bo", album="Ada", code="x", detected_at=NOW, seen_at=NOW, changed_at=NOW
+    )  # fmt: skip
+    fill = importlib.import_module("apps.library.migrations.0016_fill_words_of_names").fill
+    for _ in range(2):
+        fill(apps, None)
+        assert sorted(folder.words.values_list("word", flat=True)) == ["ada", "strasse"]
+        assert sorted(issue.words.values_list("word", flat=True)) == ["ada", "bo"]

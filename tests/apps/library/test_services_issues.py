@@ -21,7 +21,8 @@ from apps.domain.library.issues import (
     IssueState,
     IssueType,
 )
-from apps.library.models import IssueCount, IssueDay, IssueTally, LibraryIssue
+from apps.library.models import IssueCount, IssueDay, IssueTally, IssueWord, LibraryIssue
+from apps.library.selectors_issues import IssueFilter, issue_query
 from apps.library.services_issues import (
     IssueMoveRefused,
     IssueScope,
@@ -348,3 +349,25 @@ def test_scans_and_people_that_write_at_the_same_time_leave_the_counts_right() -
     assert not failures
     assert LibraryIssue.objects.count() == 30
     assert_counts_are_a_recount()
+
+
+@pytest.mark.django_db
+def test_an_issue_is_searched_by_the_names_that_it_has_now() -> None:
+    def found(text: str, state: str = "all") -> list[int]:
+        rows = issue_query(IssueFilter(text=text, state=state)).order_by("id")
+        return list(rows.values_list("id", flat=True))
+
+    issues_record([finding(1, artist="Ada", album="Low Water"), finding(2, artist="Bo", album="Ada")], now=NOON)
+    first, second = row_of(1).id, row_of(2).id
+    assert found("ada") == [first, second]
+    assert found("wat ada") == [first]
+    assert found("ater") == []
+    issues_record([finding(1, artist="Cy", album="Low Water"), finding(2, artist="Bo", album="Ada")], now=NOON)
+    assert found("ada") == [second]
+    assert found("cy low") == [first]
+    issue_move(second, to=IssueState.IGNORED)
+    assert found("ada", "ignored") == [second]
+    assert found("ada", "open") == []
+    assert sorted(IssueWord.objects.values_list("issue_id", "word")) == sorted(
+        [(first, "cy"), (first, "low"), (first, "water"), (second, "bo"), (second, "ada")]
+    )
