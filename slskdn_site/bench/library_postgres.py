@@ -30,7 +30,8 @@ FAST = {
 
 @contextlib.contextmanager
 def throw_away_postgres(folder: Path, *, url: str | None) -> Iterator[str]:
-    """`url` None: SQLite, so "". A URL: that one. "": a server of our own below `folder`, stopped at the end. Raises DomainError `config_invalid`."""
+    """`url` None: SQLite, so "". A URL: that one. "": a server of our own below `folder` (the cluster
+    that is there, or a new one), stopped at the end. Raises DomainError `config_invalid`."""
     if url is None or url:
         yield url or ""
         return
@@ -39,15 +40,16 @@ def throw_away_postgres(folder: Path, *, url: str | None) -> Iterator[str]:
     cluster, log = folder / "cluster", folder / "postgres.log"
     folder.chmod(0o711)
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "HOME": str(folder)}
-    made = subprocess.run(
-        [*prefix, str(programs / "initdb"), "-D", str(cluster), "-U", "slskdn", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C.UTF-8"],
-        capture_output=True,
-        env=environment,
-        check=False,
-        cwd="/",
-    )  # fmt: skip
-    if made.returncode:
-        raise DomainError(f"initdb failed: {made.stdout.decode(errors='replace')[-500:]}", code="config_invalid")
+    if not (cluster / "PG_VERSION").exists():
+        made = subprocess.run(
+            [*prefix, str(programs / "initdb"), "-D", str(cluster), "-U", "slskdn", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C.UTF-8"],
+            capture_output=True,
+            env=environment,
+            check=False,
+            cwd="/",
+        )  # fmt: skip
+        if made.returncode:
+            raise DomainError(f"initdb failed: {made.stdout.decode(errors='replace')[-500:]}", code="config_invalid")
     flags = [part for name, value in FAST.items() for part in ("-c", f"{name}={value}")]
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -1,4 +1,8 @@
-"""Rows of a large library for the bench: COPY into Postgres, executemany into SQLite. Shaped like a collector's: albums of twelve, some copies, some doubts."""
+"""Rows of a large library for the bench: COPY into Postgres, executemany into SQLite. Shaped like a collector's: albums of twelve, some copies, some doubts.
+
+And unkind where a list is a walk until the page is full: copies are rare and lie at the end, the newest of what is missing is in the trash, the worst
+issues are one in a hundred, one recording is there hundreds of times.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +20,30 @@ from django.db.models import fields as field_types
 
 from apps.catalog.models import Recording, Release
 from apps.domain.library.issues import OPEN_STATES, SEVERITY_RANK, IssueSeverity, IssueState, IssueType
+from apps.domain.library.trash import FOLDER
+from apps.domain.library.words import words_of
 from apps.library.models import (
     AudioFile,
     AudioVariant,
     CanonicalStats,
     DoctorScan,
     FolderMatch,
+    FolderWord,
     Identification,
     IssueCount,
     IssueDay,
     IssueTally,
+    IssueWord,
     LibraryIssue,
     LibraryRoot,
+    TrackStats,
+    TrashedFile,
+    VariantEvidence,
 )
-from apps.library.services_measures import roots_measure
+from apps.library.services_measures import quality_measure
 
+FILL = 2
+"""Rises when other rows are made: what was kept is filled anew."""
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TRACKS = 12
 ALBUMS = 8
@@ -38,6 +51,13 @@ ALBUMS = 8
 COPY_EVERY = 20
 """Each of these variants is another one of its neighbour's recording."""
 DOUBT_EVERY = 50
+GROUPS = 60
+"""Of copies of one payload, and of equal samples: three pages, however large the library."""
+TRASH_EVERY = 50
+"""One of so many files is in the trash: the newest."""
+MISSING_EVERY = 400
+HUB = 300
+"""Variants of one recording at most: silence, a hit."""
 CODES = {
     IssueType.SUSPECTED_TRANSCODE: "transcode_mp3_origin",
     IssueType.NON_CANONICAL_VARIANT: "better_in_peers",
@@ -53,6 +73,26 @@ CODES = {
 def recording(index: int) -> uuid.UUID:
     """Of the variant with this number."""
     return _mbid(1, index - 1 if index % COPY_EVERY == COPY_EVERY - 1 else index)
+
+
+def hub_recording() -> uuid.UUID:
+    """The one that is there hundreds of times."""
+    return _mbid(1, 0)
+
+
+def variant_of(index: int, *, variants: int) -> int:
+    """The variant of the file with this number: its own, but for a few near the end, which are copies of their neighbour's."""
+    at = index - _copies_from(variants)
+    return index if 0 <= at < 2 * GROUPS and at % 2 else index + 1
+
+
+def trashed(index: int, *, variants: int) -> bool:
+    """It is in the trash."""
+    return index >= variants - variants // TRASH_EVERY
+
+
+def _copies_from(variants: int) -> int:
+    return max(3 * GROUPS, variants - variants // TRASH_EVERY - 4 * GROUPS)
 
 
 def release(index: int) -> uuid.UUID:
@@ -74,19 +114,24 @@ def fill(*, variants: int, issues: int) -> None:
     """Into an empty, migrated database."""
     with _without_indexes(), transaction.atomic():
         root = LibraryRoot.objects.create(path="/music", scanned=True, last_scan_at=NOW)
-        _copy(AudioVariant, (_variant(index) for index in range(variants)))
-        _copy(AudioFile, (_file(index, root.id) for index in range(variants)))
+        hub = min(HUB, variants // 20)
+        _copy(AudioVariant, (_variant(index, hub=hub, variants=variants) for index in range(variants)))
+        _copy(VariantEvidence, (_evidence(index) for index in range(0, variants, TRACKS)))
+        _copy(AudioFile, (_file(index, root.id, variants=variants) for index in range(variants)))
+        _copy(TrashedFile, (_trash(index, root.id) for index in range(variants) if trashed(index, variants=variants)))
         _copy(Identification, (_identification(index) for index in range(variants)))
         _copy(Recording, (_recording(index) for index in range(variants) if recording(index) == _mbid(1, index)))
         _copy(Release, (_release(index) for index in range(0, variants, TRACKS)))
         _copy(FolderMatch, (_folder(index, root.id) for index in range(0, variants, TRACKS)))
+        _words()
         _copy(CanonicalStats, (_stats(index) for index in range(variants) if recording(index) == _mbid(1, index)))
+        _copy(TrackStats, (_track_stats(index) for index in range(variants)))
         _issues(issues, variants)
         DoctorScan.objects.create(
             state="completed", files=variants, found=issues, done=1, expected=1, started_at=NOW, ended_at=NOW
         )
-    _analyse()
-    roots_measure(now=NOW)  # as the background does
+    analyse()
+    quality_measure(now=NOW)  # as the background does
 
 
 @contextlib.contextmanager
@@ -95,7 +140,7 @@ def _without_indexes() -> Iterator[None]:
     if connection.vendor != "postgresql":
         yield
         return
-    filled = (AudioVariant, AudioFile, Identification, FolderMatch, LibraryIssue)
+    filled = (AudioVariant, AudioFile, Identification, FolderMatch, LibraryIssue, TrashedFile)
     with connection.schema_editor(atomic=False) as editor:
         for model in filled:
             for index in model._meta.indexes:
@@ -107,16 +152,18 @@ def _without_indexes() -> Iterator[None]:
                 editor.add_index(model, index)
 
 
-def _variant(index: int) -> dict[str, Any]:
+def _variant(index: int, *, hub: int, variants: int) -> dict[str, Any]:
     lossless = index % 3 != 0
+    same = 0 <= _copies_from(variants) - index < 3 * GROUPS and index % 3 == 2  # the samples of its neighbour
     return {
         "id": index + 1,
         "payload_format": "flac" if lossless else "mp3",
         "payload_root": _digest("v", index),
         "payload_bytes": 30_000_000 + index,
         "leaf_hashes": _digest("l", index) * 4,
-        "recording_mbid": recording(index),
+        "recording_mbid": hub_recording() if index < hub else recording(index),
         "recording_source": "fingerprint",
+        "pcm_md5": _digest("m", index - same)[:16] if lossless else None,
         "verified": index % 10 != 0,
         "profile": "flac-16-44100-2" if lossless else "mp3-cbr-320-44100-2",
         "codec": "flac" if lossless else "mp3",
@@ -137,17 +184,62 @@ def _variant(index: int) -> dict[str, Any]:
     }
 
 
-def _file(index: int, root: int) -> dict[str, Any]:
+def _evidence(index: int) -> dict[str, Any]:
+    return {
+        "variant_id": index + 1,
+        "verdicts": {"transcode": {"score": 1.5, "evidence": {"bar": 8.0, "family": "mp3"}}},
+        "curves": {
+            "spectrum": {"step_hz": 86.1, "levels_db": [-20.0 - (at * 7 + index) % 60 for at in range(256)]},
+            "transcode": {"notch_offset": list(range(96)), "notch_depth": [(at * index) % 11 for at in range(96)]},
+        },
+        "terms": {},
+    }
+
+
+def _trash(index: int, root: int) -> dict[str, Any]:
     path = f"{artist(index)}/{album(index)}/{index % TRACKS + 1:02} Song {index:07}.flac"
+    gone = index % 10 == 0
+    return {
+        "id": _trash_id(index),
+        "root_id": root,
+        "rel_path": path.encode(),
+        "display": path,
+        "state": "purged" if gone else "trashed",
+        "reason": "duplicate",
+        "place": "root",
+        "size_bytes": 30_000_000 + index,
+        "sha256": _digest("s", index),
+        "file_id": index + 1,
+        "variant_id": index + 1,
+        "file_facts": {"title": f"Song {index:07}", "artist": artist(index), "album": album(index)},
+        "trashed_at": NOW + timedelta(seconds=index),
+        "purged_at": NOW + timedelta(seconds=index) if gone else None,
+        "created_at": NOW + timedelta(seconds=index),
+        "updated_at": NOW + timedelta(seconds=index),
+    }
+
+
+def _trash_id(index: int) -> uuid.UUID:
+    """Ascending, as ids that are made one after another are."""
+    return uuid.UUID(int=(0x0190 << 112) + (7 << 76) + (2 << 62) + index)
+
+
+def _file(index: int, root: int, *, variants: int) -> dict[str, Any]:
+    shown = path = f"{artist(index)}/{album(index)}/{index % TRACKS + 1:02} Song {index:07}.flac"
+    away = trashed(index, variants=variants)
+    if away:
+        path = f"{FOLDER}/{_trash_id(index)}/{path.rpartition('/')[2]}"
+    missing = away or index % MISSING_EVERY == 0
     return {
         "id": index + 1,
         "root_id": root,
         "rel_path": path.encode(),
         "rel_path_hash": _digest("p", index),
-        "display": path,
+        "display": shown,
         "size_bytes": 30_000_000 + index,
         "mtime_ns": index,
-        "variant_id": index + 1,
+        "variant_id": variant_of(index, variants=variants),
+        "missing_since": NOW + timedelta(seconds=index) if missing else None,
         "folder_hash": _digest("d", index // TRACKS),
         "read_at": NOW,
         "tags": {"title": f"Song {index:07}", "artist": artist(index), "album": album(index)},
@@ -169,9 +261,25 @@ def _identification(index: int) -> dict[str, Any]:
         "state": "ambiguous" if doubt else "decided",
         "recording_mbid": None if doubt else recording(index),
         "confidence": 0.5 if doubt else 0.97,
+        "candidates": [_candidate(index + at) for at in range(5)] if doubt else [],
         "version": 1,
         "decided_at": NOW,
         "updated_at": NOW,
+    }
+
+
+def _candidate(index: int) -> dict[str, Any]:
+    """Of a question."""
+    names = ("fingerprint", "duration", "title", "artist", "companions")
+    return {
+        "recording": str(_mbid(1, index)),
+        "title": f"Song {index:07}",
+        "artist": artist(index),
+        "album": album(index),
+        "length_ms": 200_000,
+        "share": 0.2,
+        "points": 1.0,
+        "evidence": [{"name": name, "points": 0.5, "params": {"score": 0.9}} for name in names],
     }
 
 
@@ -194,10 +302,23 @@ def _folder(index: int, root: int) -> dict[str, Any]:
         "state": states[index // TRACKS % len(states)],
         "release_mbid": release(index),
         "distance": 0.05,
+        "explanation": {
+            "v": 1,
+            "distance": 0.05,
+            "release": {"mbid": str(release(index)), "title": album(index)},
+            "pairs": [],
+            "notes": "x" * 1500,
+        },
         "files": TRACKS,
         "version": 1,
         "updated_at": NOW,
     }
+
+
+def _words() -> None:
+    folders = FolderMatch.objects.order_by("id").values_list("id", "display")
+    rows = ({"folder_id": key, "word": word} for key, display in list(folders) for word in words_of(display))
+    _copy(FolderWord, rows)
 
 
 def _stats(index: int) -> dict[str, Any]:
@@ -215,22 +336,48 @@ def _stats(index: int) -> dict[str, Any]:
     }
 
 
+def _track_stats(index: int) -> dict[str, Any]:
+    return {
+        "release_mbid": release(index),
+        "medium_position": 1,
+        "track_position": index % TRACKS + 1,
+        "recording_mbid": recording(index),
+        "variants": 1,
+        "scored": 1,
+        "mean_score": 0.9,
+        "codecs": {"flac": 1},
+        "best_id": index + 1,
+        "best_score": 0.9,
+        "updated_at": NOW,
+    }
+
+
+def _severity(number: int) -> IssueSeverity:
+    """The worst are few."""
+    at = number // 8 % 100
+    if at == 0:
+        return IssueSeverity.CRITICAL
+    return IssueSeverity.HIGH if at < 20 else IssueSeverity.MEDIUM if at < 60 else IssueSeverity.LOW
+
+
+def _state(number: int) -> IssueState:
+    """Most are open; hardly any fix failed."""
+    if number % 997 == 0:
+        return IssueState.FAILED
+    others = (IssueState.ACKNOWLEDGED, IssueState.IGNORED, IssueState.RESOLVED, IssueState.FIXING)
+    at = number // 3 % 10
+    return others[at] if at < len(others) else IssueState.DETECTED
+
+
 def _issues(count: int, variants: int) -> None:
-    types, severities = list(IssueType), list(IssueSeverity)
-    states = [IssueState.DETECTED] * 6 + [
-        IssueState.ACKNOWLEDGED,
-        IssueState.IGNORED,
-        IssueState.RESOLVED,
-        IssueState.FIXING,
-    ]
+    types = list(IssueType)
     counts: Counter[tuple[str, str, str]] = Counter()
     tallies: dict[tuple[str, str], list[Any]] = {}
 
     def rows() -> Iterator[dict[str, Any]]:
         for number in range(count):
             index = number * variants // count
-            kind, severity = types[number % 8], severities[number // 8 % 4]
-            state = states[number // 3 % len(states)]
+            kind, severity, state = types[number % 8], _severity(number), _state(number)
             is_open = state in OPEN_STATES
             counts[kind.value, severity.value, state.value] += 1
             for key, label in (
@@ -268,6 +415,12 @@ def _issues(count: int, variants: int) -> None:
             }
 
     _copy(LibraryIssue, rows())
+    names = (
+        (number + 1, words_of(f"{artist(index)} {album(index)}"))
+        for number in range(count)
+        for index in (number * variants // count,)
+    )
+    _copy(IssueWord, ({"issue_id": key, "word": word} for key, words in names for word in words))
     IssueCount.objects.bulk_create(
         IssueCount(type=key[0], severity=key[1], state=key[2], count=number) for key, number in counts.items()
     )
@@ -335,9 +488,10 @@ def _ready(field: Any, value: Any) -> Any:  # a model's field and its value
     return field.get_db_prep_save(value, connection)
 
 
-def _analyse() -> None:
+def analyse() -> None:
+    """Let the planner know the tables; Postgres' autovacuum would."""
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
+        cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
 
 
 def _mbid(kind: int, index: int) -> uuid.UUID:

@@ -23,7 +23,7 @@ def report() -> dict[str, Any]:
     command = [sys.executable, "-m", "slskdn_site.cli", "bench", "library", "--sqlite"]
     sizes = ["--variants", "700", "--issues", "140", "--rounds", "1", "--json"]
     done = subprocess.run(
-        [*command, *sizes], cwd=ROOT, env=kept, capture_output=True, text=True, timeout=180, check=False
+        [*command, *sizes], cwd=ROOT, env=kept, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.stdout, done.stderr[-2000:]
     return json.loads(done.stdout)
@@ -31,9 +31,27 @@ def report() -> dict[str, Any]:
 
 def test_every_kind_of_page_is_asked_for_at_its_beginning_middle_and_end(report: dict[str, Any]) -> None:
     names = {one["name"] for one in report["requests"]}
-    for kind in ("library", "api files", "issues worst", "issues artist", "api issues", "review queue", "folders"):
+    for kind in (
+        "library",
+        "api files",
+        "issues worst",
+        "issues artist",
+        "api issues newest",
+        "review ambiguous",
+        "folders",
+        "trash",
+        "duplicates payload",
+    ):
         assert {f"{kind}, {place}" for place in ("first", "middle", "last")} <= names
-    assert {"doctor overview", "api health summary", "duplicates", "api canonical", "one issue", "metrics"} <= names
+    assert {
+        "doctor overview",
+        "api health summary",
+        "duplicates pcm, first",
+        "api canonical",
+        "one issue",
+        "metrics",
+    } <= names
+    assert {"library missing, last", "one file", "folders with a path", "issues with words, ignored"} <= names
     assert (report["database"], report["variants"], report["issues"]) == ("sqlite", 700, 140)
 
 
