@@ -55,7 +55,7 @@ from apps.remediation.services import (
 )
 from workers import trash
 from workers.gateways.errors import Transient
-from workers.gateways.files import FilesError, place
+from workers.gateways.files import FilesError, place, same_there
 from workers.gateways.trash import facts_of
 from workers.lease import LEASE_S, LeaseKeeper, LeaseLost
 from workers.remedy_files import Checkpoint, NotMended, allowed, in_trash, nothing, out_of_trash, sound
@@ -227,7 +227,7 @@ def _delay(claim: RemedyClaim, code: str, retry_after_s: float | None = None) ->
 
 def _waited(claim: RemedyClaim) -> RemedyClaim | None:
     """The claim in its next state; None while (or because) there is nothing to place."""
-    word, file_id = job_word(claim.job_id, medium=_int(claim, "medium"), position=_int(claim, "position"))
+    word, file_id, found = job_word(claim.job_id, medium=_int(claim, "medium"), position=_int(claim, "position"))
     told = after_job(word)
     if told.to is None:
         remedy_wait(claim)
@@ -238,9 +238,11 @@ def _waited(claim: RemedyClaim) -> RemedyClaim | None:
     if file_id is None:
         remedy_failed(claim, code="fix_new_file_gone", params={})
         return None
+    if found:  # noted first: whatever happens, what a person had is not taken away
+        remedy_note(claim, {"found": True})
     if not remedy_placing(claim, new_file_id=file_id):
         raise LeaseLost
-    return replace(claim, state=RemedyState.PLACING, new_file_id=file_id)
+    return replace(remedy_reread(claim), state=RemedyState.PLACING, new_file_id=file_id)
 
 
 def _int(claim: RemedyClaim, name: str) -> int | None:
@@ -312,6 +314,8 @@ def _take_name(claim: RemedyClaim, trashed: TrashedBytes, checkpoint: Checkpoint
     new = file_on_disk(claim.new_file_id)
     if new is None or new.missing:
         raise NotMended("The new file is not there any more.", code="fix_new_file_gone")
+    if claim.params.get("found"):
+        return new.key.display  # it lay there before: it stays as and where its owner put it
     ending = new.relative.rpartition(b"/")[2].rpartition(b".")
     folder, _, old_name = trashed.relative.rpartition(b"/")
     stem, dot, _ = old_name.rpartition(b".")
@@ -329,6 +333,10 @@ def _moved(
     noted = claim.params.get("move")
     sha256 = noted.get("sha256") if isinstance(noted, dict) and noted.get("target") == target.hex() else None
     if not isinstance(sha256, str):
+        if new.path.exists() and same_there(new.path, library_root=root, relative=target):
+            return (
+                new.key.display
+            )  # a person's own file of the same bytes has the name: ours stays beside it, so that either can go alone
         sha256 = facts_of(new.root, new.relative).sha256.hex()
         remedy_note(claim, {"move": {"target": target.hex(), "sha256": sha256}})
     checkpoint("noted")
@@ -363,8 +371,8 @@ def _is(root: Path, relative: bytes, sha256: str) -> bool:
 def _take_away(claim: RemedyClaim, lease: LeaseKeeper | None, checkpoint: Checkpoint) -> uuid.UUID | None:
     """The new file goes to the trash; its row there. None: it is gone already."""
     new = file_on_disk(claim.new_file_id)
-    if new is None or new.id == claim.old_file_id:
-        return None  # what was brought was, byte for byte, the old file: it is the person's
+    if new is None or new.id == claim.old_file_id or claim.params.get("found"):
+        return None  # what was brought was, byte for byte, what the person had: it is theirs
     noted = claim.params.get("undone")
     known = [str(one) for one in noted] if isinstance(noted, list) else []
     if new.missing:
@@ -404,7 +412,9 @@ def _put_back(claim: RemedyClaim, lease: LeaseKeeper, checkpoint: Checkpoint) ->
 def _step_aside(claim: RemedyClaim, old: TrashedBytes, checkpoint: Checkpoint) -> None:
     """If the new file has the very name that the old one had, it takes the next one."""
     new = file_on_disk(claim.new_file_id)
-    if new is None or new.missing or (new.root_id, new.relative) != (old.root_id, old.relative):
+    if new is None or new.missing or claim.params.get("found"):
+        return
+    if (new.root_id, new.relative) != (old.root_id, old.relative):
         return
     _moved(claim, new, root=Path(old.root), root_id=old.root_id, target=_names(old.relative)[1], checkpoint=checkpoint)
 

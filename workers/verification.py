@@ -34,6 +34,7 @@ from apps.jobs.services_verify import (
     verify_claim,
     verify_failed,
     verify_later,
+    verify_placing,
     verify_rejected,
     verify_renew,
 )
@@ -46,7 +47,7 @@ from workers.gateways.analysis import AnalysisWish, FileAnalysis, analyse_file
 from workers.gateways.audio import DecodedFacts, DecodeFailed, variant_facts
 from workers.gateways.chromaprint import FilePrint
 from workers.gateways.errors import Permanent, Transient
-from workers.gateways.files import FilesError, Identity, Placed, assemble, identify, place, translated
+from workers.gateways.files import FilesError, Identity, Placed, assemble, identify, place, same_there, translated
 from workers.gateways.tags import TagsError, write_tags
 from workers.lease import LEASE_S, LeaseKeeper, LeaseLost
 from workers.sound_facts import quality_facts
@@ -231,7 +232,7 @@ class Verifier:
             sha256 = _sha256(work)
             checkpoint("tagged")
             lease.check()
-            return place(work, library_root=root, relative=name), sha256
+            return _placed(claim, work, root=root, name=name), sha256
         finally:
             with contextlib.suppress(OSError):
                 work.unlink(missing_ok=True)
@@ -317,6 +318,19 @@ def _identified(claim: VerifyClaim, path: Path) -> Identity:
     if _preamble_lies(claim, identity):
         raise _Rejected("preamble_mismatch", {})
     raise _Rejected("payload_mismatch", {"root": identity.root.hex()})
+
+
+def _placed(claim: VerifyClaim, work: Path, *, root: Path, name: bytes) -> Placed:
+    """Place the file, and remember whether it is ours. Raises LeaseLost, FilesError."""
+    before = claim.found(name)
+    if before is None:
+        found = same_there(work, library_root=root, relative=name)
+        if not verify_placing(claim, name=name, found=found):
+            raise LeaseLost
+    placed = place(work, library_root=root, relative=name)
+    if before is None and placed.already and not found:
+        verify_placing(claim, name=name, found=True)  # somebody put it there between the look and the placing
+    return placed
 
 
 def _preamble_lies(claim: VerifyClaim, identity: Identity) -> bool:

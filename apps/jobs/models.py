@@ -85,6 +85,9 @@ class JobTrack(models.Model):
     audio_file = models.ForeignKey("library.AudioFile", on_delete=models.SET_NULL, null=True, blank=True)
     placed_path = models.CharField(max_length=4000, blank=True, default="")
     file_sha256 = models.BinaryField(max_length=32, null=True, blank=True)
+    placing = models.JSONField(
+        default=dict
+    )  # transfer, name (hex), found: its very bytes lay there before, so the file is not ours
     payload_root = models.BinaryField(max_length=32, null=True, blank=True)
     attempt = models.PositiveIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from django.db import transaction
@@ -68,6 +68,15 @@ class VerifyClaim:
     """of the job"""
     wishes: Constraints
     """of this track's want: what is configured and what is held are in it"""
+    placing: Mapping[str, object] = field(default_factory=dict)
+    """what an earlier attempt noted before it placed (`verify_placing`)"""
+
+    def found(self, name: bytes) -> bool | None:
+        """Whether this transfer's very bytes lay at `name` before an earlier attempt placed them there; None: there was no such attempt."""
+        noted = self.placing
+        if (noted.get("transfer"), noted.get("name")) != (str(self.transfer.id), name.hex()):
+            return None
+        return bool(noted.get("found"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +128,7 @@ def verify_claim(transfer_id: uuid.UUID, *, lease_s: int) -> VerifyClaim | None:
         constraints=Constraints.from_json(track.job.constraints),
         place=_beside(track),
         wishes=Constraints.from_json((track.want or track.job).constraints),
+        placing=track.placing,
     )
 
 
@@ -133,6 +143,13 @@ def _beside(track: JobTrack) -> BesidePlace | None:
 def verify_renew(claim: VerifyClaim, *, lease_s: int) -> bool:
     """Keep the lease for another `lease_s`. False: the track is no longer this worker's (cancelled, taken over)."""
     return _mine(claim).update(lease_until=Now() + timedelta(seconds=lease_s)) == 1
+
+
+def verify_placing(claim: VerifyClaim, *, name: bytes, found: bool) -> bool:
+    """Note before (and, where another's file got there first, after) the file is placed whether its very bytes are somebody's own file there: that
+    file is never taken away again. False: the track is no longer this worker's."""
+    note = {"transfer": str(claim.transfer.id), "name": name.hex(), "found": found}
+    return _mine(claim).update(placing=note, updated_at=Now()) == 1
 
 
 def verify_later(claim: VerifyClaim, *, code: str, params: Params, delay_s: float) -> bool:

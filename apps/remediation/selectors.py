@@ -189,17 +189,20 @@ def remediations_due(*, limit: int = 500) -> list[RemedyStep]:
 
 def job_word(
     job_id: uuid.UUID | None, *, medium: int | None = None, position: int | None = None
-) -> tuple[JobWord, int | None]:
-    """How a job and its track stand, and the file the track ended in. Without a place the job's only track counts."""
+) -> tuple[JobWord, int | None, bool]:
+    """How a job and its track stand, the file the track ended in, and whether that file lay there before (it is a person's own, not placed by the job).
+
+    Without a place the job's only track counts.
+    """
     job = Job.objects.filter(id=job_id).values("state", "code").first() if job_id is not None else None
     if job is None or job_id is None:
-        return JobWord(job=None), None
+        return JobWord(job=None), None, False
     tracks = JobTrack.objects.filter(job_id=job_id)
     if position:
         tracks = tracks.filter(medium_position=medium or 1, position=position)
     track = tracks.order_by("medium_position", "position").first()
     if track is None:
-        return JobWord(job=JobState(job["state"]), job_code=job["code"]), None
+        return JobWord(job=JobState(job["state"]), job_code=job["code"]), None, False
     word = JobWord(
         job=JobState(job["state"]),
         job_code=job["code"],
@@ -207,7 +210,8 @@ def job_word(
         track_code=track.code,
         track_params={key: value for key, value in track.params.items() if key not in ("tries", "deaths")},
     )
-    return word, track.audio_file_id
+    found = track.code == "already_held" or bool(track.placing.get("found"))
+    return word, track.audio_file_id, found
 
 
 def file_on_disk(file_id: int | None) -> FileOnDisk | None:

@@ -23,6 +23,7 @@ from apps.library.services_issues import issues_record
 from apps.library.services_read import read_record
 from apps.remediation.models import Remediation
 from apps.remediation.services import FixOutcome, FixPolicy, issues_fix, remedy_undo_ask
+from apps.transfers.models import Transfer
 from tests.workers.assembled import Names, assemble, recording_id, release_facts
 from workers.gateways.analysis import AnalysisWish
 from workers.gateways.files import identify
@@ -92,13 +93,22 @@ class Home:
         return hashlib.sha256(path.read_bytes()).digest(), status.st_mtime_ns, status.st_mode & 0o777
 
     def fetch(
-        self, job_id: uuid.UUID | None, source: Path, *, position: int = 1, profile: str = "flac-16-44100-2"
+        self,
+        job_id: uuid.UUID | None,
+        source: Path,
+        *,
+        position: int = 1,
+        profile: str = "flac-16-44100-2",
+        checkpoint: Checkpoint = nothing,
     ) -> None:
         """The node fetched it, the worker verified it."""
         job = self.resolved(job_id)
-        transfer = assemble(
-            job, self.folder / f"node-{position}-{job.id}", position=position, source=source, profile=profile
-        )
+        assemble(job, self.folder / f"node-{position}-{job.id}", position=position, source=source, profile=profile)
+        self.verified(position=position, checkpoint=checkpoint)
+
+    def verified(self, *, position: int = 1, checkpoint: Checkpoint = nothing) -> None:
+        """The worker verifies what was assembled last."""
+        transfer = Transfer.objects.latest("id")
         Verifier(
             acoustid=Names(recordings=(recording_id(position),)),
             fingerprinting=True,
@@ -106,7 +116,7 @@ class Home:
             library_root=lambda: self.library,
             template="{albumartist}/{album} ({year})/{disc_track} {title}.{ext}",
             analysing=False,
-        ).verify(transfer.id)
+        ).verify(transfer.id, checkpoint=checkpoint)
 
     def resolved(self, job_id: uuid.UUID | None) -> Job:
         assert job_id is not None

@@ -269,6 +269,30 @@ def place(source: Path, *, library_root: Path, relative: bytes) -> Placed:
     raise FilesError("Too many files have this name already.", code="name_taken", path=key.display)
 
 
+def same_there(source: Path, *, library_root: Path, relative: bytes) -> bool:
+    """Whether `place` would find the same bytes in a file that is not the source itself, and leave it at that: then what is there is not ours.
+
+    To be noted before placing: afterwards nobody can tell a person's own file from one that was placed by a call that was killed.
+    """
+    *folders, name = PathKey(root_id=0, relative=relative).relative.split(b"/")
+    with translated(relative), contextlib.ExitStack() as stack:
+        source_fd = stack.enter_context(opened(os.fsencode(source), os.O_RDONLY | os.O_NOFOLLOW))
+        ours = os.fstat(source_fd)
+        try:
+            folder = enter_folder(stack, library_root, folders, make=False)
+        except FileNotFoundError:
+            return False
+        for number in range(1, _MAX_NUMBER + 1):
+            attempt = name if number == 1 else os.fsencode(numbered(os.fsdecode(name), number))
+            same = _same_content(source_fd, folder, attempt)
+            if same is None:
+                return False
+            if same:
+                there = os.stat(attempt, dir_fd=folder, follow_symlinks=False)
+                return (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino)
+    return False
+
+
 @contextlib.contextmanager
 def opened(path: bytes, flags: int, *, folder: int | None = None) -> Iterator[int]:
     """A file handle (below `folder`, if given), closed at the end. Opening never waits for a FIFO's other end. Raises OSError."""
