@@ -16,6 +16,7 @@ from pathlib import Path
 from apps.domain.errors import DomainError, Param
 from apps.domain.jobs.backoff import retry_delay_s
 from apps.domain.library.issues import BETTER_FILE, IssueType
+from apps.domain.library.paths import display_text
 from apps.domain.library.remedy import (
     REPLACING,
     RemedyAction,
@@ -185,6 +186,8 @@ _WAIT_FOR = frozenset({"library_missing", "disk_full", "disk_error", "trash_busy
 """What an undo waits for; anything else is told at once."""
 
 
+_TOLD = 5
+"""Copies named one by one of those that can't come back."""
 _BUSY_S = 30.0
 """Until a file on its way into the trash is looked at again: another disk's copy takes minutes."""
 
@@ -489,14 +492,35 @@ def _copy_of(one: FileOnDisk, kept: FileOnDisk) -> bool:
 
 
 def _bring_copies_back(claim: RemedyClaim, lease: LeaseKeeper | None, checkpoint: Checkpoint) -> None:
+    """Every copy that can come back does; the error tells of those that can't. One that has to be waited for is tried again, with the others."""
     noted = claim.params.get("trashed")
-    for text in noted if isinstance(noted, list) else []:
+    ids = [uuid.UUID(str(text)) for text in noted] if isinstance(noted, list) else []
+    stay: list[tuple[str, DomainError]] = []
+    for trash_id in ids:
         if lease is not None:
             lease.check()
-        row = trashed_bytes(uuid.UUID(str(text)))
+        row = trashed_bytes(trash_id)
         if row is not None and row.state == TrashState.FAILED:
             continue  # it never left its place
-        if row is None or row.state in (TrashState.PURGING, TrashState.PURGED):
-            raise NotMended("A copy was deleted from the trash.", code="trash_purged")
-        out_of_trash(row, checkpoint)
+        shown = display_text(row.relative) if row is not None else str(trash_id)
+        try:
+            if row is None or row.state in (TrashState.PURGING, TrashState.PURGED):
+                raise NotMended("A copy was deleted from the trash.", code="trash_purged")
+            out_of_trash(row, checkpoint)
+        except DomainError as error:
+            stay.append((shown, error))
+            continue
         checkpoint("old_back")
+    if not stay:
+        return
+    first = next((error for _, error in stay if error.code in _WAIT_FOR), stay[0][1])
+    if len(ids) == 1 or first.code in _WAIT_FOR:
+        raise first
+    raise NotMended(
+        "Some copies can't come back.",
+        code="fix_copies_stay",
+        back=len(ids) - len(stay),
+        of=len(ids),
+        paths=", ".join(path for path, _ in stay[:_TOLD]) + (" …" if len(stay) > _TOLD else ""),
+        reason=first.code,
+    )

@@ -149,6 +149,7 @@ OWN: Mapping[str, Words] = {
     "fix_same_file": lazy("The new file is the old one."),
     "fix_also_suspect": lazy("The file that came is suspected to be a transcode too; it was not kept."),
     "fix_not_better": lazy("The file that came is not better than yours ({profile}); it was not kept."),
+    "fix_copies_stay": lazy("{back} of {of} copies are in their places; these can't come back ({reason}): {paths}"),
     "fix_interrupted": lazy("Somebody took the old file out of the trash while it was being replaced."),
     "fix_nothing_to_do": lazy("There is nothing left to do about it."),
     "fix_release_without_it": lazy("The release it was taken to be from does not have this recording."),

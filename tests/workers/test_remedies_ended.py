@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
+from apps.common.sentences import message_of
 from apps.jobs.models import JobTrack
 from apps.library.models import TrashedFile
 from apps.remediation.models import Remediation
 from tests.workers.assembled import flac
 from tests.workers.conftest import Killed, kill_at
 from tests.workers.mending import Home, fix_one, time_passes
-from tests.workers.test_remedies import NEW, OLD, score, transcode
-from workers.trash import trash_step
+from tests.workers.test_remedies import NEW, OLD, copies, score, transcode
+from workers.trash import trash_purge, trash_step
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -81,3 +82,34 @@ def test_a_fix_never_gives_up_while_the_old_file_is_on_its_way_to_the_trash(home
     time_passes()
     assert home.step(made.id).state == "done"
     assert home.names() == [NEW, "Mine/album/2. another.flac"]
+
+
+def test_of_several_copies_every_one_that_can_comes_back_and_the_others_are_told(home: Home) -> None:
+    issue_id, _ = copies(home)
+    before = {name: home.digest(name) for name in home.names()}
+    made = fix_one(issue_id)
+    assert home.step(made.id).state == "done"
+    first = TrashedFile.objects.order_by("id").first()
+    assert first is not None
+    (home.music / first.display).parent.mkdir(exist_ok=True)
+    (home.music / first.display).write_bytes(b"somebody's")
+    stands = home.undo(made.id)
+    assert (stands.state, stands.code) == ("done", "fix_copies_stay")
+    assert stands.params["why"] == {"back": 1, "of": 2, "paths": first.display, "reason": "trash_name_taken"}
+    assert str(first.display) in message_of(stands.code, stands.params["why"])
+    (other,) = before.keys() - {first.display, "keep.flac"}
+    assert home.digest(other) == before[other]
+    (home.music / first.display).unlink()  # its place is free again: asked for anew, the rest comes back
+    assert home.undo(made.id).state == "undone"
+    assert {name: home.digest(name) for name in home.names()} == before
+
+
+def test_a_copy_that_was_purged_keeps_no_other_copy_in_the_trash(home: Home) -> None:
+    issue_id, _ = copies(home)
+    made = fix_one(issue_id)
+    home.step(made.id)
+    first, second = TrashedFile.objects.order_by("id")
+    trash_purge(first.id)
+    stands = home.undo(made.id)
+    assert (stands.code, stands.params["why"]["reason"]) == ("fix_copies_stay", "trash_purged")
+    assert home.names() == sorted(["keep.flac", second.display])
