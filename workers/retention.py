@@ -13,6 +13,7 @@ from apps.jobs.services_events import node_events_forget
 from apps.jobs.services_retention import job_limits_forget
 from apps.library.selectors_trash import trash_expired
 from apps.library.services_identity import answers_prune
+from apps.library.services_rename import renamings_forget
 from apps.library.services_trash import trash_forget, trash_purge_ask
 from apps.peers.services import peers_forget
 from apps.transfers.traces import traces_sweep
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 STRANGERS_STAY = timedelta(days=30)
 LIMITS_STAY = timedelta(days=7)
+RENAMINGS_STAY = timedelta(days=90)
+"""How long files that were renamed can be put back."""
 TRASH_ROWS_STAY = timedelta(days=365)
 """Of what left the trash: who asks what became of a file asks within a year."""
 
@@ -33,12 +36,13 @@ def retention() -> None:
     now = timezone.now()
     keep_days = load_config().library.trash.keep_days
     log.info(
-        "retention: events=%s peers=%s limits=%s traces=%s trash=%s trash_rows=%s acoustid=%s",
+        "retention: events=%s peers=%s limits=%s traces=%s trash=%s trash_rows=%s renamings=%s acoustid=%s",
         node_events_forget(),
         peers_forget(unseen_since=now - STRANGERS_STAY),
         job_limits_forget(ended_before=now - LIMITS_STAY),
         traces_sweep(now=now),
         len(trash_purge_ask(trash_expired(now=now, keep_days=keep_days))),
         trash_forget(ended_before=now - TRASH_ROWS_STAY),
+        renamings_forget(untouched_since=now - RENAMINGS_STAY),
         answers_prune(),
     )

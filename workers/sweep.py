@@ -15,6 +15,7 @@ from celery import shared_task
 
 from apps.common.dispatch import TaskName, enqueue
 from apps.jobs.services_sweep import jobs_waiting, tracks_put_right, verifications_waiting
+from apps.library.selectors_rename import renamings_waiting
 from apps.library.selectors_trash import trash_proven, trash_waiting
 from apps.library.services_trash import trash_purge_ask
 from apps.remediation.selectors import remediations_due
@@ -33,6 +34,7 @@ def sweep() -> None:
     sent = sum(_send_again(TaskName.RESOLVE_JOB, step.id, step.attempt) for step in jobs_waiting())
     sent += sum(_send_again(TaskName.VERIFY_DOWNLOAD, step.id, step.attempt) for step in verifications_waiting())
     sent += sum(_send_again(TaskName.TRASH_STEP, step.id, step.attempt) for step in trash_waiting())
+    sent += sum(_send_again(TaskName.RENAME_STEP, key, attempt) for key, attempt in renamings_waiting())
     sent += sum(_send_again(TaskName.REMEDIATE, step.id, step.attempt) for step in remediations_due())
     mended, proven = transcodes_mend(), len(trash_purge_ask(trash_proven()))
     if mended or proven:

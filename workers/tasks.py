@@ -11,6 +11,7 @@ from workers.read_files import read_files
 from workers.recheck import recheck_unconfirmed
 from workers.recount_canonical import recount_canonical
 from workers.remediate import remediate
+from workers.rename_step import rename_step
 from workers.resolve_job import resolve_job
 from workers.retention import retention
 from workers.sample_download import sample_download
@@ -31,6 +32,7 @@ __all__ = [
     "recheck_unconfirmed",
     "recount_canonical",
     "remediate",
+    "rename_step",
     "resolve_job",
     "retention",
     "sample_download",

@@ -33,6 +33,7 @@ class TaskName(StrEnum):
     ANALYSE_VARIANTS = "workers.analyse_variants"
     TRASH_STEP = "workers.trash_step"
     REMEDIATE = "workers.remediate"
+    RENAME_STEP = "workers.rename_step"
     LIBRARY_SCANS = "workers.library_scans"
     SCAN_LIBRARY = "workers.scan_library"
     READ_FILES = "workers.read_files"
@@ -54,6 +55,7 @@ QUEUES: dict[TaskName, str] = {
     TaskName.ANALYSE_VARIANTS: "analyse",
     TaskName.TRASH_STEP: "default",
     TaskName.REMEDIATE: "default",
+    TaskName.RENAME_STEP: "default",
     TaskName.LIBRARY_SCANS: "default",
     TaskName.SCAN_LIBRARY: "analyse",
     TaskName.READ_FILES: "analyse",

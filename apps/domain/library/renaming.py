@@ -75,7 +75,7 @@ SIDECARS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """A file and the name it is to have. `new` empty: `code` says why it has none."""
+    """A file and the name it is to have. `code`: why it does not get it, found out before; `new` is empty where none can be made."""
 
     root_id: int
     old: bytes
@@ -121,7 +121,7 @@ def settle(
     """
     blocked: dict[int, Line] = {}
     for at, wish in enumerate(wishes):
-        if not wish.new:
+        if wish.code or not wish.new:
             blocked[at] = Line(wish=wish, code=wish.code or "rename_facts_missing", params=wish.params)
         elif wish.new == wish.old:
             blocked[at] = Line(wish=wish, code="rename_same")
