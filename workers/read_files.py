@@ -25,6 +25,7 @@ from apps.library.services_read import (
     MAX_DEATHS,
     FileClaim,
     ReadFacts,
+    SaidFacts,
     file_claim,
     file_gone,
     file_later,
@@ -41,7 +42,7 @@ from workers.analyse_variants import throttle_of
 from workers.gateways.analysis import AnalysisWish
 from workers.gateways.walk import STALL_S, RootStalled, WalkFailed, WatchedRoot
 from workers.lease import LEASE_S, LeaseKeeper, LeaseLost
-from workers.reading import FileChanged, read_music, wish_of
+from workers.reading import FileChanged, read_music, read_words, wish_of
 from workers.slots import background_slot, broker
 
 log = logging.getLogger(__name__)
@@ -174,12 +175,23 @@ def _one(claim: FileClaim, stat: FileStat | None, wish: AnalysisWish, done: Read
         done.unreadable += 1
         log.info("file can't be read: file=%s code=%s", claim.file_id, error.code)
         params = {**error.params, "deaths": claim.deaths} if claim.deaths else error.params
-        file_unreadable(claim, stat=stat, code=error.code, params=params)
+        file_unreadable(claim, stat=stat, code=error.code, params=params, said=_words(claim, error))
     except Exception as error:  # a file that nobody thought of must not stop the others
         log.exception("file could not be read: file=%s", claim.file_id)
         done.unreadable += 1
         file_unreadable(claim, stat=stat, code="unexpected", params={"error": type(error).__name__})
     checkpoint("finished")
+
+
+def _words(claim: FileClaim, error: DomainError) -> SaidFacts | None:
+    """Its tags are often whole where its sound is not; a file that ends its readers is not opened again."""
+    if error.code == "file_kills_readers":
+        return None
+    try:
+        return read_words(claim.path)
+    except Exception:  # tags as broken as the sound
+        log.exception("tags of a broken file could not be read: file=%s", claim.file_id)
+        return None
 
 
 def _read(claim: FileClaim, wish: AnalysisWish) -> ReadFacts:

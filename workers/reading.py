@@ -16,7 +16,7 @@ from apps.domain.audio.payload import LeavesError
 from apps.domain.errors import DomainError
 from apps.jobs.services import mbid_of
 from apps.library.services import FilePlace, RecordingSource
-from apps.library.services_read import ReadFacts
+from apps.library.services_read import ReadFacts, SaidFacts
 from slskdn_site.config import Config
 from workers.gateways.analysis import AnalysisWish, FileAnalysis, analyse_file
 from workers.gateways.audio import variant_facts
@@ -80,17 +80,29 @@ def read_music(path: Path, *, wish: AnalysisWish, named: NamedAs = NOBODY) -> Re
         fingerprint=_compressed(made),
         recording_mbid=recording,
         recording_source=source,
-        place=FilePlace(
-            release_mbid=named.release or (uuid.UUID(tags.release_mbid) if tags.release_mbid else None),
-            medium=min(tags.disc, _MAX_POSITION) or None,
-            track=min(tags.track, _MAX_POSITION) or None,
-            title=tags.title,
-            artist=tags.artist,
-            album=tags.album,
-            albumartist=tags.albumartist,
-        ),
+        place=_place_of(tags, named),
         tags=tags_json(tags, code=code),
         sound=made.sound,
+    )
+
+
+def read_words(path: Path) -> SaidFacts | None:
+    """What a file says it is whose sound can't be read; None: its tags can't be read either, or say nothing."""
+    tags, code = _tags_of(path)
+    if code or tags == AudioTags():
+        return None
+    return SaidFacts(place=_place_of(tags, NOBODY), tags=tags_json(tags))
+
+
+def _place_of(tags: AudioTags, named: NamedAs) -> FilePlace:
+    return FilePlace(
+        release_mbid=named.release or (uuid.UUID(tags.release_mbid) if tags.release_mbid else None),
+        medium=min(tags.disc, _MAX_POSITION) or None,
+        track=min(tags.track, _MAX_POSITION) or None,
+        title=tags.title,
+        artist=tags.artist,
+        album=tags.album,
+        albumartist=tags.albumartist,
     )
 
 

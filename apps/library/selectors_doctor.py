@@ -10,7 +10,7 @@ import re
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from django.db.models import F
@@ -187,8 +187,12 @@ def _file_slice(rows: Iterable[Row]) -> FileSlice:
     away = _roots_away()
     judged = [row for row in listed if row["missing_since"] is None and row["root_id"] not in away]
     held_back = tuple(row["id"] for row in listed if row["missing_since"] is None and row["root_id"] in away)
-    recordings = {row["variant__recording_mbid"] for row in judged} - {None}
     tags = {row["id"]: _tags(row) for row in judged}
+    named = [
+        row["variant__recording_mbid"] if row["variant_id"] is not None else tags[row["id"]].recording_mbid
+        for row in judged
+    ]
+    recordings = set(some_of(named))
     known = {row["mbid"]: row for row in _recordings(recordings)}
     releases = _tracks({one.release_mbid for one in tags.values() if one.release_mbid})
     guesses = _guesses(judged)
@@ -223,6 +227,10 @@ def _facts(
     better: Mapping[int, Better],
 ) -> FileFacts:
     variant, mbid = row["variant_id"], row["variant__recording_mbid"]
+    if variant is None:
+        # It never could be read: its tags have the only word on what it should be, and its name on where.
+        mbid = tags.recording_mbid
+        tags = replace(tags, track=tags.track or _number_in_front(row["display"]))
     recording: Row = known.get(mbid, {})
     unreadable = row["read_state"] == ReadState.UNREADABLE
     sound = SoundFacts(

@@ -25,7 +25,16 @@ from apps.domain.errors import Param
 from apps.domain.library.paths import PathKey
 from apps.domain.library.scans import SCAN_AT_WORK, SCAN_LIVE, ReadState, ScanState, stall_delay_s
 from apps.library.models import AudioFile, LibraryRoot, LibraryScan
-from apps.library.services import FilePlace, FileRecorded, FileStat, RecordingSource, file_record, folder_pending
+from apps.library.services import (
+    FilePlace,
+    FileRecorded,
+    FileStat,
+    RecordingSource,
+    file_record,
+    folder_pending,
+    place_columns,
+    storable,
+)
 from apps.library.services_analysis import variant_analysed
 from apps.library.services_canonical import files_mark
 
@@ -69,6 +78,14 @@ class ReadFacts:
     place: FilePlace
     tags: Mapping[str, object]
     sound: SoundAnalysis | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaidFacts:
+    """What the tags of a file say whose sound can't be read."""
+
+    place: FilePlace
+    tags: Mapping[str, object]
 
 
 def read_record(key: PathKey, read: ReadFacts) -> FileRecorded:
@@ -144,10 +161,13 @@ def file_read(claim: FileClaim, read: ReadFacts) -> FileRecorded | None:
     return recorded
 
 
-def file_unreadable(claim: FileClaim, *, stat: FileStat | None, code: str, params: Mapping[str, Param]) -> bool:
+def file_unreadable(
+    claim: FileClaim, *, stat: FileStat | None, code: str, params: Mapping[str, Param], said: SaidFacts | None = None
+) -> bool:
     """It can't be read, and is not tried again until it changes (`stat`: what it is like now; None: nobody can say). False: not ours any more.
 
-    A variant it had stays named: whoever mends the file knows by it what it should be. It is no longer served.
+    A variant it had stays named: whoever mends the file knows by it what it should be. One that never could be read has its tags' word for that
+    (`said`). It is no longer served.
     """
     with transaction.atomic():
         changes: dict[str, object] = {}
@@ -163,6 +183,9 @@ def file_unreadable(claim: FileClaim, *, stat: FileStat | None, code: str, param
         )
         if not kept:
             return False
+        if said is not None:
+            words = place_columns(said.place, shown=claim.key.display)
+            AudioFile.objects.filter(id=claim.file_id, variant=None).update(**words, tags=storable(said.tags))
         files_mark([claim.file_id])
         folder_pending(claim.key.root_id, claim.key.relative.rpartition(b"/")[0])
         _counted(claim, unreadable=1, size=stat.size_bytes if stat is not None else 0)

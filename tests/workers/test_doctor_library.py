@@ -223,6 +223,8 @@ def test_a_library_of_good_and_bad_files_ends_with_exactly_the_expected_issues(
         ("track_not_in_release", "live.flac"),
         ("wrong_duration", "07 Gorse.flac"),
     ], list(LibraryIssue.objects.values_list("type", "path", "code", "params"))
+    broken = LibraryIssue.objects.get(type="corrupted_file")
+    assert (broken.recording_mbid, broken.release_mbid, broken.track_position) == (recording_id(3), ALBUM, 3)
     again = looked()
     assert (again.added, again.resolved) == (0, 0)
 

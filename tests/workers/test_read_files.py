@@ -8,6 +8,7 @@ import shutil
 import signal
 import threading
 import time
+import uuid
 from datetime import timedelta
 from pathlib import Path
 
@@ -113,6 +114,18 @@ def test_what_can_t_be_read_says_why_and_is_left_alone_until_it_changes(music: P
     assert mended.changed == 1
     assert read_batch(wish=QUICK).read == 1
     assert AudioFile.objects.get(display="noise.mp3").read_state == "read"
+
+
+def test_a_file_that_is_found_broken_has_its_tags_word_on_what_it_should_be(music: Path) -> None:
+    cut, recording, release = music / "A" / "1.flac", uuid.UUID(int=7), uuid.UUID(int=8)
+    tags = AudioTags(title="Song", artist="Ada", track=3, recording_mbid=str(recording), release_mbid=str(release))
+    write_tags(cut, tags, expected_root=identify(cut).root)
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size * 2 // 3])
+    scanned(music)
+    assert read_batch(wish=QUICK).unreadable == 1
+    file = AudioFile.objects.get(display="A/1.flac")
+    assert (file.read_state, file.variant_id, file.title, file.track_position) == ("unreadable", None, "Song", 3)
+    assert (file.release_mbid, file.tags["recording_mbid"]) == (release, str(recording))
 
 
 def test_a_file_that_broke_keeps_the_name_of_what_it_was(music: Path) -> None:

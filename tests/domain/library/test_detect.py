@@ -311,7 +311,7 @@ def test_everything_wrong_with_one_file_is_found_at_once_and_each_type_once() ->
         LIVE,
         sound=replace(sound().sound, suspect=True, verdict="mp3_origin", quality=0.2, duration_ms=90_000),  # type: ignore[type-var]
         tags=replace(LIVE.tags, title="Nothing alike"),
-        better=Better(score=1.0, profile="x", where="peers"),
+        better=Better(score=1.0, profile="x", where="library"),
     )
     types = [one.type for one in file_findings(awful, T)]
     assert len(types) == len(set(types))
