@@ -1,22 +1,31 @@
-"""Groups of files that are the same music. Pages walk an index by its key, so that the last is as quick as the first; nothing is joined with itself."""
+"""Groups of files that are the same music. Pages walk keys in their order, so that the last is as quick as the first; nothing is joined with itself.
+
+In a small library the keys are counted when they are asked for, along an index. In a large one, where copies may be rare and the index would be walked
+to its end, they are those that the background counted last (`services_measures`); what a page shows of them is always what is there now.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
 from apps.common.pagination import CursorInvalid, Page
 from apps.domain.library.duplicates import DuplicateFile, DuplicateKind, Ranked, best_first
-from apps.library.models import AudioFile, AudioVariant
+from apps.library.models import AudioFile, AudioVariant, DuplicateKey, LibraryMeasure
+from apps.library.selectors import COUNTED_AT_ONCE
 
 DEFAULT_LIMIT: Final = 25
 MAX_LIMIT: Final = 100
+MEASURE: Final = "duplicates"
+"""The measure that says when keys were counted, and over how many files."""
+MOST_KEYS: Final = 400
+"""Looked at in one go where many turn out to be none any more."""
 MAX_MEMBERS: Final = 50
 """Files shown of one group."""
 
@@ -55,12 +64,13 @@ def duplicate_groups(
     if after is not None:
         _value(kind, after)
     groups: list[DuplicateGroup] = []
-    more = True
-    # A key found by the index may turn out to have one present file only (the others went missing): then the next keys fill the page.
+    more, asked, counted = True, limit, _counted_before()
+    # A key may turn out to have one present file only (the others went missing): then the next keys, more of them at a time, fill the page.
     while more and len(groups) < limit:
-        keys = _keys(kind, after=after, limit=limit + 1)
-        more = len(keys) > limit
-        keys = keys[:limit]
+        keys = _keys(kind, after=after, limit=asked + 1, counted=counted)
+        more = len(keys) > asked
+        keys = keys[:asked]
+        asked = min(2 * asked, MOST_KEYS)
         if not keys:
             break
         found = _groups(kind, keys)
@@ -80,25 +90,64 @@ def duplicate_group(kind: DuplicateKind, key: str) -> DuplicateGroup | None:
     return _groups(kind, [key]).get(key)
 
 
-def _keys(kind: DuplicateKind, *, after: str | None, limit: int) -> list[str]:
+def stored_keys(kind: DuplicateKind) -> Iterator[str]:
+    """Every key of a kind as a DuplicateKey has it, counted now. Walks an index from end to end: for the background."""
+    for value in _counted(kind, after=None).iterator(chunk_size=5000):
+        yield _stored(kind, _text(kind, value))
+
+
+def _counted_before() -> bool:
+    """The library is so large that its keys were counted in the background."""
+    values = LibraryMeasure.objects.filter(name=MEASURE).values_list("values", flat=True).first() or {}
+    return int(values.get("files", 0)) > COUNTED_AT_ONCE
+
+
+def _keys(kind: DuplicateKind, *, after: str | None, limit: int, counted: bool) -> list[str]:
+    if not counted:
+        return [_text(kind, value) for value in _counted(kind, after=after)[:limit]]
+    rows = DuplicateKey.objects.filter(kind=kind.value)
+    if after is not None:
+        rows = rows.filter(key__gt=_stored(kind, after))
+    return [_told(kind, key) for key in rows.order_by("key").values_list("key", flat=True)[:limit]]
+
+
+def _counted(kind: DuplicateKind, *, after: str | None) -> QuerySet[Any, Any]:
+    """Values of the column that is the same for a group, in their order."""
     # Rows are counted, not ids: then the index (of copies: file_copies) alone answers, which matters where there are no copies and it is walked to its end.
+    rows: QuerySet[Any]
     match kind:
         case DuplicateKind.PAYLOAD:
-            files = AudioFile.objects.filter(missing_since=None, variant__gt=int(after) if after else 0)
-            found = files.order_by("variant").values("variant").annotate(n=Count("*")).filter(n__gt=1)
-            return [str(key) for key in found.values_list("variant", flat=True)[:limit]]
+            name, rows = "variant", AudioFile.objects.filter(missing_since=None, variant__gt=0)
         case DuplicateKind.PCM:
-            rows = AudioVariant.objects.filter(pcm_md5__isnull=False)
-            if after is not None:
-                rows = rows.filter(pcm_md5__gt=bytes.fromhex(after))
-            sums = rows.order_by("pcm_md5").values("pcm_md5").annotate(n=Count("*")).filter(n__gt=1)
-            return [bytes(md5).hex() for md5 in sums.values_list("pcm_md5", flat=True)[:limit] if md5 is not None]
+            name, rows = "pcm_md5", AudioVariant.objects.filter(pcm_md5__isnull=False)
         case DuplicateKind.RECORDING:
-            rows = AudioVariant.objects.filter(recording_mbid__isnull=False)
-            if after is not None:
-                rows = rows.filter(recording_mbid__gt=uuid.UUID(after))
-            some = rows.order_by("recording_mbid").values("recording_mbid").annotate(n=Count("*")).filter(n__gt=1)
-            return [str(mbid) for mbid in some.values_list("recording_mbid", flat=True)[:limit]]
+            name, rows = "recording_mbid", AudioVariant.objects.filter(recording_mbid__isnull=False)
+    if after is not None:
+        rows = rows.filter(**{f"{name}__gt": _value(kind, after)})
+    found: QuerySet[Any, Any] = (
+        rows.order_by(name).values(name).annotate(n=Count("*")).filter(n__gt=1).values_list(name, flat=True)
+    )
+    return found
+
+
+def _text(kind: DuplicateKind, value: Any) -> str:
+    """The key of a group, from its column."""
+    return bytes(value).hex() if kind is DuplicateKind.PCM else str(value)
+
+
+def _stored(kind: DuplicateKind, key: str) -> str:
+    """A key as a DuplicateKey has it."""
+    return key.zfill(19) if kind is DuplicateKind.PAYLOAD else key.replace("-", "")
+
+
+def _told(kind: DuplicateKind, stored: str) -> str:
+    match kind:
+        case DuplicateKind.PAYLOAD:
+            return str(int(stored))
+        case DuplicateKind.PCM:
+            return stored
+        case DuplicateKind.RECORDING:
+            return str(uuid.UUID(stored))
 
 
 def _groups(kind: DuplicateKind, keys: Sequence[str]) -> dict[str, DuplicateGroup]:

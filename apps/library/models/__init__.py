@@ -4,7 +4,7 @@ what is wrong with it (`issues`), what was taken away (`trash`), and what got an
 
 from __future__ import annotations
 
-from apps.library.models.canonical import CanonicalDirty, CanonicalStats, TrackStats
+from apps.library.models.canonical import CanonicalDirty, CanonicalStats, DuplicateKey, TrackStats
 from apps.library.models.files import AudioFile, AudioVariant, FingerprintSlice, LibraryRoot, VariantEvidence
 from apps.library.models.identity import AcoustidAnswer, FolderMatch, FolderWord, Identification, SameSound
 from apps.library.models.issues import (
@@ -27,6 +27,7 @@ __all__ = [
     "CanonicalDirty",
     "CanonicalStats",
     "DoctorScan",
+    "DuplicateKey",
     "FileMove",
     "FingerprintSlice",
     "FolderMatch",

@@ -58,6 +58,21 @@ class TrackStats(models.Model):
         return f"{self.release_mbid} {self.medium_position}-{self.track_position}"
 
 
+class DuplicateKey(models.Model):
+    """A key under which files of a large library are the same music, as it was counted in the background (apps.library.services_measures, which
+    writes it): pages walk these keys instead of every row. Some may be out of date, so whoever reads one looks at what is there.
+    """
+
+    kind = models.CharField(max_length=12)  # apps.domain.library.duplicates
+    key = models.CharField(max_length=40)  # digits of one length: ordered alike everywhere
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["kind", "key"], name="duplicate_key_once")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key}"
+
+
 class CanonicalDirty(models.Model):
     """A recording (or release) whose statistics must be counted again. Written with the change, removed by the recount."""
 

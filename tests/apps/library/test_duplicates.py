@@ -7,12 +7,15 @@ import uuid
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from apps.common.pagination import CursorInvalid
 from apps.domain.library.duplicates import DuplicateFile, DuplicateKind, best_first
-from apps.library.models import TrashedFile
+from apps.library import selectors_duplicates, services_measures
+from apps.library.models import AudioFile, DuplicateKey, TrashedFile
 from apps.library.selectors_duplicates import DuplicateGroup, duplicate_group, duplicate_groups
 from apps.library.services_duplicates import DuplicatesRefused, duplicates_trash
+from apps.library.services_measures import duplicates_measure
 from tests.apps.library import canonical_rows as rows
 
 SONG = uuid.UUID(int=7)
@@ -118,7 +121,53 @@ def test_pages_hold_every_group_once_and_need_the_same_queries_whatever_they_hol
         duplicate_groups(kind, limit=1)
     with CaptureQueriesContext(connection) as many:
         duplicate_groups(kind, limit=25)
-    assert len(few) == len(many) <= 3
+    assert len(few) == len(many) <= 4
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("kind", list(DuplicateKind))
+def test_a_large_library_shows_what_is_there_now_of_the_keys_that_were_counted(
+    kind: DuplicateKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selectors_duplicates, "COUNTED_AT_ONCE", 0)
+    monkeypatch.setattr(services_measures, "COUNTED_AT_ONCE", 0)
+    root = rows.root()
+
+    def group(number: int) -> list[AudioFile]:
+        same = {"pcm_md5": bytes([number]) * 16, "total_samples": 9}
+        first, second = (
+            rows.variant(10 * number + one, recording=uuid.UUID(int=50 + number), **same) for one in (1, 2)
+        )
+        return [rows.file(10 * number + at, made, within=root) for at, made in enumerate((first, first, second))]
+
+    known = [group(number) for number in range(1, 12)]
+    rows.file(999, rows.variant(999, recording=uuid.UUID(int=7777)), within=root)
+    expected = [one.key for one in everything(kind)]
+    duplicates_measure(now=timezone.now())
+    with CaptureQueriesContext(connection) as seen:
+        assert [one.key for one in everything(kind)] == expected
+    assert len(expected) == 11
+    assert not [one for one in seen.captured_queries if "COUNT" in one["sql"]]
+    # All but the first and the last lose their copies, and one more group comes: the first is seen at once, the second when keys are counted again.
+    for files in known[1:-1]:
+        AudioFile.objects.filter(id__in=[one.id for one in files[1:]]).update(missing_since=timezone.now())
+    group(12)
+    assert [one.key for one in everything(kind)] == [expected[0], expected[-1]]
+    assert len(duplicate_groups(kind, limit=2).items) == 2
+    duplicates_measure(now=timezone.now())
+    duplicates_measure(now=timezone.now())
+    assert len(everything(kind)) == 3
+    assert DuplicateKey.objects.filter(kind=kind.value).count() == (3 if kind is DuplicateKind.PAYLOAD else 12)
+
+
+@pytest.mark.django_db
+def test_a_small_library_keeps_no_keys() -> None:
+    one = rows.variant(1)
+    for number in range(2):
+        rows.file(number, one, within=rows.root())
+    duplicates_measure(now=timezone.now())
+    assert not DuplicateKey.objects.exists()
+    assert len(everything(DuplicateKind.PAYLOAD)) == 1
 
 
 @pytest.mark.django_db
