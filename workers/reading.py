@@ -26,8 +26,12 @@ from workers.verification import stat_of
 
 log = logging.getLogger(__name__)
 
-TAGS_VERSION = 1
+TAGS_VERSION = 2
 """Of the JSON in AudioFile.tags."""
+_NOT_KEPT = frozenset({"acoustid_fingerprint"})
+"""The row of the sound has its own."""
+_FIRST_KEPT = frozenset({"label", "catalog_number"})
+"""Of which matching and naming look at the first."""
 _MAX_POSITION = 32_767
 
 
@@ -108,9 +112,10 @@ def _place_of(tags: AudioTags, named: NamedAs) -> FilePlace:
 
 def tags_json(tags: AudioTags, *, code: str = "") -> dict[str, object]:
     """What the row keeps of tags: fields that say something, by the names of AudioTags; `v`; `code` where they could not be read."""
-    said = {name: value for name, value in dataclasses.asdict(tags).items() if value}
+    said = {name: value for name, value in dataclasses.asdict(tags).items() if value and name not in _NOT_KEPT}
     listed: dict[str, object] = {
-        name: list(value) if isinstance(value, tuple) else value for name, value in said.items()
+        name: value[0] if name in _FIRST_KEPT else list(value) if isinstance(value, tuple) else value
+        for name, value in said.items()
     }
     return {"v": TAGS_VERSION, **listed, **({"code": code} if code else {})}
 

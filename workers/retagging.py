@@ -113,7 +113,7 @@ class Retagger:
                 _clear(staged)
             checkpoint("swapped")
         _read_again(file)
-        trash.trash_purge(before.id, checkpoint=checkpoint)  # its bytes are where they were
+        trash.trash_purge(before.id, needed_too=True, checkpoint=checkpoint)  # its bytes are where they were
 
     def as_it_was(self, claim: RemedyClaim) -> None:
         """After a failure: what was kept of a file that did not change is not needed."""
@@ -121,7 +121,7 @@ class Retagger:
         if kept is None or kept.state != TrashState.TRASHED or file is None or file.missing:
             return
         if facts_of(file.root, file.relative).sha256 == kept.sha256:
-            trash.trash_purge(kept.id)
+            trash.trash_purge(kept.id, needed_too=True)
 
     def reidentify(self, claim: RemedyClaim) -> None:
         """Have it found out anew what the file is; the doctor looks again when that is known."""
@@ -196,8 +196,8 @@ def release_tags(release: ReleaseFacts, medium: MediumFacts, track: TrackFacts, 
         artist_mbids=tuple(str(one.mbid) for one in recording.artists),
         albumartist_mbids=tuple(str(one.mbid) for one in release.artists),
         acoustid_id=had.acoustid_id if same_recording else "",
-        label=release.label.name if release.label else of_release.label,
-        catalog_number=release.catalog_number or of_release.catalog_number,
+        label=(release.label.name,) if release.label else of_release.label,
+        catalog_number=(release.catalog_number,) if release.catalog_number else of_release.catalog_number,
         barcode=release.barcode or of_release.barcode,
         country=release.country or of_release.country,
         isrcs=recording.isrcs or (had.isrcs if same_recording else ()),

@@ -15,7 +15,7 @@ import mutagen.id3
 from apps.domain.audio import tagblocks
 from apps.domain.audio.flac import ReadAt
 from apps.domain.audio.span import MAX_SKIP_BYTES, PayloadSpan
-from workers.gateways.tagnames import MEASURED, NAMES, WIDER, TagsError, plain
+from apps.domain.library.tags import KEPT, NAMES, TOTALS, TagsError, plain, written_names
 
 # mutagen ships half of its types; inside this module its classes are Any, outside it nobody sees them.
 _id3: Any = mutagen.id3
@@ -27,13 +27,18 @@ _PADDING_BYTES = 4096
 _COMMENTS, _PADDING = 4, 1
 """Kinds of FLAC blocks."""
 _MAX_BLOCK_BYTES = (1 << 24) - 1
-_TOTALS = {"track": "tracks", "disc": "discs"}
 
 
-def _mended(had: list[str], wanted: tuple[str, ...]) -> bool:
+def mended(had: list[str], wanted: tuple[str, ...]) -> bool:
     """Do the values already say it? Further values behind a right first one are the person's."""
     said = [text.strip() for text in had]
     return said == list(wanted) or (len(wanted) == 1 and said[:1] == list(wanted))
+
+
+def _replaced(field: str, wanted: Wanted) -> bool:
+    """Has a field that stays where we say nothing something of ours in its place? Opus' gains stand for ReplayGain's."""
+    gain = field.replace("replaygain_", "r128_").replace("_peak", "_gain")
+    return field in wanted or gain in wanted
 
 
 # --- FLAC ----------------------------------------------------------------------------------------------------------------------------
@@ -45,7 +50,7 @@ def flac_head(read_at: ReadAt, span: PayloadSpan, wanted: Wanted) -> bytes:
     vendor, entries, others = b"", list[bytes](), list[tuple[int, bytes]]()
     for kind, body in _blocks(read_at, start + 4):
         if kind == _COMMENTS:
-            stated, found = _entries(body)
+            stated, found, _ = _entries(body)
             vendor, entries = vendor or stated, entries + found
         elif kind not in (0, _PADDING):
             others.append((kind, body))
@@ -80,8 +85,8 @@ def _blocks(read_at: ReadAt, position: int) -> Iterator[tuple[int, bytes]]:
         position += 4 + length
 
 
-def _entries(body: bytes) -> tuple[bytes, list[bytes]]:
-    """Vendor and raw comments. Raises TagsError."""
+def _entries(body: bytes) -> tuple[bytes, list[bytes], bytes]:
+    """Vendor, raw comments, and what stands behind them. Raises TagsError."""
 
     def taken(at: int) -> tuple[bytes, int]:
         end = at + 4 + int.from_bytes(body[at : at + 4], "little")
@@ -96,7 +101,7 @@ def _entries(body: bytes) -> tuple[bytes, list[bytes]]:
     for _ in range(count):
         entry, at = taken(at)
         found.append(entry)
-    return vendor, found
+    return vendor, found, body[at:]
 
 
 def _comments(vendor: bytes, entries: list[bytes]) -> bytes:
@@ -105,30 +110,34 @@ def _comments(vendor: bytes, entries: list[bytes]) -> bytes:
     return b"".join([sized[0], len(entries).to_bytes(4, "little"), *sized[1:]])
 
 
+def comment_body(body: bytes, wanted: Wanted) -> tuple[bytes, bytes]:
+    """Vorbis comments with our fields set, and what stood behind them (Opus allows bytes of others there). Raises TagsError."""
+    vendor, entries, rest = _entries(body)
+    return _comments(vendor or b"slskdn", _merged(entries, wanted)), rest
+
+
 def _merged(entries: list[bytes], wanted: Wanted) -> list[bytes]:
     """Our fields, then everything that is not ours, byte for byte."""
-    ours: dict[str, str] = {
-        plain(key): field for field, (keys, _, _) in NAMES.items() for key in keys if key not in WIDER
-    }
+    ours = written_names("vorbis")
     had: dict[str, list[bytes]] = {}
     foreign: list[bytes] = []
     for entry in entries:
         key, _, _value = entry.partition(b"=")
         field = ours.get(plain(key.decode("ascii", "replace")))
-        if field is None or (field in MEASURED and field not in wanted):
+        if field is None or (field in KEPT and not _replaced(field, wanted)):
             foreign.append(entry)
         else:
             had.setdefault(field, []).append(entry)
     made: list[bytes] = []
     for field, texts in wanted.items():
-        canonical = NAMES[field][0][0]
+        canonical = NAMES[field].vorbis[0]
         kept = [
             each
             for each in had.get(field, ())
             if plain(each.partition(b"=")[0].decode("ascii", "replace")) == plain(canonical)
         ]
         values = [each.partition(b"=")[2].decode("utf-8", "replace") for each in kept]
-        if _mended(values, texts):
+        if mended(values, texts):
             made += kept
         else:
             made += [f"{canonical.upper()}={text}".encode() for text in texts]
@@ -138,23 +147,30 @@ def _merged(entries: list[bytes], wanted: Wanted) -> list[bytes]:
 # --- ID3 -----------------------------------------------------------------------------------------------------------------------------
 
 
+_FRAMES: dict[str, Callable[..., object]] = {
+    "title": _id3.TIT2, "artist": _id3.TPE1, "albumartist": _id3.TPE2, "album": _id3.TALB, "date": _id3.TDRC, "original_date": _id3.TDOR,
+    "label": _id3.TPUB, "isrcs": _id3.TSRC, "track": _id3.TRCK, "disc": _id3.TPOS, "media": _id3.TMED, "compilation": _id3.TCMP,
+}  # fmt: skip
+
+
 def id3_head(read_at: ReadAt, span: PayloadSpan, wanted: Wanted) -> bytes:
     """A whole ID3v2.4 tag and MP3's information frame. Several tags at the front become one. Raises TagsError."""
-    made = _read_id3(read_at(0, _tags_end(read_at, span)))
-    frames: dict[str, Callable[..., object]] = {
-        "title": _id3.TIT2, "artist": _id3.TPE1, "albumartist": _id3.TPE2, "album": _id3.TALB, "date": _id3.TDRC,
-        "label": _id3.TPUB, "isrcs": _id3.TSRC, "track": _id3.TRCK, "disc": _id3.TPOS,
-    }  # fmt: skip
-    for field, (_, names, _) in NAMES.items():
-        texts = wanted.get(field, ())
-        if field in MEASURED and not texts:
+    return id3_tag(read_at(0, _tags_end(read_at, span)), wanted) + span.preamble
+
+
+def id3_tag(data: bytes, wanted: Wanted) -> bytes:
+    """One ID3v2.4 tag with our fields set, made of those that `data` holds (b"": none). Raises TagsError."""
+    made = _read_id3(data)
+    for field, spelt in NAMES.items():
+        texts, names = wanted.get(field, ()), spelt.id3
+        if not names or (field in KEPT and not texts):
             continue
-        if field in _TOTALS and texts and _TOTALS[field] in wanted:
-            texts = (f"{texts[0]}/{wanted[_TOTALS[field]][0]}",)
-        spelt = {name.lower() for name in names}
-        found = [key for key in list(made.keys()) if key.lower() in spelt]
+        if field in TOTALS and texts and TOTALS[field] in wanted:
+            texts = (f"{texts[0]}/{wanted[TOTALS[field]][0]}",)
+        known = {name.lower() for name in names}
+        found = [key for key in list(made.keys()) if key.lower() in known]
         had = [str(text) for key in found if key == names[0] for text in getattr(made[key], "text", ())]
-        if texts and field != "recording_mbid" and _mended(had, texts):
+        if texts and field != "recording_mbid" and mended(had, texts):
             found.remove(names[0])
             texts = ()
         for key in found:
@@ -163,9 +179,9 @@ def id3_head(read_at: ReadAt, span: PayloadSpan, wanted: Wanted) -> bytes:
             made.delall(f"UFID:{UFID_OWNER}")
             if texts:
                 made.add(_id3.UFID(owner=UFID_OWNER, data=texts[0].encode("ascii", "replace")))
-        elif texts and field in frames:
-            made.add(frames[field](encoding=3, text=list(texts)))
-        elif texts and names:
+        elif texts and field in _FRAMES:
+            made.add(_FRAMES[field](encoding=3, text=list(texts)))
+        elif texts:
             made.add(_id3.TXXX(encoding=3, desc=names[0].removeprefix("TXXX:"), text=list(texts)))
     out = io.BytesIO()
     try:
@@ -174,7 +190,7 @@ def id3_head(read_at: ReadAt, span: PayloadSpan, wanted: Wanted) -> bytes:
         raise TagsError(
             "These tags can't be written.", code="tags_not_writable", reason=type(error).__name__
         ) from error
-    return out.getvalue() + span.preamble
+    return out.getvalue()
 
 
 def _read_id3(data: bytes) -> Any:

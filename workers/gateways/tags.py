@@ -12,22 +12,39 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mutagen
 import mutagen.id3
 import mutagen.mp4
+import mutagen.oggopus
 
+from apps.domain.audio.chunks import ChunksError
+from apps.domain.audio.ogg import OggError
 from apps.domain.audio.payload import PayloadFormat
-from workers.gateways.files import identify, reading, translated
+from apps.domain.audio.sound import SoundUnknown, sound_digest
+from apps.domain.library.tags import (
+    MAX_FINGERPRINT_CHARS,
+    MAX_TEXT_CHARS,
+    NAMES,
+    WIDER,
+    AudioTags,
+    TagsError,
+    gain_of_r128,
+    plain,
+    said_names,
+    texts_of,
+)
+from workers.gateways.audio import DecodedFacts, DecodeFailed, decode_test
+from workers.gateways.files import Identity, identify, reading, translated
+from workers.gateways.tagfile import tag_file
 from workers.gateways.tagheads import UFID_OWNER, flac_head, id3_head, id3v1_tail
-from workers.gateways.tagnames import NAMES, TagsError, plain
+from workers.gateways.tagstores import is_opus, rewrite
 
-__all__ = ["AudioTags", "TagsError", "read_tags", "write_tags"]
+__all__ = ["AudioTags", "TagsError", "Written", "read_tags", "write_tags"]
 
-MAX_TEXT_CHARS = 4096
 MAX_VALUES = 32
 """Values kept of one field; real credits have a few."""
 _BLOCK_BYTES = 1 << 20
@@ -37,47 +54,23 @@ _NUMBER = re.compile(r"\s*(\d{1,4})\s*(?:/\s*(\d{1,4}))?")
 
 
 @dataclass(frozen=True, slots=True)
-class AudioTags:
-    """What a file says of itself, or is to say. Empty text, 0 and empty tuples mean unknown; MBIDs are lower-case UUIDs."""
+class Written:
+    """A file with our tags. `decoded`: what decoding it has shown, where its root is another one now; None where the root is the same."""
 
-    title: str = ""
-    artist: str = ""
-    albumartist: str = ""
-    album: str = ""
-    date: str = ""
-    """YYYY, YYYY-MM or YYYY-MM-DD."""
-    track: int = 0
-    tracks: int = 0
-    disc: int = 0
-    discs: int = 0
-    recording_mbid: str = ""
-    track_mbid: str = ""
-    """Of the release's track (Picard: MUSICBRAINZ_RELEASETRACKID)."""
-    release_mbid: str = ""
-    release_group_mbid: str = ""
-    artist_mbids: tuple[str, ...] = ()
-    albumartist_mbids: tuple[str, ...] = ()
-    acoustid_id: str = ""
-    label: str = ""
-    catalog_number: str = ""
-    barcode: str = ""
-    country: str = ""
-    """Of the release: ISO 3166-1 alpha-2, or MusicBrainz's XW, XE …"""
-    isrcs: tuple[str, ...] = field(default=())
-    replaygain_track_gain: str = ""
-    """ "-7.25 dB", to -18 LUFS (ReplayGain 2). Empty when written: what the file says stays; likewise the peak."""
-    replaygain_track_peak: str = ""
-    """Linear, 1 is full scale."""
+    root: bytes
+    decoded: DecodedFacts | None
 
 
 def read_tags(path: Path) -> AudioTags:
-    """Read a file's tags; a file without any gives empty ones. Raises TagsError for what mutagen does not know or cannot parse."""
+    """Read a file's tags; a file without any gives empty ones. Raises TagsError for what mutagen does not know or cannot parse, and
+    for tags beyond `tagfile.MAX_TAG_BYTES`.
+    """
     try:
-        opened = mutagen.File(str(path))
+        with tag_file(path) as file:
+            opened = mutagen.File(file)
         if opened is None:
             raise TagsError("This is not a sound file whose tags can be read.")
-        values = _lookup(opened.tags)
-        tags = _tags(values)
+        tags = _tags(_lookup(opened.tags), opus=isinstance(opened, mutagen.oggopus.OggOpus))
     except TagsError:
         raise
     # mutagen parses hostile bytes and lets IndexError, OverflowError, struct.error, UnicodeError … through besides its own MutagenError.
@@ -86,87 +79,108 @@ def read_tags(path: Path) -> AudioTags:
     return tags
 
 
-def write_tags(path: Path, tags: AudioTags, *, expected_root: bytes) -> None:
+def write_tags(path: Path, tags: AudioTags, *, expected_root: bytes, inside_root: bool = False) -> Written:
     """Give a file our tags, in a temporary copy that replaces it only if the payload's root is `expected_root` before and after.
 
-    The fields of AudioTags then say what `tags` says (an empty one: nothing), under Picard's names; a field whose first value is right already
-    keeps all of its values. Everything else stays: foreign comments and frames, pictures, cue sheets, seek tables, other tags before and behind
+    The fields of AudioTags then say what `tags` says (an empty one: nothing, but see `KEPT`), under Picard's names; a field whose first value is right
+    already keeps all of its values. Everything else stays: foreign comments and frames, pictures, cue sheets, seek tables, other tags before and behind
     the sound. Only padding and junk between tags and sound go.
 
-    Raises TagsError: `tags_not_writable` for a format whose payload is the whole file (there tags *are* payload) and for tags that no block
-    holds, `tags_unreadable` if what is there can't be read and so couldn't be kept, `payload_changed` if root or preamble differ; FilesError
-    for the disk. The file is then as it was.
+    `inside_root`: write also where tags are part of the payload (MP4, Ogg, WAVE, AIFF, WavPack, APE, Musepack, ASF). The root is then another one; that
+    the sound is the same is proven by its digest before and after, and the new file decodes from its first to its last sample.
+
+    Raises TagsError: `tags_not_writable` (`reason`) for a format whose payload is the whole file unless `inside_root`, for formats that nobody writes,
+    and for tags that can't be kept or held; `tags_unreadable` if what is there can't be read and so couldn't be kept; `payload_changed` if root,
+    preamble or sound differ. FilesError for the disk, DecodeFailed `decode_tool_missing` where nothing here decodes it. The file is then as it was.
     """
     before = identify(path)
     if before.root != expected_root:
         raise TagsError("This file does not have the expected payload.", code="payload_changed", root=before.root.hex())
-    span = before.span
-    if span.format is PayloadFormat.FILE:
-        raise TagsError(
-            "The tags of this format are part of its payload and stay as they are.", code="tags_not_writable"
-        )
-    wanted = _texts(tags)
     staged = path.with_name(f"{path.name}.tagging")
     try:
         with translated(path):
-            with reading(path) as (read_at, size), staged.open("wb") as out:
-                tail = read_at(span.end, size - span.end)
-                if span.format is PayloadFormat.FLAC:
-                    out.write(flac_head(read_at, span, wanted))
-                else:
-                    out.write(id3_head(read_at, span, wanted))
-                    tail = id3v1_tail(tail, wanted)
-                for at in range(span.offset, span.end, _BLOCK_BYTES):
-                    out.write(read_at(at, min(_BLOCK_BYTES, span.end - at)))
-                out.write(tail)
-                out.flush()
-                os.fsync(out.fileno())
-            after = identify(staged)
-            if after.root != before.root or after.span.preamble != span.preamble:
+            if before.span.format is not PayloadFormat.FILE:
+                written = _write_around(path, staged, before, tags)
+            elif inside_root:
+                written = _write_inside(path, staged, tags)
+            else:
                 raise TagsError(
-                    "Writing tags would have changed the sound.", code="payload_changed", root=after.root.hex()
+                    "The tags of this format are part of its payload and stay as they are.",
+                    code="tags_not_writable",
+                    reason="inside_root",
                 )
             with contextlib.suppress(PermissionError):
                 shutil.copymode(path, staged)
             staged.replace(path)
     finally:
         staged.unlink(missing_ok=True)
+    return written
 
 
-def _texts(tags: AudioTags) -> dict[str, tuple[str, ...]]:
-    """Every field that has a value, as texts. NUL separates values in ID3 and never belongs to one."""
-    found: dict[str, tuple[str, ...]] = {}
-    for name in NAMES:
-        value: object = getattr(tags, name)
-        values = value if isinstance(value, tuple) else (str(value or ""),)
-        cleaned = tuple(
-            str(each).replace("\0", "").encode("utf-8", "replace").decode()[:MAX_TEXT_CHARS] for each in values if each
-        )
-        if cleaned:
-            found[name] = cleaned
-    return found
+def _write_around(path: Path, staged: Path, before: Identity, tags: AudioTags) -> Written:
+    """FLAC and MP3: tags stand before and behind the payload."""
+    wanted, span = texts_of(tags), before.span
+    with reading(path) as (read_at, size), staged.open("wb") as out:
+        tail = read_at(span.end, size - span.end)
+        if span.format is PayloadFormat.FLAC:
+            out.write(flac_head(read_at, span, wanted))
+        else:
+            out.write(id3_head(read_at, span, wanted))
+            tail = id3v1_tail(tail, wanted)
+        for at in range(span.offset, span.end, _BLOCK_BYTES):
+            out.write(read_at(at, min(_BLOCK_BYTES, span.end - at)))
+        out.write(tail)
+        out.flush()
+        os.fsync(out.fileno())
+    after = identify(staged)
+    if after.root != before.root or after.span.preamble != span.preamble:
+        raise TagsError("Writing tags would have changed the sound.", code="payload_changed", root=after.root.hex())
+    return Written(root=after.root, decoded=None)
 
 
-def _tags(values: Callable[[str], list[str]]) -> AudioTags:
+def _write_inside(path: Path, staged: Path, tags: AudioTags) -> Written:
+    """Everything else: tags are part of the payload."""
+    read_tags(path)  # what nobody here could read again is not written
+    try:
+        with reading(path) as (read_at, size):
+            before = sound_digest(read_at, size)
+            opus = is_opus(read_at, before.container)
+        rewrite(path, staged, before.container, texts_of(tags, opus=opus))
+    except (SoundUnknown, OggError, ChunksError) as error:
+        reason = str(error.params.get("reason", error.code))
+        raise TagsError(error.sentence, code="tags_not_writable", reason=reason) from error
+    try:
+        with reading(staged) as (read_at, size):
+            after = sound_digest(read_at, size)
+    except SoundUnknown as error:
+        raise TagsError("Writing tags would have changed the sound.", code="payload_changed") from error
+    if after != before:
+        raise TagsError("Writing tags would have changed the sound.", code="payload_changed")
+    try:
+        decoded = decode_test(staged)
+    except DecodeFailed as error:
+        if error.retryable:
+            raise
+        raise TagsError(
+            "This file does not decode; it is left as it is.", code="tags_not_writable", reason=error.code
+        ) from error
+    return Written(root=identify(staged).root, decoded=decoded)
+
+
+_FIRST = (
+    "title", "artist", "albumartist", "album", "acoustid_id", "acoustid_fingerprint", "barcode", "country", "media", "script", "status",
+    "replaygain_track_gain", "replaygain_track_peak", "replaygain_album_gain", "replaygain_album_peak",
+)  # fmt: skip
+
+
+def _tags(values: Callable[[str], list[str]], *, opus: bool) -> AudioTags:
     track, tracks = _numbers(values("track"), values("tracks"))
     disc, discs = _numbers(values("disc"), values("discs"))
-    first = {
-        name: (values(name) or [""])[0]
-        for name in (
-            "title",
-            "artist",
-            "albumartist",
-            "album",
-            "acoustid_id",
-            "label",
-            "catalog_number",
-            "barcode",
-            "country",
-            "replaygain_track_gain",
-            "replaygain_track_peak",
-        )
-    }
-    date = next((match[0] for match in map(_DATE.match, values("date")) if match is not None), "")
+    first = {name: (values(name) or [""])[0] for name in _FIRST}
+    if opus:
+        for scope in ("track", "album"):
+            gain = gain_of_r128((values(f"r128_{scope}_gain") or [""])[0])
+            first[f"replaygain_{scope}_gain"] = gain or first[f"replaygain_{scope}_gain"]
     mbid = {
         name: (_mbids(values(name)) or ("",))[0]
         for name in ("recording_mbid", "track_mbid", "release_mbid", "release_group_mbid")
@@ -174,7 +188,13 @@ def _tags(values: Callable[[str], list[str]]) -> AudioTags:
     return AudioTags(
         **first,
         **mbid,
-        date=date,
+        date=_date(values("date")),
+        original_date=_date(values("original_date")) or _date(values("original_year")),
+        artists=tuple(values("artists")),
+        label=tuple(values("label")),
+        catalog_number=tuple(values("catalog_number")),
+        types=tuple(values("types")),
+        compilation=(values("compilation") or [""])[0].lower() in ("1", "true"),
         track=track,
         tracks=tracks,
         disc=disc,
@@ -188,13 +208,18 @@ def _tags(values: Callable[[str], list[str]]) -> AudioTags:
 def _lookup(tags: object) -> Callable[[str], list[str]]:
     """A function from our field names to the file's texts, whatever kind of tags it has."""
     if isinstance(tags, mutagen.id3.ID3):
-        return lambda name: _bounded(_id3_texts(tags, name))
+        return lambda name: _bounded(_id3_texts(tags, name), _limit(name))
     if isinstance(tags, mutagen.mp4.MP4Tags):
-        return lambda name: _bounded(_mp4_texts(tags, name))
+        return lambda name: _bounded(_mp4_texts(tags, name), _limit(name))
     keyed: dict[str, list[object]] = {}
     for key, value in _pairs(tags):
         keyed.setdefault(plain(key), []).extend(value)
-    return lambda name: _bounded(text for key in NAMES[name][0] for text in keyed.get(plain(key), ()))
+
+    def said(name: str) -> list[object]:
+        own = [text for key in said_names(name) if key not in WIDER for text in keyed.get(key, ())]
+        return own or [text for key in said_names(name) if key in WIDER for text in keyed.get(key, ())]
+
+    return lambda name: _bounded(said(name), _limit(name))
 
 
 def _pairs(tags: object) -> Iterable[tuple[str, list[object]]]:
@@ -213,18 +238,17 @@ def _id3_texts(tags: Any, name: str) -> Iterable[object]:
     if name == "recording_mbid":
         for frame in tags.getall(f"UFID:{UFID_OWNER}"):
             yield frame.data.decode("ascii", "replace")
-    wanted = {key.lower() for key in NAMES[name][1]}
+    wanted = {key.lower() for key in NAMES[name].id3}
     for key in list(tags.keys()):
         if key.lower() in wanted:
             yield from getattr(tags[key], "text", ())
 
 
 def _mp4_texts(tags: object, name: str) -> Iterable[object]:
-    wanted = NAMES[name][2]
+    wanted = {key.lower() for key in NAMES[name].mp4}
     items = getattr(tags, "items", None)
     for key, value in items() if callable(items) else ():
-        plain = key.rpartition(":")[2] if key.startswith("----:") else key
-        if not any(plain.lower() == each.lower() for each in wanted):
+        if (key.rpartition(":")[2] if key.startswith("----:") else key).lower() not in wanted:
             continue
         for each in value if isinstance(value, list) else [value]:
             if isinstance(each, tuple):
@@ -233,15 +257,23 @@ def _mp4_texts(tags: object, name: str) -> Iterable[object]:
                 yield bytes(each).decode("utf-8", "replace") if isinstance(each, bytes) else each
 
 
-def _bounded(values: Iterable[object]) -> list[str]:
+def _limit(name: str) -> int:
+    return MAX_FINGERPRINT_CHARS if name == "acoustid_fingerprint" else MAX_TEXT_CHARS
+
+
+def _bounded(values: Iterable[object], limit: int) -> list[str]:
     """Non-empty texts; ID3 2.3 and some taggers put several into one, separated by NUL."""
     texts: list[str] = []
     for value in values:
         for text in str(value).split("\0"):
-            kept = text.strip()[:MAX_TEXT_CHARS]
+            kept = text.strip()[:limit]
             if kept and len(texts) < MAX_VALUES:
                 texts.append(kept)
     return texts
+
+
+def _date(texts: list[str]) -> str:
+    return next((match[0] for match in map(_DATE.match, texts) if match is not None), "")
 
 
 def _mbids(texts: list[str]) -> tuple[str, ...]:
