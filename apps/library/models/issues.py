@@ -43,22 +43,23 @@ class LibraryIssue(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
+        # Those with an ascending id serve two orders: by name (both ascending), and the newest of one name (read backwards).
         indexes = [
             models.Index(fields=["state", "-id"], name="issue_state"),
-            models.Index(fields=["state", "type", "-id"], name="issue_state_type"),
+            models.Index(fields=["state", "type", "id"], name="issue_state_type"),
             models.Index(fields=["state", "-rank", "-id"], name="issue_state_rank"),
-            models.Index(fields=["state", "artist", "-id"], name="issue_state_artist"),
+            models.Index(fields=["state", "artist", "id"], name="issue_state_artist"),
             models.Index(fields=["release_mbid", "state"], name="issue_release"),
             models.Index(fields=["open", "-id"], name="issue_open"),
-            models.Index(fields=["open", "type", "-id"], name="issue_open_type"),
+            models.Index(fields=["open", "type", "id"], name="issue_open_type"),
             models.Index(fields=["open", "-rank", "-id"], name="issue_open_rank"),
-            models.Index(fields=["open", "artist", "-id"], name="issue_open_artist"),
+            models.Index(fields=["open", "artist", "id"], name="issue_open_artist"),
             models.Index(fields=["open", "type", "-rank", "-id"], name="issue_open_type_rank"),
-            models.Index(fields=["open", "album", "-id"], name="issue_open_album"),
+            models.Index(fields=["open", "album", "id"], name="issue_open_album"),
             models.Index(fields=["-rank", "-id"], name="issue_rank"),
-            models.Index(fields=["artist", "-id"], name="issue_artist"),
-            models.Index(fields=["album", "-id"], name="issue_album"),
-            models.Index(fields=["type", "-id"], name="issue_type"),
+            models.Index(fields=["artist", "id"], name="issue_artist"),
+            models.Index(fields=["album", "id"], name="issue_album"),
+            models.Index(fields=["type", "id"], name="issue_type"),
         ]
 
     def __str__(self) -> str:
