@@ -19,6 +19,7 @@ from apps.domain.audio.transcode import TranscodeFacts, examine
 from workers.gateways.audio import DecodedFacts, decode_test
 from workers.gateways.chromaprint import FilePrint, FingerprintFailed, StreamPrinter, fingerprint_file, stream_printer
 from workers.gateways.decoders import BlockHook
+from workers.gateways.tagfile import tag_file
 
 # mutagen ships half of its types; inside this module its files are Any.
 _open_tags: Any = mutagen.File
@@ -119,7 +120,8 @@ def _sound_of(path: Path, ears: _Ears, decoded: DecodedFacts) -> SoundAnalysis |
 def _tool_of(path: Path) -> str:
     """What the stream or its tags name as the program that made it; "" if nothing does."""
     try:
-        tags = _open_tags(str(path)).tags
+        with tag_file(path) as file:
+            tags = _open_tags(file).tags
         vendor = getattr(tags, "vendor", "")
         if vendor:
             return str(vendor)

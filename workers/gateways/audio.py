@@ -14,15 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import mutagen
 import mutagen.flac
 import mutagen.oggvorbis
 import numpy as np
 import soundfile
 
-from apps.domain.audio import flac, mpeg
+from apps.domain.audio import flac, mpeg, tagblocks
 from apps.domain.audio.analysis import Block
+from apps.domain.audio.containers import container_fault
 from apps.domain.audio.payload import PayloadFormat, PayloadSpan, ReadAt, find_span, parse_streaminfo
-from apps.domain.audio.profile import Codec, CodecProfile, ProfileError, profile_of
+from apps.domain.audio.profile import LOSSLESS, Codec, CodecProfile, ProfileError, profile_of
 from apps.domain.audio.span import SYNC_SEARCH_BYTES
 from apps.domain.audio.variant import VariantFacts
 from workers.gateways.decoders import (
@@ -37,10 +39,12 @@ from workers.gateways.decoders import (
     run_ffmpeg,
 )
 from workers.gateways.files import Identity, reading
+from workers.gateways.tagfile import tag_file
 
 __all__ = ["DecodeFailed", "DecodedFacts", "Listener", "decode_test", "open_sound", "variant_facts"]
 
 # mutagen ships half of its types; inside this module its classes are Any.
+_file: Any = mutagen.File
 _flac: Any = mutagen.flac
 _oggvorbis: Any = mutagen.oggvorbis
 
@@ -239,7 +243,8 @@ def _check_frames(window: bytes, sizes: tuple[int, int] | None, info: flac.Strea
 
 def _flac_vendor(path: Path) -> str:
     try:
-        tags = _flac.FLAC(str(path)).tags
+        with tag_file(path) as file:
+            tags = _flac.FLAC(file).tags
     except Exception:  # a vendor string is worth no failure; mutagen raises anything on hostile bytes
         return ""
     return str(getattr(tags, "vendor", "") or "")[:256]
@@ -298,7 +303,7 @@ def _decode_mp3(path: Path, read_at: ReadAt, span: PayloadSpan, walk: _Mp3Walk, 
         )
     except DecodeFailed as error:
         failure = error
-    if not walk.complete or failure.code == "too_long":
+    if not walk.complete or failure.code in ("too_long", "decode_timeout"):
         raise failure
     try:
         total = decode_ffmpeg(path, rate=span.rate, channels=span.channels, take=hook_of(listener), form="float32")
@@ -346,23 +351,28 @@ def _walk_mp3(read_at: ReadAt, span: PayloadSpan) -> _Mp3Walk:
 
 
 def _test_other(path: Path, span: PayloadSpan, listener: Listener | None) -> DecodedFacts:
-    try:
-        info = soundfile.info(str(path))
-    except (soundfile.SoundFileError, RuntimeError, OSError):
-        return _test_by_ffmpeg(path, span, listener)
-    rate, channels, bits = int(info.samplerate), int(info.channels), _PCM_BITS.get(info.subtype, 0)
-    codec = _CODECS.get(info.subtype)
-    if codec is None and bits:
-        codec = Codec.FLAC if info.format in ("OGG", "FLAC") else Codec.PCM
-    if codec is None:
-        raise DecodeFailed(
-            "This kind of sound has no place in slskdn.", code="codec_unsupported", codec=str(info.subtype)
-        )
     with reading(path) as (read_at, size):
-        total = decode_soundfile(PayloadView(read_at, b"", 0, size), hook_of(listener))
-    bitrate = _bitrate(span.length, total, rate)
+        if (fault := container_fault(read_at, size)) is not None:
+            raise DecodeFailed("This file is damaged, or not all of it is here.", reason=fault)
+        start = _behind_tags(read_at, size)
+        try:
+            with Stream(PayloadView(read_at, b"", start, size - start)) as sound:
+                rate, channels, kind, subtype = int(sound.samplerate), int(sound.channels), sound.format, sound.subtype
+        except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError):
+            return _test_by_ffmpeg(path, span, listener)
+        bits, codec = _PCM_BITS.get(subtype, 0), _CODECS.get(subtype)
+        if codec is None and bits:
+            codec = Codec.FLAC if kind in ("OGG", "FLAC") else Codec.PCM
+        if codec is None:
+            raise DecodeFailed(
+                "This kind of sound has no place in slskdn.", code="codec_unsupported", codec=str(subtype)
+            )
+        if codec in LOSSLESS:
+            _profile(codec, rate=rate, channels=channels, bits=bits)  # what has no place need not be decoded first
+        total = decode_soundfile(PayloadView(read_at, b"", start, size - start), hook_of(listener))
+    bitrate = _bitrate(_sound_bytes(path, span) if not start else size - start, total, rate)
     return DecodedFacts(
-        container=_CONTAINERS.get(info.format, info.format.lower()),
+        container=_CONTAINERS.get(kind, kind.lower()),
         codec=codec,
         profile=_profile(codec, rate=rate, channels=channels, bits=bits, bitrate_bps=_nominal_bitrate(path) or bitrate),
         rate=rate,
@@ -377,15 +387,44 @@ def _test_other(path: Path, span: PayloadSpan, listener: Listener | None) -> Dec
 def _nominal_bitrate(path: Path) -> int:
     """What an Ogg Vorbis header states as its setting; 0 elsewhere. Averages of VBR do not name a setting."""
     try:
-        info = _oggvorbis.OggVorbis(str(path)).info
+        with tag_file(path) as file:
+            info = _oggvorbis.OggVorbis(file).info
         return max(0, int(info.bitrate))
     except Exception:  # not Vorbis, or bytes that make mutagen raise anything at all
         return 0
 
 
+def _behind_tags(read_at: ReadAt, size: int) -> int:
+    """Where leading ID3v2 tags end, however large: libsndfile would take all of them into memory. 0: there are none."""
+    return tagblocks.skip_leading(read_at, end=size, limit=size) or 0
+
+
+def _sound_bytes(path: Path, span: PayloadSpan) -> int:
+    """Bytes of a whole file without the values of its tags: a cover of a MB would make another bit rate of a song in AAC or Opus."""
+    try:
+        with tag_file(path) as file:
+            tags = _file(file).tags
+        return max(
+            span.length // 16, span.length - sum(_length_of(value) for _, value in (tags.items() if tags else ()))
+        )
+    except Exception:  # no tags, too many, or bytes that make mutagen raise anything at all
+        return span.length
+
+
+def _length_of(value: object) -> int:
+    """Bytes that a tag's value takes, about: pictures count, numbers hardly."""
+    if isinstance(value, bytes | str):
+        return len(value)
+    if isinstance(value, list | tuple):
+        return sum(_length_of(one) for one in value)
+    return _length_of(getattr(value, "data", None) or getattr(value, "value", None) or "")
+
+
 _INPUT_AUDIO = re.compile(r"Stream #0:\d+.*?: Audio: (\w+)")
 _INPUT_BITS = re.compile(r"\((\d\d) bit\)")
 _OUTPUT_AUDIO = re.compile(r"Audio: pcm_s32le.*?, (\d+) Hz,.*?, (\d+) kb/s")
+_CHECKED = frozenset({Codec.WAVPACK, Codec.TTA, Codec.APE})
+"""Have checksums of their own that ffmpeg passes over unless told. Of MP4 and FLAC it would refuse odd tags then."""
 _FFMPEG_CODECS = {
     "aac": Codec.AAC, "alac": Codec.ALAC, "ape": Codec.APE, "wavpack": Codec.WAVPACK, "tta": Codec.TTA, "tak": Codec.TAK, "mp3": Codec.MP3,
     "mp3float": Codec.MP3, "opus": Codec.OPUS, "vorbis": Codec.VORBIS, "wmav1": Codec.WMA, "wmav2": Codec.WMA, "wmapro": Codec.WMA,
@@ -419,8 +458,10 @@ def _test_by_ffmpeg(path: Path, span: PayloadSpan, listener: Listener | None) ->
             else 32
         )
     form: Form = "int32" if bits > 16 else "int16" if bits else "float32"
-    total = decode_ffmpeg(path, rate=rate, channels=channels, take=hook_of(listener), form=form)
-    bitrate = _bitrate(span.length, total, rate)
+    total = decode_ffmpeg(
+        path, rate=rate, channels=channels, take=hook_of(listener), form=form, strict=codec in _CHECKED
+    )
+    bitrate = _bitrate(_sound_bytes(path, span), total, rate)
     return DecodedFacts(
         container=path.suffix.lower().lstrip(".")[:8] or codec.value,
         codec=codec,
@@ -445,6 +486,7 @@ def open_sound(path: Path) -> Iterator[tuple[soundfile.SoundFile, int]]:
     """
     with reading(path) as (read_at, size):
         span = find_span(read_at, size)
+        offset = span.offset
         match span.format:
             case PayloadFormat.FLAC:
                 head, stated = _endless(span.preamble), parse_streaminfo(span.preamble).total_samples
@@ -454,7 +496,8 @@ def open_sound(path: Path) -> Iterator[tuple[soundfile.SoundFile, int]]:
                 head = mpeg.neutral_information(read_at(span.offset, 4), frames=walk.frames, payload_bytes=span.length)
             case PayloadFormat.FILE:
                 head, stated = b"", 0
-        with Stream(PayloadView(read_at, head, span.offset, span.length)) as sound:
+                offset = _behind_tags(read_at, size)
+        with Stream(PayloadView(read_at, head, offset, span.end - offset)) as sound:
             yield sound, stated if span.format is not PayloadFormat.FILE else int(sound.frames)
 
 

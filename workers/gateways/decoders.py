@@ -6,6 +6,7 @@ What the samples mean, and whether a header told the truth about them, is `audio
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -24,8 +25,10 @@ MAX_SECONDS = 6 * 3600
 """Longest sound decoded. 14 bytes of FLAC can hold 65,535 equal samples, so a small file may claim years."""
 _BLOCK_FRAMES = 65_536
 _DECODE_TIMEOUT_S = 240.0
-"""Tasks have five minutes."""
+"""Tasks have five minutes. Held in both ways of decoding: 1 MB of FLAC can hold a day of sound, and an exception that a task's time limit raises
+inside libsndfile's call back to us would be lost."""
 _MAX_CHANNELS = 32
+"""What profiles know (`CodecProfile`); WAV can state 65,535, of which a block would be GB."""
 _READ_AHEAD_BYTES = 128 << 10
 """MP3 is asked for frame by frame: one read of the file serves a hundred of them."""
 Form = Literal["int16", "int32", "float32"]
@@ -126,10 +129,11 @@ def form_of(sound: soundfile.SoundFile) -> Form:
 
 def decode_soundfile(view: PayloadView, take: BlockHook) -> int:
     """Samples per channel that libsndfile decodes, each block given to `take`."""
-    total = 0
+    total, deadline = 0, time.monotonic() + _DECODE_TIMEOUT_S
     try:
         with Stream(view) as sound:
             rate, form = int(sound.samplerate), form_of(sound)
+            _check_layout(rate=rate, channels=int(sound.channels))
             while True:
                 block: Block = sound.read(_BLOCK_FRAMES, dtype=form, always_2d=True)
                 if not len(block):
@@ -137,6 +141,8 @@ def decode_soundfile(view: PayloadView, take: BlockHook) -> int:
                 total += len(block)
                 _check_length(total, rate)
                 take(block, rate)
+                if time.monotonic() > deadline:
+                    raise DecodeFailed("The decoder did not finish.", code="decode_timeout", retryable=True)
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as error:
         if view.failure is None:
             raise DecodeFailed("This file does not decode.", reason=str(error)[:200]) from error
@@ -147,10 +153,11 @@ def decode_soundfile(view: PayloadView, take: BlockHook) -> int:
     return total
 
 
-def decode_ffmpeg(path: Path, *, rate: int, channels: int, take: BlockHook, form: Form = "int32") -> int:
-    """Samples per channel that ffmpeg decodes at the source's own rate and channels."""
-    if not 1 <= channels <= _MAX_CHANNELS or rate <= 0:
-        raise DecodeFailed("This file states an impossible rate or number of channels.", rate=rate, channels=channels)
+def decode_ffmpeg(
+    path: Path, *, rate: int, channels: int, take: BlockHook, form: Form = "int32", strict: bool = False
+) -> int:
+    """Samples per channel that ffmpeg decodes at the source's own rate and channels; `strict`: checksums must be right."""
+    _check_layout(rate=rate, channels=channels)
     little = np.dtype(form).newbyteorder("<")
     total, rest, width = 0, b"", little.itemsize * channels
 
@@ -165,13 +172,15 @@ def decode_ffmpeg(path: Path, *, rate: int, channels: int, take: BlockHook, form
             block = np.frombuffer(data, dtype=little, count=whole // little.itemsize).reshape(-1, channels)
             take(block.astype(form, copy=False), rate)
 
-    run_ffmpeg(path, ["-ar", str(rate), "-ac", str(channels)], receive, form=form)
+    run_ffmpeg(path, ["-ar", str(rate), "-ac", str(channels)], receive, form=form, strict=strict)
     if total == 0:
         raise DecodeFailed("This file has no sound in it.", code="no_audio")
     return total
 
 
-def run_ffmpeg(path: Path, options: list[str], take: Callable[[bytes], None], *, form: Form = "int32") -> str:
+def run_ffmpeg(
+    path: Path, options: list[str], take: Callable[[bytes], None], *, form: Form = "int32", strict: bool = False
+) -> str:
     """Decode with `options`, giving raw samples to `take`; what ffmpeg wrote to its log."""
     executable = next(iter(ffmpeg.candidates()), None)
     if executable is None:
@@ -179,7 +188,7 @@ def run_ffmpeg(path: Path, options: list[str], take: Callable[[bytes], None], *,
             "This machine has no ffmpeg, which this kind of sound needs.", code="decode_tool_missing", retryable=True
         )
     arguments = [
-        *ffmpeg.input_arguments(executable, path.absolute()),
+        *ffmpeg.input_arguments(executable, path.absolute(), strict=strict),
         "-map_metadata",
         "-1",
         *options,
@@ -199,6 +208,11 @@ def run_ffmpeg(path: Path, options: list[str], take: Callable[[bytes], None], *,
             "This file does not decode.", reason=stderr.strip().splitlines()[-1][:200] if stderr.strip() else ""
         )
     return stderr
+
+
+def _check_layout(*, rate: int, channels: int) -> None:
+    if not 1 <= channels <= _MAX_CHANNELS or rate <= 0:
+        raise DecodeFailed("This file states an impossible rate or number of channels.", rate=rate, channels=channels)
 
 
 def _check_length(samples: int, rate: int) -> None:

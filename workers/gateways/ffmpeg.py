@@ -39,9 +39,13 @@ def has_chromaprint(executable: str) -> bool:
     return result.returncode == 0 and any(line.split()[1:2] == [b"chromaprint"] for line in result.stdout.splitlines())
 
 
-def input_arguments(executable: str, path: Path) -> Sequence[str]:
-    """Arguments up to and including the input: one local file, first sound stream, one thread."""
+def input_arguments(executable: str, path: Path, *, strict: bool = False) -> Sequence[str]:
+    """Arguments up to and including the input: one local file, first sound stream, one thread.
+
+    `strict`: a wrong checksum ends it. WavPack, TTA and APE keep one of every block, which ffmpeg passes over otherwise.
+    """
+    detect = ["-err_detect", "crccheck+explode"] if strict else []
     return [
-        executable, "-nostdin", "-hide_banner", "-threads", "1", "-xerror", "-protocol_whitelist", "file", "-format_whitelist", _FORMATS,
+        executable, "-nostdin", "-hide_banner", "-threads", "1", "-xerror", *detect, "-protocol_whitelist", "file", "-format_whitelist", _FORMATS,
         "-i", f"file:{path}", "-map", "0:a:0", "-vn", "-sn", "-dn",
     ]  # fmt: skip
