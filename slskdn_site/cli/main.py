@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -94,6 +95,13 @@ def help_text() -> str:
     return "\n".join(lines)
 
 
+def logs_to_stderr() -> None:
+    """A command's standard output is its answer, and with --json nothing else: what is logged meanwhile goes beside it."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
+            handler.setStream(sys.stderr)
+
+
 def django_setup() -> None:
     """Make models and services importable, on the configured data folder. Raises ConfigError for a wrong configuration."""
     from slskdn_site.config import data_dir, load_config
@@ -105,3 +113,4 @@ def django_setup() -> None:
     import django
 
     django.setup()
+    logs_to_stderr()

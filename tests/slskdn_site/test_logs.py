@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 
 import pytest
 
+from slskdn_site.cli.main import logs_to_stderr
 from slskdn_site.logs import LineFormatter, SupervisorLog, one_line
 
 
@@ -40,3 +42,15 @@ def test_the_supervisors_file_has_each_line_with_its_process(tmp_path: Path) -> 
         "web     | started",
         "node    | forged\\x0aslskdn  | all is well",
     ]
+
+
+def test_what_a_command_logs_stays_out_of_its_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    handler = logging.StreamHandler(sys.stdout)
+    logging.getLogger().addHandler(handler)
+    try:
+        logs_to_stderr()
+        logging.getLogger("apps.x").error("meanwhile")
+    finally:
+        logging.getLogger().removeHandler(handler)
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "meanwhile\n")
