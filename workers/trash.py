@@ -79,9 +79,9 @@ def trash_restore(trash_id: uuid.UUID, *, numbered: bool = False, checkpoint: Ch
     return _view(trash_id)
 
 
-def trash_purge(trash_id: uuid.UUID, *, checkpoint: Checkpoint = _pass) -> TrashView | None:
-    """Delete a trashed file for good now. None: nothing of this id is in the trash."""
-    if not trash_purge_ask([trash_id], send=False):
+def trash_purge(trash_id: uuid.UUID, *, needed_too: bool = False, checkpoint: Checkpoint = _pass) -> TrashView | None:
+    """Delete a trashed file for good now. None: nothing of this id is in the trash, or a fix under way needs it (`needed_too`: that fix asks)."""
+    if not trash_purge_ask([trash_id], send=False, needed_too=needed_too):
         return None
     trash_step(trash_id, checkpoint=checkpoint)
     return _view(trash_id)

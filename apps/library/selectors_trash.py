@@ -108,10 +108,15 @@ def trash_waiting(*, limit: int = 500) -> list[TrashStep]:
 
 
 def trash_expired(*, now: datetime, keep_days: int, limit: int = 500) -> list[uuid.UUID]:
-    """What has been kept long enough."""
+    """What has been kept long enough, and is nothing that waits for a proof of its replacement, or for a fix that is under way."""
     if keep_days <= 0:
         return []
-    old = TrashedFile.objects.filter(state=TrashState.TRASHED, trashed_at__lte=now - timedelta(days=keep_days))
+    old = TrashedFile.objects.filter(
+        state=TrashState.TRASHED,
+        trashed_at__lte=now - timedelta(days=keep_days),
+        needed=False,
+        keep_until_proven=False,
+    )
     return list(old.order_by("trashed_at").values_list("id", flat=True)[:limit])
 
 
@@ -131,6 +136,7 @@ def trash_proven(*, limit: int = 500) -> list[uuid.UUID]:
         Exists(scans),
         ~Exists(wrong),
         state=TrashState.TRASHED,
+        needed=False,
         keep_until_proven=True,
         replaced_by__missing_since=None,
         replaced_by__read_state="read",
@@ -145,7 +151,8 @@ def _related(rows: QuerySet[TrashedFile]) -> QuerySet[TrashedFile]:
 
 def _view(row: TrashedFile, keep_days: int) -> TrashView:
     facts = row.file_facts
-    kept = row.state == TrashState.TRASHED and row.trashed_at is not None and keep_days > 0
+    held = row.needed or row.keep_until_proven
+    kept = row.state == TrashState.TRASHED and row.trashed_at is not None and keep_days > 0 and not held
     return TrashView(
         id=row.id,
         root=row.root.path,

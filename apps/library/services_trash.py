@@ -180,13 +180,25 @@ def trash_call_off(trash_id: uuid.UUID) -> bool:
     return bool(called_off) or _state(trash_id) is TrashState.FAILED
 
 
-def trash_purge_ask(trash_ids: Collection[uuid.UUID], *, send: bool = True) -> tuple[uuid.UUID, ...]:
-    """Ask for trashed files to be deleted for good: those of them that are in the trash (at most MAX_ASKED). There is no undo."""
+def trash_need(trash_ids: Collection[uuid.UUID], *, needed: bool) -> None:
+    """A fix that is under way may have to bring these back, or may not any more. Inside the transaction that moves the fix: of it and a purge that
+    is asked for in the same moment one comes first, and the other sees it."""
+    TrashedFile.objects.filter(id__in=list(trash_ids)).exclude(needed=needed).update(needed=needed)
+
+
+def trash_purge_ask(
+    trash_ids: Collection[uuid.UUID], *, send: bool = True, needed_too: bool = False
+) -> tuple[uuid.UUID, ...]:
+    """Ask for trashed files to be deleted for good: those of them that are in the trash (at most MAX_ASKED). There is no undo.
+
+    What a fix under way may have to bring back stays, unless it is the fix that asks (`needed_too`).
+    """
     asked = []
     with transaction.atomic():
         for trash_id in sorted(set(trash_ids))[:MAX_ASKED]:
+            row = TrashedFile.objects.filter(id=trash_id)
             moved = advance(
-                TrashedFile.objects.filter(id=trash_id),
+                row if needed_too else row.filter(needed=False),
                 moves=TRASH_MOVES,
                 to=TrashState.PURGING,
                 code="",

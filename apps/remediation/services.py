@@ -37,7 +37,7 @@ from apps.domain.library.remedy import (
 from apps.domain.library.trash import TrashReason
 from apps.library.models import LibraryIssue
 from apps.library.services_issues import issues_move
-from apps.library.services_trash import trash_plan
+from apps.library.services_trash import trash_need, trash_plan
 from apps.remediation.jobs import MissingTrack, Replacement, job_for_missing, job_for_replacement
 from apps.remediation.models import Remediation
 from apps.remediation.selectors import better_held
@@ -264,6 +264,7 @@ def remedy_trash(
             as_read=as_read,
             send=False,
         )
+        trash_need([trash_id], needed=True)
         stored = Remediation.objects.values_list("params", flat=True).get(id=claim.id)
         if note:
             listed = [str(one) for one in stored.get(note, ()) if str(one) != str(trash_id)]
@@ -318,12 +319,6 @@ def remedy_undo_ask(remediation_id: uuid.UUID, *, keep_new: bool = False) -> Rem
     row = Remediation.objects.select_related("trashed").filter(id=remediation_id).first()
     if row is None:
         raise RemediationRefused("There is no such fix.", code="remediation_unknown")
-    if row.trashed is not None and row.trashed.state in ("purging", "purged"):
-        raise RemediationRefused(
-            "The old file was deleted from the trash; it can't come back.",
-            code="trash_purged",
-            path=row.trashed.display,
-        )
     if row.action == RemedyAction.REIDENTIFY:
         raise RemediationRefused("There is nothing to take back.", code="remediation_nothing_to_undo")
     with transaction.atomic():
@@ -338,6 +333,8 @@ def remedy_undo_ask(remediation_id: uuid.UUID, *, keep_new: bool = False) -> Rem
             lease_until=None,
         )
         if moved:
+            trash_need(_trash_of(row), needed=True)
+            _not_purged(row)
             enqueue(TaskName.REMEDIATE, str(remediation_id))
             ring(WEB_CHANNEL, f"issue {row.issue_id}")
     state = RemedyState(Remediation.objects.values_list("state", flat=True).get(id=remediation_id))
@@ -346,6 +343,25 @@ def remedy_undo_ask(remediation_id: uuid.UUID, *, keep_new: bool = False) -> Rem
             f"A fix that is {state.value} can't be taken back.", code="remediation_state", state=state.value
         )
     return state
+
+
+def _trash_of(row: Remediation) -> list[uuid.UUID]:
+    """All that a fix has in the trash."""
+    listed = [uuid.UUID(str(one)) for name in ("trashed", "undone") for one in row.params.get(name, ())]
+    return [*listed, *([row.trashed_id] if row.trashed_id is not None else [])]
+
+
+def _not_purged(row: Remediation) -> None:
+    """Looked at after the old file was said to be needed: a purge came before that, or comes not at all. Raises RemediationRefused."""
+    if row.trashed is None:
+        return
+    row.trashed.refresh_from_db(fields=["state"])
+    if row.trashed.state in ("purging", "purged"):
+        raise RemediationRefused(
+            "The old file was deleted from the trash; it can't come back.",
+            code="trash_purged",
+            path=row.trashed.display,
+        )
 
 
 def remedy_undone(claim: RemedyClaim) -> bool:
@@ -378,19 +394,23 @@ def _end(
     new_file_id: int | None = None,
 ) -> bool:
     changes: dict[str, object] = {"new_file_id": new_file_id} if new_file_id is not None else {}
-    stored = Remediation.objects.values_list("params", flat=True).get(id=claim.id)
-    moved = advance(
-        _mine(claim),
-        moves=REMEDY_MOVES,
-        to=state,
-        only_from=only_from,
-        code=code,
-        params={**{key: value for key, value in stored.items() if key != "why"}, **({"why": dict(why)} if why else {})},
-        next_step_at=None,
-        lease_until=None,
-        ended_at=Now(),
-        **changes,
-    )
+    with transaction.atomic():
+        row = Remediation.objects.get(id=claim.id)
+        kept = {key: value for key, value in row.params.items() if key != "why"}
+        moved = advance(
+            _mine(claim),
+            moves=REMEDY_MOVES,
+            to=state,
+            only_from=only_from,
+            code=code,
+            params={**kept, **({"why": dict(why)} if why else {})},
+            next_step_at=None,
+            lease_until=None,
+            ended_at=Now(),
+            **changes,
+        )
+        if moved:
+            trash_need(_trash_of(row), needed=False)
     if moved:
         ring(WEB_CHANNEL, f"issue {claim.issue_id}")
         if claim.job_id:

@@ -10,9 +10,13 @@ import pytest
 from django.utils import timezone
 
 from apps.common.sentences import message_of
+from apps.domain.errors import DomainError
 from apps.jobs.models import JobTrack
-from apps.library.models import TrashedFile
+from apps.library.models import LibraryRoot, LibraryScan, TrashedFile
+from apps.library.selectors_trash import trash_expired, trash_list, trash_proven
+from apps.library.services_trash import trash_purge_ask
 from apps.remediation.models import Remediation
+from apps.remediation.services import remedy_undo_ask
 from tests.workers.assembled import flac
 from tests.workers.conftest import Killed, kill_at
 from tests.workers.mending import Home, fix_one, time_passes
@@ -113,3 +117,65 @@ def test_a_copy_that_was_purged_keeps_no_other_copy_in_the_trash(home: Home) -> 
     stands = home.undo(made.id)
     assert (stands.code, stands.params["why"]["reason"]) == ("fix_copies_stay", "trash_purged")
     assert home.names() == sorted(["keep.flac", second.display])
+
+
+def test_what_a_fix_under_way_may_have_to_bring_back_is_never_purged(home: Home) -> None:
+    _, issue_id = transcode(home)
+    before = home.digest(OLD)
+    made = fix_one(issue_id, backup=False)  # kept only until the new file is proven
+    home.fetch(made.job_id, flac())
+    score(made.job_id)
+    with pytest.raises(Killed):
+        home.step(made.id, kill_at("trashed"))
+    row = TrashedFile.objects.get()
+    assert row.state == "trashed"
+    proven_and_old(home)
+
+    def purged() -> bool:
+        """Whoever asks: retention, the sweep, a person."""
+        expired = trash_expired(now=timezone.now(), keep_days=1)
+        trash_purge_ask([*expired, *trash_proven(), row.id], send=False)
+        return TrashedFile.objects.get(id=row.id).state != "trashed"
+
+    assert not purged()
+    time_passes()
+    assert home.step(made.id).state == "done"
+    remedy_undo_ask(made.id)
+    assert not purged()
+    assert home.step(made.id).state == "undone"
+    assert home.digest(OLD) == before
+    assert not TrashedFile.objects.filter(needed=True).exists()
+
+
+def test_once_the_fix_is_done_its_old_file_is_purged_as_configured_and_the_undo_says_so(home: Home) -> None:
+    _, issue_id = transcode(home)
+    made = fix_one(issue_id)
+    home.fetch(made.job_id, flac())
+    score(made.job_id)
+    assert home.step(made.id).state == "done"
+    proven_and_old(home)
+    asked = trash_purge_ask(trash_expired(now=timezone.now(), keep_days=1), send=False)
+    assert len(asked) == 1
+    with pytest.raises(DomainError) as caught:
+        remedy_undo_ask(made.id)
+    assert caught.value.code == "trash_purged"
+    made.refresh_from_db()
+    assert made.state == "done"
+
+
+def test_an_old_file_whose_replacement_was_never_proven_outlives_the_days_that_trash_is_kept(home: Home) -> None:
+    _, issue_id = transcode(home)
+    made = fix_one(issue_id, backup=False)
+    home.fetch(made.job_id, flac())
+    score(made.job_id)
+    home.step(made.id)
+    TrashedFile.objects.update(trashed_at=timezone.now() - timedelta(days=999))
+    assert trash_expired(now=timezone.now(), keep_days=1) == []
+    assert trash_list(keep_days=1).items[0].purge_at is None
+
+
+def proven_and_old(home: Home) -> None:
+    """A whole scan saw the new file sound, long ago."""
+    TrashedFile.objects.update(trashed_at=timezone.now() - timedelta(days=99))
+    for root in LibraryRoot.objects.all():
+        LibraryScan.objects.create(root=root, state="completed")

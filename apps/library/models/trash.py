@@ -34,6 +34,7 @@ class TrashedFile(models.Model):
     variant = models.ForeignKey(AudioVariant, on_delete=models.SET_NULL, null=True, blank=True, related_name="trashed")
     file_facts = models.JSONField(default=dict)  # title, artist, album: shown even if its other rows are gone
     replaced_by = models.ForeignKey(AudioFile, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    needed = models.BooleanField(default=False)  # a fix that is under way may have to bring it back: nobody purges it
     keep_until_proven = models.BooleanField(default=False)  # purged once a scan has seen the replacement sound
     restore_path = models.BinaryField(default=bytes)  # where it was put back, if not at its old name
     attempt = models.PositiveIntegerField(default=0)
