@@ -118,7 +118,8 @@ def test_a_full_disk_is_shown_and_waited_for_and_what_stands_at_the_target_stays
         asked = person.ask(
             ALBUM.release_mbid,
             tracks=[{"medium": 1, "position": position}],
-            constraints={"target_dir": "Twice"},
+            # It is held already; this is about where a second copy goes.
+            constraints={"target_dir": "Twice", "redownload": True},
         )
         job = str(asked.json()["id"])
         # The node has no room for the partial file …
