@@ -42,6 +42,8 @@ STATUS_OF_CODE: Mapping[str, int] = {
     "remediation_nothing_to_undo": 409,
     "trash_unknown": 404,
     "trash_state": 409,
+    "renaming_state": 409,
+    "rename_nothing": 409,
     "trash_purged": 409,
     "root_not_writable": 409,
 }

@@ -26,7 +26,8 @@ from apps.domain.errors import DomainError, Param
 from apps.domain.library.naming import check_template
 from apps.domain.library.paths import display_text
 from apps.domain.library.renaming import RENAMING_MOVES, RENAMING_OPEN, Line, MoveState, RenamingState
-from apps.library.models import AudioFile, FileMove, FolderMatch, LibraryRenaming
+from apps.domain.library.words import words_of
+from apps.library.models import AudioFile, FileMove, FolderMatch, FolderWord, LibraryRenaming
 from apps.library.selectors import root_containing
 from apps.library.services import FileStat, folder_pending
 from apps.library.services_trash import file_named
@@ -252,24 +253,23 @@ def folders_follow(root_id: int, old: bytes, new: Sequence[bytes]) -> None:
     if list(new) == [old]:
         return
     left = AudioFile.objects.filter(root_id=root_id, folder_hash=_hash(old), missing_since=None).exists()
-    here = FolderMatch.objects.filter(root_id=root_id, folder_hash=_hash(old))
+    here = FolderMatch.objects.filter(root_id=root_id, folder_hash=_hash(old)).first()
     with transaction.atomic():
-        if (
-            len(new) == 1
-            and not left
-            and here.exists()
-            and not FolderMatch.objects.filter(root_id=root_id, folder_hash=_hash(new[0])).exists()
-        ):
-            here.update(
+        there = FolderMatch.objects.filter(root_id=root_id, folder_hash=_hash(new[0])).exists()
+        if len(new) == 1 and here is not None and not left and not there:
+            shown = display_text(new[0])[:4000]
+            FolderMatch.objects.filter(id=here.id).update(
                 folder=new[0],
                 folder_hash=_hash(new[0]),
-                display=display_text(new[0])[:4000],
+                display=shown,
                 attempt=F("attempt") + 1,
                 lease_until=None,
                 updated_at=Now(),
             )
+            FolderWord.objects.filter(folder_id=here.id).delete()
+            FolderWord.objects.bulk_create(FolderWord(folder_id=here.id, word=word) for word in words_of(shown))
             return
-        for folder in {old, *new} if left or here.exists() else set(new):
+        for folder in {old, *new} if left or here is not None else set(new):
             folder_pending(root_id, folder)
 
 

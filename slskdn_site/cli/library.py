@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from slskdn_site.cli._duplicates import register_duplicates
 from slskdn_site.cli._library_scans import register_scans
+from slskdn_site.cli._rename import register_rename
 from slskdn_site.cli._trash import register as register_trash
 
 if TYPE_CHECKING:
     from workers.import_library import ImportedFile
 
-SUMMARY = "Scan and import folders of music, list files and folders of the library."
+SUMMARY = "Scan and import folders of music, list and rename files of the library."
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +42,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     register_duplicates(commands)
     register_scans(commands)
     register_trash(commands)
+    register_rename(commands)
 
 
 def _ready() -> None:

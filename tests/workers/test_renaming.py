@@ -15,6 +15,7 @@ from django.utils import timezone
 from apps.catalog.services import release_store
 from apps.domain.library.naming import TemplateError
 from apps.domain.library.renaming import MoveState, RenamingState
+from apps.domain.library.words import words_of
 from apps.library.models import AudioFile, AudioVariant, FileMove, FolderMatch, LibraryRenaming, LibraryRoot
 from apps.library.selectors_rename import RenamingView, move_list, renaming_list, renaming_view, renamings_waiting
 from apps.library.services import folder_pending, root_record
@@ -316,6 +317,7 @@ def test_what_is_known_of_a_folder_goes_along_when_all_of_it_moves(music: Path) 
     assert (bytes(match.folder), match.display, match.state, match.choice) == (
         b"Ada/Sums/CD 1", "Ada/Sums/CD 1", "matched", "release",
     )  # fmt: skip
+    assert set(match.words.values_list("word", flat=True)) == set(words_of("Ada/Sums/CD 1"))
     undone(key)
     match.refresh_from_db()
     assert (bytes(match.folder), match.chosen_mbid) == (b"in", uuid.UUID(int=7))

@@ -84,6 +84,9 @@ def names_of_tags(tags: Mapping[str, object], *, ext: str, codec: str = "") -> N
         label=_text(tags, "label"),
         catalog_number=_text(tags, "catalog_number"),
         country=_text(tags, "country"),
+        originalyear=_year(_text(tags, "original_date")[:4]),
+        type=_text(tags, "types").capitalize(),
+        media=_text(tags, "media"),
         codec=codec.upper(),
     )
 
@@ -110,7 +113,10 @@ def _agreed(one: NameFacts, album: Sequence[NameFacts]) -> NameFacts:
 
 
 def _text(tags: Mapping[str, object], name: str) -> str:
+    """A field's text; of several the first."""
     value = tags.get(name)
+    if isinstance(value, list | tuple) and value:
+        value = value[0]
     return value if isinstance(value, str) else ""
 
 

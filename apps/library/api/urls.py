@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.library.api import folders, identifications, quality, scans, views
+from apps.library.api import folders, identifications, quality, renamings, scans, views
 
 urlpatterns = [
     path("library/identifications", identifications.Identifications.as_view(), name="api-identifications"),
@@ -30,6 +30,10 @@ urlpatterns = [
         name="api-library-canonical",
     ),
     path("library/duplicates", quality.Duplicates.as_view(), name="api-library-duplicates"),
+    path("library/renamings", renamings.Renamings.as_view(), name="api-renamings"),
+    path("library/renamings/<uuid:renaming_id>", renamings.OneRenaming.as_view(), name="api-renaming"),
+    path("library/renamings/<uuid:renaming_id>/lines", renamings.Lines.as_view(), name="api-renaming-lines"),
+    path("library/renamings/<uuid:renaming_id>/<slug:name>", renamings.RenamingAct.as_view(), name="api-renaming-act"),
     path("library/folders", folders.Folders.as_view(), name="api-library-folders"),
     path("library/folders/<int:match_id>", folders.Folder.as_view(), name="api-library-folder"),
 ]

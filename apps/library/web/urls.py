@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.library.web import duplicates_page, file_page, folders, review_page, scans_page, views
+from apps.library.web import duplicates_page, file_page, folders, renames_page, review_page, scans_page, views
 
 urlpatterns = [
     path("library/review", review_page.review, name="library-review"),
@@ -19,6 +19,10 @@ urlpatterns = [
     path("library/files/<int:file_id>", file_page.file, name="library-file"),
     path("library/duplicates", duplicates_page.duplicates, name="library-duplicates"),
     path("library/duplicates/<str:kind>/<str:key>/trash", duplicates_page.trash, name="duplicates-trash"),
+    path("library/renamings", renames_page.renamings, name="library-renamings"),
+    path("library/renamings/begin", renames_page.begin, name="library-renaming-begin"),
+    path("library/renamings/<uuid:renaming_id>", renames_page.renaming, name="library-renaming"),
+    path("library/renamings/<uuid:renaming_id>/<slug:name>", renames_page.act, name="library-renaming-act"),
     path("library/folders", folders.folders, name="library-folders"),
     path("library/folders/<int:match_id>", folders.folder, name="library-folder"),
     path("library/folders/<int:match_id>/<slug:name>", folders.act, name="library-folder-act"),

@@ -193,6 +193,10 @@ def test_tags_that_name_no_album_artist_keep_a_compilation_together() -> None:
 def test_tags_of_any_shape_give_names() -> None:
     made = names_of_tags({"title": 7, "track": "x", "disc": True, "date": "19", "artist": None, "discs": -4}, ext="mp3")
     assert (made.title, made.track, made.disc, made.discs, made.year) == ("", 0, 1, 1, 19)
+    many = names_of_tags(
+        {"label": ["ECM", "X"], "catalog_number": [], "types": ["album"], "original_date": "1959-08"}, ext="mp3"
+    )
+    assert (many.label, many.catalog_number, many.type, many.originalyear) == ("ECM", "", "Album", 1959)
 
 
 def test_a_file_keeps_its_extension_unless_it_is_none() -> None:
