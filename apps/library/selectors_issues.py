@@ -13,8 +13,8 @@ from django.db.models import QuerySet
 
 from apps.domain.library.doctor import DOCTOR_LIVE, DoctorProgress, DoctorState, progress
 from apps.domain.library.issues import OPEN_STATES, IssueSeverity, IssueState, IssueType
-from apps.domain.library.words import asked_words
 from apps.library.models import DoctorScan, IssueCount, IssueDay, IssueTally, IssueWord, LibraryIssue
+from apps.library.selectors_words import having_words
 
 Sort = Literal["newest", "worst", "artist", "album", "type"]
 SORTS: Final[Mapping[Sort, tuple[str, ...]]] = {
@@ -125,7 +125,7 @@ def per_thousand(count: int, tracks: int | None) -> float | None:
 
 
 def issue_query(wanted: IssueFilter) -> QuerySet[LibraryIssue]:
-    """Issues by filter, without an order."""
+    """Issues by filter, without an order. A query only where a text is asked for."""
     rows = LibraryIssue.objects.all()
     if wanted.state == OPEN:
         rows = rows.filter(open=True)
@@ -141,9 +141,7 @@ def issue_query(wanted: IssueFilter) -> QuerySet[LibraryIssue]:
         rows = rows.filter(release_mbid=wanted.release)
     if wanted.file_id is not None:
         rows = rows.filter(file_id=wanted.file_id)
-    for start, end in asked_words(wanted.text):
-        rows = rows.filter(id__in=IssueWord.objects.filter(word__gte=start, word__lt=end).values("issue_id"))
-    return rows
+    return having_words(rows, IssueWord.objects.all(), owner="issue_id", text=wanted.text)
 
 
 def issue_one(issue_id: int) -> LibraryIssue | None:

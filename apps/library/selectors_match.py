@@ -15,11 +15,11 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from apps.domain.library.scans import ReadState
-from apps.domain.library.words import asked_words
 from apps.domain.matching.edition import MATCH_VERSION
 from apps.domain.matching.states import FolderState
 from apps.domain.matching.values import OfferedTrack, RecordingVote
 from apps.library.models import AudioFile, FolderMatch, FolderWord
+from apps.library.selectors_words import having_words
 
 MAX_FILES: Final = 1500
 """Of one set. A folder with more is no album; it is told as such."""
@@ -253,9 +253,7 @@ def folder_query(*, state: str = "", words: str = "") -> QuerySet[FolderMatch]:
     rows = FolderMatch.objects.select_related("root").defer("folder", "explanation", "candidates")
     if state in set(FolderState):
         rows = rows.filter(state=state)
-    for start, end in asked_words(words):
-        rows = rows.filter(id__in=FolderWord.objects.filter(word__gte=start, word__lt=end).values("folder_id"))
-    return rows
+    return having_words(rows, FolderWord.objects.all(), owner="folder_id", text=words)
 
 
 def folder_one(match_id: int) -> FolderMatch | None:

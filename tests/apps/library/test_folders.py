@@ -7,12 +7,15 @@ import uuid
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from apps.common.roles import Role
 from apps.domain.matching.edition import ReleaseMatch, match_release
+from apps.library import selectors_words
 from apps.library.match_kept import candidate_json, explanation_json
 from apps.library.match_words import decision_says, penalty_says
 from apps.library.models import FolderMatch, LibraryRoot
@@ -155,8 +158,24 @@ def test_folders_are_found_by_how_words_of_their_path_begin() -> None:
     assert len(found(" ")) == 4
 
 
-def test_the_filter_by_path_reads_its_words_from_an_index(viewer_api: APIClient) -> None:
-    told = folder_query(words="ada album").order_by("-id")[:50].explain()
-    assert "folder_word" in told
-    assert "icontains" not in str(folder_query(words="ada").query)
-    assert "LIKE" not in str(folder_query(words="ada").query)
+@pytest.mark.parametrize("few", [0, 1, 10_000])
+def test_rare_and_common_words_find_the_same_folders(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selectors_words, "FEW", few)
+    root = LibraryRoot.objects.create(path="/music")
+    for folder in ("Ada Adams/Low", "Ada/Low Water", "Bo/High Water", "Bo/Ada"):
+        folder_pending(root.id, folder.encode())
+
+    def found(words: str) -> list[str]:
+        return list(folder_query(words=words).order_by("id").values_list("display", flat=True))
+
+    assert found("ada") == ["Ada Adams/Low", "Ada/Low Water", "Bo/Ada"]
+    assert found("ada low") == ["Ada Adams/Low", "Ada/Low Water"]
+    assert found("ada high") == []
+
+
+def test_the_filter_by_path_reads_its_words_from_an_index() -> None:
+    with CaptureQueriesContext(connection) as seen:
+        rows = folder_query(words="ada album").order_by("-id")[:50]
+    assert len(seen) == 1
+    assert "folder_word" in rows.explain()
+    assert "LIKE" not in str(rows.query)
