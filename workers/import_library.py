@@ -18,8 +18,10 @@ from apps.common.doorbell import NODE_CHANNEL, ring
 from apps.domain.errors import DomainError, Param
 from apps.domain.library.paths import PathKey, display_text
 from apps.library.selectors import known_stats, present_paths, root_containing, unchanged
+from apps.library.selectors_scan import root_mounts
 from apps.library.services import FileStat, files_missing, root_record
 from apps.library.services_read import read_record
+from apps.library.services_scan import root_mounts_add
 from slskdn_site.config import load_config
 from workers.gateways.analysis import AnalysisWish
 from workers.gateways.walk import BATCH, WalkBatch, WatchedRoot
@@ -79,7 +81,7 @@ def import_folder(
     below, name = b"" if base == root else os.fsencode(base.relative_to(root)), os.fsencode(folder.name)
     tally, seen, sound = _Tally(on_file=on_file), set[bytes](), wish_of(load_config())
     missing = 0
-    with WatchedRoot(os.fsencode(root)) as watched:
+    with WatchedRoot(os.fsencode(root), mounts=root_mounts(root_id)) as watched:
         if single:
             batches: Iterator[WalkBatch | bytes] = iter([b"/".join([below, name]) if below else name])
         else:
@@ -87,6 +89,8 @@ def import_folder(
         for batch in batches:
             paths = [batch] if isinstance(batch, bytes) else [file.path for file in batch.files]
             seen.update(paths)
+            if isinstance(batch, WalkBatch) and batch.mounts:
+                root_mounts_add(root_id, batch.mounts)
             known = known_stats(root_id, relative=paths)
             for relative in paths:
                 tally.note(_import_file(root_id, root, relative, known=known.get(relative), wish=wish, sound=sound))

@@ -19,7 +19,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from apps.common.dispatch import TaskName, enqueue
 from apps.domain.errors import DomainError
 from apps.domain.library.scans import CHANGING_DELAY_S, CHANGING_TRIES
-from apps.library.selectors_scan import sample_paths
+from apps.library.selectors_scan import root_mounts, sample_paths
 from apps.library.services import FileStat
 from apps.library.services_read import (
     MAX_DEATHS,
@@ -108,11 +108,15 @@ def read_batch(
                 break
             root_id = claim.key.root_id
             if root_id not in watched:
-                watched[root_id] = stack.enter_context(WatchedRoot(bytes(claim.root), stall_s=stall_s))
+                watched[root_id] = stack.enter_context(
+                    WatchedRoot(bytes(claim.root), stall_s=stall_s, mounts=root_mounts(root_id))
+                )
             try:
                 now = watched[root_id].stats([claim.key.relative])[0]
                 if now is None:
                     _must_be_there(watched[root_id], claim)
+                elif now == "away":
+                    raise RootAway("The disk inside the folder is not mounted.", code="mount_away", retryable=True)
             except (RootStalled, WalkFailed, RootAway) as error:
                 log.warning("folder does not answer: root=%s code=%s", root_id, error.code)
                 del watched[root_id]

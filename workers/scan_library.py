@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +26,7 @@ from apps.domain.library.paths import display_text
 from apps.domain.library.scans import RootEvidence, ScanState, root_verdict, row_of_cursor
 from apps.library.selectors_scan import (
     Known,
+    Unconfirmed,
     known_by_inode,
     known_files,
     present_count,
@@ -45,6 +47,8 @@ from apps.library.services_scan import (
     gone_write,
     root_answers,
     root_marked,
+    root_mounts_add,
+    root_mounts_forget,
     roots_sync,
     scan_claim,
     scan_create,
@@ -121,7 +125,7 @@ def walk_slice(
     try:
         with (
             LeaseKeeper(lambda: scan_renew(claim, lease_s=LEASE_S)),
-            WatchedRoot(claim.root.raw, stall_s=stall_s) as root,
+            WatchedRoot(claim.root.raw, stall_s=stall_s, mounts=walker.mounts) as root,
             walker,
         ):
             return walker.run(root)
@@ -155,6 +159,8 @@ class _Walker:
         self._confirmed = claim.confirmed
         self._stack = ExitStack()
         self._other: WatchedRoot | None = None
+        self.mounts: set[bytes] = set() if claim.believe else set(claim.root.mounts)
+        """Disks inside the root. Who says that what is not there was deleted says it of them too."""
 
     def __enter__(self) -> Self:
         return self
@@ -238,9 +244,14 @@ class _Walker:
     def _walk(self, root: WatchedRoot) -> bool:
         """True: to the end."""
         claim, cursor = self._claim, self._claim.cursor
+        if claim.believe and not cursor:
+            root_mounts_forget(claim.root.id)
         root.walk(below=claim.below, after=cursor, skip=roots_inside(claim.root))
         while True:
             found = root.batch(self._batch)
+            if new := set(found.mounts) - self.mounts:
+                root_mounts_add(claim.root.id, sorted(new))  # before any row of theirs
+                self.mounts |= new
             changes = self._compared(found)
             cursor = found.files[-1].path if found.files else cursor
             self._checkpoint("compared")
@@ -299,12 +310,23 @@ class _Walker:
                 gone.remove(old)
                 changes.moved.append(KnownFile(file_id=old, seen=seen))
 
+    def _away(
+        self, rows: Sequence[Unconfirmed], answers: Sequence[tuple[int, int, int] | str | None]
+    ) -> Counter[bytes]:
+        """Mount → files on it that can't be reached now."""
+        paths = [row.path for row, answer in zip(rows, answers, strict=True) if answer == "away"]
+        return Counter(
+            max((m for m in self.mounts if path.startswith(m + b"/")), key=len, default=b"") for path in paths
+        )
+
     def _other_stats(self, paths: list[bytes]) -> list[tuple[int, int, int] | str | None]:
         """By a child of its own: the walk's is busy with the next batch."""
         if not paths:
             return []
         if self._other is None:
-            self._other = self._stack.enter_context(WatchedRoot(self._claim.root.raw, stall_s=self._stall_s))
+            self._other = self._stack.enter_context(
+                WatchedRoot(self._claim.root.raw, stall_s=self._stall_s, mounts=self.mounts)
+            )
         answers: list[tuple[int, int, int] | str | None] = []
         for start in range(0, len(paths), BATCH):
             answers += self._other.stats(paths[start : start + BATCH])
@@ -323,7 +345,7 @@ class _Walker:
                 return False
             after_id = rows[-1].id
             self._checkpoint("asked")
-            if not gone_write(claim, gone, asked_to=after_id):
+            if not gone_write(claim, gone, asked_to=after_id, away=self._away(rows, answers)):
                 raise LeaseLost
             self._checkpoint("gone")
             if self._clock() >= self._ends_at:

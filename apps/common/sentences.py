@@ -65,6 +65,9 @@ OWN: Mapping[str, Words] = {
     "root_differs": lazy("Another library folder's disk is mounted here. No file is taken for deleted."),
     "root_stalled": lazy("The folder does not answer; it is tried again by itself, ever more rarely."),
     "walk_failed": lazy("The process that looks at the folder ended; it is tried again by itself."),
+    "mount_away": lazy(
+        "The disk that was mounted here is away: its files are kept as they are, none is taken for deleted."
+    ),
     "folder_vanished": lazy("A folder went away while it was walked."),
     "folder_permission": lazy("slskdn's user may not list this folder."),
     "folder_unreadable": lazy("The disk can't list this folder."),

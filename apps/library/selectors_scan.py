@@ -39,11 +39,15 @@ class RootRow:
     path: Path
     writable: bool
     marker: str
+    mounts: frozenset[bytes] = frozenset()
+    """Folders of it below which another disk was seen to be mounted."""
 
     @classmethod
     def of(cls, row: LibraryRoot) -> RootRow:
         """From its row."""
-        return cls(id=row.id, path=Path(row.path), writable=row.writable, marker=row.marker)
+        return cls(
+            id=row.id, path=Path(row.path), writable=row.writable, marker=row.marker, mounts=_mounts_of(row.mounts)
+        )
 
     @property
     def raw(self) -> bytes:
@@ -184,6 +188,16 @@ def known_by_inode(root_id: int, *, inodes: Collection[int]) -> dict[int, list[t
         known = Known(key, size, mtime, inode, missing is not None, state, code)
         found.setdefault(inode, []).append((known, bytes(path)))
     return found
+
+
+def root_mounts(root_id: int) -> frozenset[bytes]:
+    """Folders of a root below which another disk was seen to be mounted."""
+    row = LibraryRoot.objects.filter(id=root_id).values_list("mounts", flat=True).first()
+    return _mounts_of(row) if row is not None else frozenset()
+
+
+def _mounts_of(stored: Sequence[str]) -> frozenset[bytes]:
+    return frozenset(bytes.fromhex(one) for one in stored)
 
 
 def present_count(root_id: int, *, below: bytes) -> int:

@@ -216,15 +216,27 @@ def batch_write(claim: ScanClaim, changes: BatchChanges, *, cursor: bytes) -> bo
     return True
 
 
-def gone_write(claim: ScanClaim, gone: Sequence[int], *, asked_to: int) -> bool:
-    """Note files that are gone, and how far rows were asked for. False: the scan is not this worker's any more."""
+def gone_write(
+    claim: ScanClaim, gone: Sequence[int], *, asked_to: int, away: Mapping[bytes, int] | None = None
+) -> bool:
+    """Note files that are gone, and how far rows were asked for. False: the scan is not this worker's any more.
+
+    `away`: mount → files on it that can't be reached; they are counted and told (`mount_away`), their rows stay as they are.
+    """
+    away = away or {}
     with transaction.atomic():
         if not _mine(claim).update(
-            cursor=cursor_of_row(asked_to), missing=F("missing") + len(gone), code="", updated_at=Now()
+            cursor=cursor_of_row(asked_to),
+            missing=F("missing") + len(gone),
+            refused=F("refused") + sum(away.values()),
+            code="",
+            updated_at=Now(),
         ):
             return False
         if gone:
             files_gone(gone)
+        if away:
+            _away_add(claim, away)
     return True
 
 
@@ -298,6 +310,20 @@ def root_marked(root_id: int, marker: str) -> None:
     LibraryRoot.objects.filter(id=root_id).update(marker=marker)
 
 
+def root_mounts_add(root_id: int, mounts: Sequence[bytes]) -> None:
+    """Disks are mounted there, inside the root: what is on them is never taken for deleted while they are away."""
+    with transaction.atomic():
+        row = LibraryRoot.objects.select_for_update().only("mounts").get(id=root_id)
+        known = set(row.mounts) | {one.hex() for one in mounts}
+        if known != set(row.mounts):
+            LibraryRoot.objects.filter(id=root_id).update(mounts=sorted(known))
+
+
+def root_mounts_forget(root_id: int) -> None:
+    """A person says that what is not there was deleted."""
+    LibraryRoot.objects.filter(id=root_id).update(mounts=[])
+
+
 def root_answers(root_id: int) -> None:
     """The folder is there."""
     LibraryRoot.objects.filter(id=root_id).exclude(state_code="").update(state_code="")
@@ -365,6 +391,16 @@ def _troubles_add(claim: ScanClaim, changes: BatchChanges) -> None:
         counts["untold"] = counts.get("untold", 0) + untold
     first += [list(one) for one in changes.troubles[: max(0, TROUBLES_KEPT - len(first))]]
     LibraryScan.objects.filter(id=claim.scan_id).update(troubles={"counts": counts, "first": first})
+
+
+def _away_add(claim: ScanClaim, away: Mapping[bytes, int]) -> None:
+    row = LibraryScan.objects.only("troubles").get(id=claim.scan_id)
+    counts: dict[str, int] = dict(row.troubles.get("counts", {}))
+    counts["mount_away"] = counts.get("mount_away", 0) + sum(away.values())
+    first: list[list[str]] = list(row.troubles.get("first", []))
+    told = [["mount_away", display_text(mount), ""] for mount in sorted(away)]
+    first = [*[one for one in told if one not in first], *first]  # one line a disk, before what is told of single names
+    LibraryScan.objects.filter(id=claim.scan_id).update(troubles={"counts": counts, "first": first[:TROUBLES_KEPT]})
 
 
 def _root_seen(root_id: int, *, whole: bool) -> None:

@@ -76,6 +76,8 @@ class WalkBatch:
     refused: int
     troubles: Sequence[WalkTrouble]
     ended: bool
+    mounts: Sequence[bytes] = ()
+    """Folders below which another disk is mounted, as this walk found them; each once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,9 @@ class RootLook:
 class WatchedRoot:
     """`with WatchedRoot(path) as root:`; every method raises RootStalled or WalkFailed, after either only leaving is left."""
 
-    def __init__(self, root: bytes, *, stall_s: float = STALL_S) -> None:
+    def __init__(self, root: bytes, *, stall_s: float = STALL_S, mounts: Collection[bytes] = ()) -> None:
         self._root = root
+        self._mounts = set(mounts)
         self._stall_s = stall_s
         self._asked = False
         self._process: subprocess.Popen[bytes] | None = None
@@ -145,7 +148,9 @@ class WatchedRoot:
         """The next files. The child gathers the batch after this one while the caller works with it."""
         if not self._asked:
             self._send(("next", size))
-        files, refused, troubles, ended = self._receive()
+        files, refused, troubles, ended, mounts = self._receive()
+        found = cast("list[bytes]", mounts)
+        self._mounts.update(found)
         self._asked = not ended
         if not ended:
             self._send(("next", size))
@@ -154,11 +159,13 @@ class WatchedRoot:
             refused=cast("int", refused),
             troubles=[WalkTrouble(*one) for one in cast("list[tuple[str, bytes, str]]", troubles)],
             ended=bool(ended),
+            mounts=found,
         )
 
     def stats(self, paths: Sequence[bytes]) -> list[tuple[int, int, int] | str | None]:
-        """(size, mtime_ns, inode) of each regular file, None for one that is not there, "unknown" where nobody can say. Not during a walk."""
-        answers = cast("list[tuple[int, int, int] | str]", self._ask(("stat", list(paths)))[0])
+        """(size, mtime_ns, inode) of each regular file, None for one that is not there, "away" for one whose disk is not mounted now (one of `mounts`, or
+        found by a walk of this), "unknown" where nobody can say. Not during a walk."""
+        answers = cast("list[tuple[int, int, int] | str]", self._ask(("stat", list(paths), sorted(self._mounts)))[0])
         return [None if one == "gone" else one for one in answers]
 
     def _ask(self, request: tuple[object, ...]) -> tuple[object, ...]:

@@ -2,13 +2,13 @@
 
 Run by path with the standard library alone (`python -I -S walk_child.py ROOT`), so that it starts in milliseconds. Talks in frames: 4 bytes length,
 then `marshal` of a tuple; an empty frame says "still alive, and getting on". Requests: `("look",)`, `("mark", text)`, `("walk", below, after, skip)`, `("next", n)`,
-`("stat", [paths])`. Paths are bytes relative to ROOT. It opens folders and the marker file, never a music file.
+`("stat", [paths], [mounts])`. Paths are bytes relative to ROOT. It opens folders and the marker file, never a music file.
 
 Order: full paths compared as bytes (a folder sorts as its name with a slash). Of a folder at most NAMES_AT_ONCE names are kept; a larger one is read again
 for the next ones, so memory does not grow with it.
 """
 
-# ruff: noqa: PTH108, PTH118, PTH122
+# ruff: noqa: PTH108, PTH116, PTH118, PTH120, PTH122
 from __future__ import annotations
 
 import ctypes
@@ -52,8 +52,9 @@ def main() -> None:
                 _send(("ok",))
             case ("next", int() as size) if walk is not None:
                 _send(walk.batch(size))
-            case ("stat", list() as paths):
-                _send(([_stat(root, path) for path in paths],))
+            case ("stat", list() as paths, list() as mounts):
+                away: dict[bytes, bool] = {}
+                _send(([_stat(root, path, mounts, away) for path in paths],))
             case _:
                 return
 
@@ -71,10 +72,14 @@ class Walk:
         self._troubles: list[Trouble] = []
         self._refused = 0
         self._told_at = time.monotonic()
+        self._device = _device(root)
+        self._mounts: dict[bytes, int] = {}
+        self._untold: list[bytes] = []
         self._entries = self._folder(below, 0)
 
-    def batch(self, size: int) -> tuple[list[Entry], int, list[Trouble], bool]:
-        """(files in order, names and folders that can't be walked, the first of them with code and errno name, whether this was the end)."""
+    def batch(self, size: int) -> tuple[list[Entry], int, list[Trouble], bool, list[bytes]]:
+        """(files in order, names and folders that can't be walked, the first of them with code and errno name, whether this was the end, folders
+        found to be on another disk than the root, each once)."""
         found: list[Entry] = []
         ended = True
         for entry in self._entries:
@@ -84,7 +89,8 @@ class Walk:
                 break
         refused, troubles = self._refused, self._troubles
         self._refused, self._troubles = 0, []
-        return found, refused, troubles, ended
+        mounts, self._untold = self._untold, []
+        return found, refused, troubles, ended, mounts
 
     def _folder(self, relative: bytes, depth: int) -> Iterator[Entry]:
         prefix = relative + b"/" if relative else b""
@@ -151,7 +157,21 @@ class Walk:
         if not stat.S_ISREG(status.st_mode):
             self._refuse("file_not_regular", path)
             return None
+        if status.st_dev != self._device:
+            self._elsewhere(path, status.st_dev)
         return path, status.st_size, status.st_mtime_ns, status.st_ino
+
+    def _elsewhere(self, path: bytes, device: int) -> None:
+        """Find the folder below which the file's disk is mounted; folders are only asked for it where no mount is known that explains the file."""
+        if any(device == known and path.startswith(mount + b"/") for mount, known in self._mounts.items()):
+            return
+        mount = os.path.dirname(path)
+        while mount and _device(os.path.join(self._root, os.path.dirname(mount))) == device:
+            mount = os.path.dirname(mount)
+        # A file that is a mount itself has no such folder.
+        if mount and _device(os.path.join(self._root, mount)) == device:
+            self._mounts[mount] = device
+            self._untold.append(mount)
 
     def _refuse(self, code: str, path: bytes, error: OSError | None = None) -> None:
         self._refused += 1
@@ -219,15 +239,46 @@ def _mark(root: bytes, text: str) -> bool:
     return True
 
 
-def _stat(root: bytes, path: bytes) -> tuple[int, int, int] | str:
-    """(size, mtime_ns, inode) of a regular file; `gone`; or `unknown`: nobody can say now."""
+def _stat(root: bytes, path: bytes, mounts: list[bytes], away: dict[bytes, bool]) -> tuple[int, int, int] | str:
+    """(size, mtime_ns, inode) of a regular file; `gone`; `away`: it is on one of the `mounts`, and that is not mounted now; or `unknown`: nobody
+    can say now. `away`: what is known of mounts, for one request."""
     try:
         status = os.lstat(os.path.join(root, path))
     except OSError as error:
-        return "gone" if error.errno in (errno.ENOENT, errno.ENOTDIR) else "unknown"
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            return "unknown"
+        for mount in mounts:
+            if path.startswith(mount + b"/"):
+                if mount not in away:
+                    away[mount] = not _mounted(root, mount)
+                if away[mount]:
+                    return "away"
+        return "gone"
     except ValueError:
         return "gone"
     return (status.st_size, status.st_mtime_ns, status.st_ino) if stat.S_ISREG(status.st_mode) else "gone"
+
+
+def _mounted(root: bytes, mount: bytes) -> bool:
+    """Whether a disk with something on it is mounted there. The place of a mount that is away is a folder of the disk around it, empty or not; what
+    an automounter leaves there is a disk of its own, and empty."""
+    path = os.path.join(root, mount)
+    try:
+        status = os.lstat(path)
+        if not stat.S_ISDIR(status.st_mode) or status.st_dev == os.stat(os.path.dirname(path)).st_dev:
+            return False
+        with os.scandir(path) as found:
+            return next(found, None) is not None
+    except OSError:
+        return False
+
+
+def _device(path: bytes) -> int:
+    """Of a folder; -1: nobody can say."""
+    try:
+        return os.stat(path).st_dev
+    except OSError:
+        return -1
 
 
 def _receive() -> tuple[object, ...] | None:
