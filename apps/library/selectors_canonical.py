@@ -163,7 +163,7 @@ def canonical_view(recording_mbid: uuid.UUID, constraints: Constraints | None = 
                 scored=row.scored,
                 mean_score=row.mean_score,
                 suspects=row.suspects,
-                bitrates=row.bitrates,
+                bitrates=_by_rate(row.bitrates),
                 best_variant_id=row.best_id,
                 best_score=row.best_score,
             )
@@ -185,8 +185,8 @@ def track_stats(release_mbid: uuid.UUID) -> tuple[TrackStatsView, ...]:
             scored=row.scored,
             mean_score=row.mean_score,
             suspects=row.suspects,
-            codecs=row.codecs,
-            bitrates=row.bitrates,
+            codecs=_most_first(row.codecs),
+            bitrates=_by_rate(row.bitrates),
             best_variant_id=row.best_id,
             best_score=row.best_score,
         )
@@ -204,6 +204,16 @@ def files_of_variants(variant_ids: Collection[int]) -> dict[int, tuple[int, str]
             if row.variant_id is not None:
                 found.setdefault(row.variant_id, (row.pk, f"{row.root.path}/{row.display}"))
     return found
+
+
+def _most_first(counts: Mapping[str, int]) -> dict[str, int]:
+    """The most frequent first, equal ones by name: Postgres keeps no order of keys, so rows can't say it."""
+    return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
+
+
+def _by_rate(counts: Mapping[str, int]) -> dict[str, int]:
+    """Buckets of bit rates in rising order, for the same reason. A bucket that is no number comes last."""
+    return dict(sorted(counts.items(), key=lambda one: (not one[0].isdecimal(), len(one[0]), one[0])))
 
 
 def _masters(variant_ids: Collection[int]) -> dict[int, MasterWord]:
