@@ -39,6 +39,7 @@ def test_pages_show_scans_and_let_operators_act(viewer: Client, operator: Client
     )  # fmt: skip
     page = viewer.get(reverse("library-scans")).content.decode()
     assert "is its disk mounted" in page and "closed&lt;b&gt;" in page
+    assert page.count("closed&lt;b&gt;") == 1 and "Earlier scans" not in page  # the latest is shown once
     assert operator.post(reverse("library-scan-act", args=[scan.id, "pause"])).status_code == 302
     assert operator.post(reverse("library-scan-act", args=[uuid.uuid4(), "pause"])).status_code == 404
     assert "every 2s" not in viewer.get(reverse("library-scans-panel")).content.decode()

@@ -88,6 +88,7 @@ def panel_context() -> dict[str, object]:
     live = [line for line in lines if line.view.live]
     return {
         "scan_lines": live or lines[:1],
+        "shown": frozenset(line.view.id for line in live or lines[:1]),
         "scan_moves": any(line.view.state is not ScanState.PAUSED for line in live),
     }
 
@@ -108,8 +109,12 @@ def scans(request: HttpRequest) -> HttpResponse:
     except CursorInvalid:
         return redirect("library-scans")
     roots = [(root, sentence(root.state_code, {}) if root.state_code else None) for root in root_list()]
-    context = {"page": page, "lines": [scan_line(view) for view in views_of(page.items)], "roots": roots}
-    return render(request, "library/scans.html", {**context, **panel_context(), "rights": rights_of(request)})
+    panel_now = panel_context()
+    shown = panel_now["shown"]
+    assert isinstance(shown, frozenset)
+    earlier = [scan_line(view) for view in views_of(page.items) if view.id not in shown]
+    context = {"page": page, "lines": earlier, "roots": roots}
+    return render(request, "library/scans.html", {**context, **panel_now, "rights": rights_of(request)})
 
 
 @require_POST
