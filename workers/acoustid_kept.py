@@ -6,6 +6,7 @@ form, so that a file that was verified costs identification no request, nor the 
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -38,6 +39,16 @@ class KeptAcoustid:
         if offers is None:
             raise Permanent("AcoustID can't read this fingerprint.", code="acoustid_refused")
         return offers
+
+
+def acoustid_of(fingerprint: str, *, duration_ms: int, recording_mbid: uuid.UUID) -> str:
+    """The AcoustID under which a kept answer to this fingerprint names the recording, however old; "" if none does."""
+    if not fingerprint:
+        return ""
+    key = answer_key(fingerprint.encode("ascii", "replace"), duration_s=max(1, round(duration_ms / 1000)))
+    offers = answers_known([key], fresh_for=None).get(key) or ()
+    named = [one for one in offers if one.recording_mbid == recording_mbid and one.acoustid]
+    return max(named, key=lambda one: one.score).acoustid if named else ""
 
 
 def _match(offer: Offer) -> AcoustidMatch:

@@ -19,7 +19,7 @@ from apps.library.services import FilePlace, RecordingSource
 from apps.library.services_read import ReadFacts, SaidFacts
 from slskdn_site.config import Config
 from workers.gateways.analysis import AnalysisWish, FileAnalysis, analyse_file
-from workers.gateways.audio import variant_facts
+from workers.gateways.audio import DecodedFacts, variant_facts
 from workers.gateways.files import identify
 from workers.gateways.tags import AudioTags, TagsError, read_tags
 from workers.verification import stat_of
@@ -62,8 +62,12 @@ def wish_of(config: Config) -> AnalysisWish:
     return AnalysisWish(fingerprint=config.integration.chromaprint.enabled, sound=config.audio.analysis.enabled)
 
 
-def read_music(path: Path, *, wish: AnalysisWish, named: NamedAs = NOBODY) -> ReadFacts:
+def read_music(
+    path: Path, *, wish: AnalysisWish, named: NamedAs = NOBODY, decoded: tuple[bytes, DecodedFacts] | None = None
+) -> ReadFacts:
     """Read a file once. Tags that can't be read are none (`code` in `tags` says why): the sound counts.
+
+    `decoded`: what decoding a payload of this root has shown just now; a file that still has it is not decoded again (and nothing of `wish` is made).
 
     Raises DomainError: FilesError, DecodeFailed, PayloadError …, and FileChanged (retryable) if it is not the same file at the end as at the start.
     """
@@ -73,7 +77,10 @@ def read_music(path: Path, *, wish: AnalysisWish, named: NamedAs = NOBODY) -> Re
         identity = identify(path)
     except LeavesError as error:
         raise FileChanged("The file changed while it was read.", retryable=True) from error
-    made = analyse_file(path, span=identity.span, wish=wish)
+    if decoded is not None and decoded[0] == identity.root:
+        made = FileAnalysis(decoded=decoded[1], print=None, print_code="", sound=None)
+    else:
+        made = analyse_file(path, span=identity.span, wish=wish)
     if stat_of(path) != before:
         raise FileChanged("The file changed while it was read.", retryable=True)
     recording, source = _recording_of(tags, named)

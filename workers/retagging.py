@@ -1,7 +1,8 @@
 """Mending tags: what MusicBrainz says of a file is written into it, the sound and whatever else stands in its tags stay, and what it was before is kept in the trash.
 
 The tags are written on a copy made from what lies in the trash; the payload's root is checked before and after; the copy takes the file's place in one
-step, and only if the file still is what was kept.
+step, and only if the file still is what was kept. Where tags are part of the payload (MP4, Ogg, WAVE …) the sound is checked instead, and the file's new
+payload takes over what is known of it.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from pathlib import Path
 
 from apps.catalog.selectors import recording_facts, release_facts
 from apps.catalog.services import recording_store, release_store
+from apps.domain.audio.payload import PayloadFormat, leaf_bytes_of
 from apps.domain.catalog.release import MediumFacts, RecordingFacts, ReleaseFacts, TrackFacts
+from apps.domain.library.tags import says_already
 from apps.domain.library.trash import TrashReason, TrashState
 from apps.jobs.services_verify import placed_moved
 from apps.library.selectors import unchanged
-from apps.library.selectors_analysis import variant_loudness
+from apps.library.selectors_analysis import variant_loudness, variant_print
+from apps.library.services_carry import NewPayload, sound_carried
 from apps.library.services_identity import identification_ask
 from apps.library.services_read import read_record
 from apps.remediation.selectors import (
@@ -34,11 +38,12 @@ from apps.remediation.selectors import (
 )
 from apps.remediation.services import RemedyClaim, remedy_done, remedy_trash
 from workers import trash
+from workers.acoustid_kept import acoustid_of
 from workers.filing import with_loudness
 from workers.gateways.analysis import AnalysisWish
-from workers.gateways.files import translated
+from workers.gateways.files import identify, translated
 from workers.gateways.musicbrainz import MusicbrainzPort
-from workers.gateways.tags import AudioTags, TagsError, read_tags, write_tags
+from workers.gateways.tags import AudioTags, TagsError, Written, read_tags, write_tags
 from workers.gateways.trash import FileFacts, Place, TrashSpot, facts_of, swap_in
 from workers.lease import LeaseKeeper
 from workers.reading import read_music
@@ -65,7 +70,9 @@ class Retagger:
                 raise NotMended(
                     "The file was changed since it was looked at.", code="file_changed", path=file.key.display
                 )
-            wanted = self._tags(issue, file)
+            wanted = self._wanted(issue, file)
+            if says_already(_said(file.path), wanted):
+                raise _nothing_to_write(file)
             lease.check()
             trash_id = remedy_trash(
                 claim,
@@ -76,20 +83,25 @@ class Retagger:
             )
             checkpoint("planned")
         else:
-            trash_id, wanted = claim.trashed_id, self._tags(issue, file)
+            trash_id, wanted = claim.trashed_id, self._wanted(issue, file)
         kept = in_trash(trash_id, lease, checkpoint)
         checkpoint("trashed")
         staged = _staged(file, kept)
         try:
-            if wanted.title:
-                write_tags(staged, _measured(file, wanted), expected_root=file.payload_root)
+            was = identify(staged)
+            if was.span.format is not PayloadFormat.FILE and was.root != file.payload_root:
+                raise NotMended("The file is not what was verified.", code="file_changed", path=file.key.display)
+            written = write_tags(staged, wanted, expected_root=was.root, inside_root=True)
+            if facts_of(staged.parent, os.fsencode(staged.name)).sha256 == kept.sha256:
+                raise _nothing_to_write(file)
             checkpoint("tagged")
             lease.check()
             _swap(file, staged, kept, mode=kept.mode)
         finally:
             _clear(staged)
         checkpoint("swapped")
-        _read_again(file)
+        _read_again(file, written=written)
+        checkpoint("recorded")
         remedy_done(claim, code="fixed_retagged", params={"path": file.key.display}, new_file_id=file.id)
         log.info("file retagged: remediation=%s", claim.id)
 
@@ -130,6 +142,13 @@ class Retagger:
             raise NotMended("The file can't be read, so nobody can tell what it is.", code="fix_recording_unknown")
         identification_ask(file.variant_id, person=None)
         remedy_done(claim, code="fixed_asked_again", params={"path": file.key.display})
+
+    def _wanted(self, issue: IssueSubject, file: FileOnDisk) -> AudioTags:
+        """The tags the file should have, and what was measured of its sound. Raises as `_tags`; NotMended if nothing is known to write."""
+        wanted = self._tags(issue, file)
+        if not wanted.title:
+            raise NotMended("MusicBrainz has no title for this recording.", code="fix_title_unknown")
+        return _measured(file, wanted)
 
     def _tags(self, issue: IssueSubject, file: FileOnDisk) -> AudioTags:
         """The tags the file should have. Raises NotMended, Transient (asked again later), Permanent."""
@@ -217,9 +236,19 @@ def recording_tags(recording: RecordingFacts, had: AudioTags) -> AudioTags:
 
 
 def _measured(file: FileOnDisk, tags: AudioTags) -> AudioTags:
-    """With ReplayGain, if the sound was measured."""
-    lufs, true_peak_dbtp = variant_loudness(file.variant_id) if file.variant_id is not None else (None, None)
-    return with_loudness(tags, lufs=lufs, true_peak_dbtp=true_peak_dbtp)
+    """With ReplayGain and the fingerprint, if the sound was measured; with AcoustID's id, if its answer is kept."""
+    if file.variant_id is None:
+        return tags
+    lufs, true_peak_dbtp = variant_loudness(file.variant_id)
+    fingerprint, duration_ms = variant_print(file.variant_id)
+    recording = uuid.UUID(tags.recording_mbid)
+    acoustid = tags.acoustid_id or acoustid_of(fingerprint, duration_ms=duration_ms, recording_mbid=recording)
+    heard = replace(tags, acoustid_fingerprint=fingerprint or tags.acoustid_fingerprint, acoustid_id=acoustid)
+    return with_loudness(heard, lufs=lufs, true_peak_dbtp=true_peak_dbtp)
+
+
+def _nothing_to_write(file: FileOnDisk) -> NotMended:
+    return NotMended("Its tags say this already.", code="fix_tags_right", path=file.key.display)
 
 
 def _said(path: Path) -> AudioTags:
@@ -268,8 +297,21 @@ def _swap(file: FileOnDisk, staged: Path, kept: TrashedBytes, *, mode: int, mtim
     swap_in(staged, spot, facts)
 
 
-def _read_again(file: FileOnDisk) -> None:
-    """Rows follow what the file says now."""
-    read_record(file.key, read_music(file.path, wish=_ONLY_READ))
-    facts = facts_of(file.root, file.relative)
-    placed_moved(file.id, path=f"{file.root}/{file.key.display}", sha256=facts.sha256)
+def _read_again(file: FileOnDisk, *, written: Written | None = None) -> None:
+    """Rows follow what the file says now. `written`: what it was given just now; if its root is another one, all that is known of the sound goes with
+    it, since its tags alone changed. (Put back, it has its old root, whose row never went.)"""
+    decoded = (written.root, written.decoded) if written is not None and written.decoded is not None else None
+    read = read_music(file.path, wish=_ONLY_READ, decoded=decoded)
+    facts = read.facts
+    if file.variant_id is not None and decoded is not None and facts.payload_root == decoded[0]:
+        payload = NewPayload(
+            payload_format=facts.payload_format.value,
+            root=facts.payload_root,
+            payload_bytes=facts.payload_bytes,
+            leaf_bytes=leaf_bytes_of(facts.payload_format),
+            leaf_hashes=read.leaf_hashes,
+        )
+        sound_carried(file.variant_id, payload)
+    read_record(file.key, read)
+    sha256 = facts_of(file.root, file.relative).sha256
+    placed_moved(file.id, path=f"{file.root}/{file.key.display}", sha256=sha256)

@@ -38,6 +38,12 @@ def variant_loudness(variant_id: int) -> tuple[float | None, float | None]:
     return levels or (None, None)
 
 
+def variant_print(variant_id: int) -> tuple[str, int]:
+    """(Chromaprint's compressed text, "" if there is none; length in ms)."""
+    row = AudioVariant.objects.filter(id=variant_id).values_list("fingerprint", "duration_ms").first()
+    return (bytes(row[0]).decode("ascii", "replace"), row[1]) if row is not None else ("", 0)
+
+
 def analysis_progress(*, version: int = ANALYSER_VERSION) -> AnalysisProgress:
     """Three counts in one query that reads the whole table: for a command, not for a page that many look at."""
     done = Q(analyser_version__gte=version)

@@ -15,6 +15,7 @@ import mutagen.id3
 from apps.domain.audio import tagblocks
 from apps.domain.audio.flac import ReadAt
 from apps.domain.audio.span import MAX_SKIP_BYTES, PayloadSpan
+from apps.domain.library.covers import FRONT, Cover, flac_picture
 from apps.domain.library.tags import KEPT, NAMES, TOTALS, TagsError, plain, written_names
 
 # mutagen ships half of its types; inside this module its classes are Any, outside it nobody sees them.
@@ -24,7 +25,7 @@ Wanted = Mapping[str, tuple[str, ...]]
 UFID_OWNER = "http://musicbrainz.org"
 _PADDING_BYTES = 4096
 """Room behind our tags, so that a person's tagger need not move the whole file for a small edit."""
-_COMMENTS, _PADDING = 4, 1
+_COMMENTS, _PADDING, _PICTURE = 4, 1, 6
 """Kinds of FLAC blocks."""
 _MAX_BLOCK_BYTES = (1 << 24) - 1
 
@@ -44,8 +45,9 @@ def _replaced(field: str, wanted: Wanted) -> bool:
 # --- FLAC ----------------------------------------------------------------------------------------------------------------------------
 
 
-def flac_head(read_at: ReadAt, span: PayloadSpan, wanted: Wanted) -> bytes:
-    """Everything in front of the frames: STREAMINFO verbatim, comments, every other block as it was, padding. Raises TagsError."""
+def flac_head(read_at: ReadAt, span: PayloadSpan, wanted: Wanted, *, cover: Cover | None = None) -> bytes:
+    """Everything in front of the frames: STREAMINFO verbatim, comments, every other block as it was, padding. `cover`: put in if there is no picture.
+    Raises TagsError."""
     start = _tags_end(read_at, span)
     vendor, entries, others = b"", list[bytes](), list[tuple[int, bytes]]()
     for kind, body in _blocks(read_at, start + 4):
@@ -54,9 +56,11 @@ def flac_head(read_at: ReadAt, span: PayloadSpan, wanted: Wanted) -> bytes:
             vendor, entries = vendor or stated, entries + found
         elif kind not in (0, _PADDING):
             others.append((kind, body))
+    if cover is not None and (picture := flac_picture(cover)) and all(kind != _PICTURE for kind, _ in others):
+        others.append((_PICTURE, picture))
     body = _comments(vendor or b"slskdn", _merged(entries, wanted))
     if len(body) > _MAX_BLOCK_BYTES:
-        raise TagsError("These tags are too large for this format.", code="tags_not_writable", size=len(body))
+        raise TagsError("These tags are too large for this format.", code="tags_not_writable", reason="size")
     blocks = [(_COMMENTS, body), *others]
     return b"".join(
         [
@@ -153,14 +157,16 @@ _FRAMES: dict[str, Callable[..., object]] = {
 }  # fmt: skip
 
 
-def id3_head(read_at: ReadAt, span: PayloadSpan, wanted: Wanted) -> bytes:
-    """A whole ID3v2.4 tag and MP3's information frame. Several tags at the front become one. Raises TagsError."""
-    return id3_tag(read_at(0, _tags_end(read_at, span)), wanted) + span.preamble
+def id3_head(read_at: ReadAt, span: PayloadSpan, wanted: Wanted, *, cover: Cover | None = None) -> bytes:
+    """A whole ID3v2.4 tag and MP3's information frame. Several tags at the front become one. `cover`: put in if there is no picture. Raises TagsError."""
+    return id3_tag(read_at(0, _tags_end(read_at, span)), wanted, cover=cover) + span.preamble
 
 
-def id3_tag(data: bytes, wanted: Wanted) -> bytes:
-    """One ID3v2.4 tag with our fields set, made of those that `data` holds (b"": none). Raises TagsError."""
+def id3_tag(data: bytes, wanted: Wanted, *, cover: Cover | None = None) -> bytes:
+    """One ID3v2.4 tag with our fields set, made of those that `data` holds (b"": none). `cover`: put in if there is no picture. Raises TagsError."""
     made = _read_id3(data)
+    if cover is not None and not made.getall("APIC"):
+        made.add(_id3.APIC(encoding=0, mime=cover.mime, type=FRONT, desc="", data=cover.data))
     for field, spelt in NAMES.items():
         texts, names = wanted.get(field, ()), spelt.id3
         if not names or (field in KEPT and not texts):

@@ -30,7 +30,8 @@ STAY_INSIDE = frozenset({
     "address_refused", "admission_required", "bad_key", "bad_port", "banned", "child_failed", "child_output_limit", "child_start_failed",
     "child_timeout", "codec_profile_invalid", "contract_unreadable", "dht_busy", "dht_stopped", "dht_unreachable", "dial_failed", "error",
     "link_error", "payload_root_mismatch", "payload_short", "policy", "preamble_invalid", "read_only", "self_connection",
-    "service_refused", "service_unavailable", "stopped", "store_unavailable", "tags_not_writable", "too_many_calls",
+    "service_refused", "service_unavailable", "stopped", "store_unavailable", "too_many_calls",
+    "chunks_invalid", "ogg_invalid", "sound_unknown",
     # Which way a job's track goes, before anything is shown of it.
     "asked_to_beat", "held_not_good_enough", "nothing_held", "redownload", "scoring_off",
 })  # fmt: skip
