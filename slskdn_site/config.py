@@ -301,10 +301,32 @@ class Musicbrainz(Section):
     interval_ms: int = Field(1050, ge=0, description="Least time between two requests over all processes, in ms.")
 
 
+class Coverart(Section):
+    enabled: bool = Field(
+        True,  # noqa: FBT003
+        description="False: no front cover is ever asked for.",
+    )
+    host: Annotated[str, _url_of("http", "https")] = Field(
+        "https://coverartarchive.org", description="Scheme and host of the Cover Art Archive or a mirror."
+    )
+    max_edge: int = Field(
+        1200, ge=64, le=4096, description="Pixels of a cover's longer side; larger ones are scaled down."
+    )
+    embed: bool = Field(
+        True,  # noqa: FBT003
+        description="True: filed FLAC and MP3 get the cover of their release inside, if they have none.",
+    )
+    save: bool = Field(
+        False,  # noqa: FBT003
+        description="True: the cover is saved as cover.jpg in the folder of a filed album, if no cover is there.",
+    )
+
+
 class Integration(Section):
     chromaprint: Chromaprint = Chromaprint()
     acoustid: Acoustid = Acoustid()
     musicbrainz: Musicbrainz = Musicbrainz()
+    coverart: Coverart = Coverart()
 
 
 class Verify(Section):

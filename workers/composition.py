@@ -9,7 +9,10 @@ from apps.domain.library.canonical import CanonicalPolicy
 from slskdn_site.broker import redis_url
 from slskdn_site.config import data_dir, load_config
 from workers.acoustid_kept import KeptAcoustid
+from workers.covers import Covers
 from workers.gateways.acoustid import INTERVAL_MS, Acoustid
+from workers.gateways.coverart import INTERVAL_MS as COVER_INTERVAL_MS
+from workers.gateways.coverart import CoverArt
 from workers.gateways.fingerprint_store import FingerprintStore
 from workers.gateways.limiter import Limiter
 from workers.gateways.musicbrainz import Musicbrainz
@@ -68,6 +71,24 @@ def remedier() -> Remedier:
 
 
 @functools.cache
+def covers() -> Covers | None:
+    """Cover art as configured; None when disabled: nothing is asked then."""
+    config = load_config().integration
+    section = config.coverart
+    if not section.enabled:
+        return None
+    port = CoverArt(
+        host=section.host,
+        contact=config.musicbrainz.contact,
+        version=VERSION,
+        limiter=Limiter(redis_url(), name="coverart", interval_ms=COVER_INTERVAL_MS),
+        folder=data_dir() / "covers",
+        max_edge=section.max_edge,
+    )
+    return Covers(port=port, embed=section.embed, save=section.save)
+
+
+@functools.cache
 def verifier() -> Verifier:
     """Verification as configured."""
     config = load_config()
@@ -77,5 +98,6 @@ def verifier() -> Verifier:
         require_fingerprint=config.verify.require_fingerprint,
         library_root=library_root,
         template=config.library.template,
+        covers=covers(),
         analysing=config.audio.analysis.enabled,
     )

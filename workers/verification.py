@@ -41,6 +41,7 @@ from apps.jobs.services_verify import (
 from apps.library.selectors import verified_fingerprints
 from apps.library.services import FilePlace, FileStat, file_record, root_record
 from apps.library.services_analysis import variant_analysed
+from workers.covers import Covers
 from workers.filing import file_name, file_tags, filing_facts
 from workers.gateways.acoustid import AcoustidMatch, AcoustidPort
 from workers.gateways.analysis import AnalysisWish, FileAnalysis, analyse_file
@@ -94,6 +95,8 @@ class Verifier:
     require_fingerprint: bool
     library_root: Callable[[], Path]
     template: str
+    covers: Covers | None = None
+    """None: no cover is asked for."""
     analysing: bool = True
     """False: sound is analysed only where a job's wishes ask for it."""
 
@@ -210,6 +213,7 @@ class Verifier:
         The copy is put together anew: of a peer's untrusted bytes before the payload only a true header is left.
         """
         path, facts = Path(claim.transfer.path), filing_facts(claim)
+        cover = self.covers.of(facts) if self.covers is not None else None
         name = file_name(claim, facts, container=analysis.decoded.container, template=self.template)
         root = self._root(claim)
         if claim.place is not None:
@@ -222,7 +226,10 @@ class Verifier:
             _copied(work, path, identity, expected_root=claim.transfer.payload_root)
             try:
                 write_tags(
-                    work, file_tags(claim, facts, sound=analysis.sound), expected_root=claim.transfer.payload_root
+                    work,
+                    file_tags(claim, facts, heard=analysis),
+                    expected_root=claim.transfer.payload_root,
+                    cover=cover if self.covers is not None and self.covers.embed else None,
                 )
             except TagsError as error:
                 if error.code != "tags_not_writable":
@@ -232,7 +239,10 @@ class Verifier:
             sha256 = _sha256(work)
             checkpoint("tagged")
             lease.check()
-            return _placed(claim, work, root=root, name=name), sha256
+            placed = _placed(claim, work, root=root, name=name)
+            if self.covers is not None:
+                self.covers.beside(cover, root=root, relative=placed.relative, transfer_id=claim.transfer.id)
+            return placed, sha256
         finally:
             with contextlib.suppress(OSError):
                 work.unlink(missing_ok=True)

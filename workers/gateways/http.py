@@ -13,18 +13,18 @@ _READ_BYTES = 64 << 10
 
 
 class BodyTooLong(Exception):
-    """More than MAX_BODY_BYTES."""
+    """More than is taken."""
 
 
-def read_bounded(read: Callable[[int], bytes], *, deadline: float) -> bytes:
-    """Everything `read` gives. Raises BodyTooLong, and TimeoutError once time.monotonic() passes `deadline`: a service that trickles
+def read_bounded(read: Callable[[int], bytes], *, deadline: float, most: int = MAX_BODY_BYTES) -> bytes:
+    """Everything `read` gives. Raises BodyTooLong beyond `most` bytes, and TimeoutError once time.monotonic() passes `deadline`: a service that trickles
     one byte a second never trips a socket's own timeout."""
     parts: list[bytes] = []
     total = 0
     while block := read(_READ_BYTES):
         parts.append(block)
         total += len(block)
-        if total > MAX_BODY_BYTES:
+        if total > most:
             raise BodyTooLong
         if time.monotonic() > deadline:
             raise TimeoutError("the answer took too long")

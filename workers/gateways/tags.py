@@ -25,6 +25,7 @@ from apps.domain.audio.chunks import ChunksError
 from apps.domain.audio.ogg import OggError
 from apps.domain.audio.payload import PayloadFormat
 from apps.domain.audio.sound import SoundUnknown, sound_digest
+from apps.domain.library.covers import Cover
 from apps.domain.library.tags import (
     MAX_FINGERPRINT_CHARS,
     MAX_TEXT_CHARS,
@@ -79,7 +80,9 @@ def read_tags(path: Path) -> AudioTags:
     return tags
 
 
-def write_tags(path: Path, tags: AudioTags, *, expected_root: bytes, inside_root: bool = False) -> Written:
+def write_tags(
+    path: Path, tags: AudioTags, *, expected_root: bytes, inside_root: bool = False, cover: Cover | None = None
+) -> Written:
     """Give a file our tags, in a temporary copy that replaces it only if the payload's root is `expected_root` before and after.
 
     The fields of AudioTags then say what `tags` says (an empty one: nothing, but see `KEPT`), under Picard's names; a field whose first value is right
@@ -88,6 +91,8 @@ def write_tags(path: Path, tags: AudioTags, *, expected_root: bytes, inside_root
 
     `inside_root`: write also where tags are part of the payload (MP4, Ogg, WAVE, AIFF, WavPack, APE, Musepack, ASF). The root is then another one; that
     the sound is the same is proven by its digest before and after, and the new file decodes from its first to its last sample.
+
+    `cover`: put into FLAC and MP3 that have no picture.
 
     Raises TagsError: `tags_not_writable` (`reason`) for a format whose payload is the whole file unless `inside_root`, for formats that nobody writes,
     and for tags that can't be kept or held; `tags_unreadable` if what is there can't be read and so couldn't be kept; `payload_changed` if root,
@@ -100,7 +105,7 @@ def write_tags(path: Path, tags: AudioTags, *, expected_root: bytes, inside_root
     try:
         with translated(path):
             if before.span.format is not PayloadFormat.FILE:
-                written = _write_around(path, staged, before, tags)
+                written = _write_around(path, staged, before, tags, cover)
             elif inside_root:
                 written = _write_inside(path, staged, tags)
             else:
@@ -117,15 +122,15 @@ def write_tags(path: Path, tags: AudioTags, *, expected_root: bytes, inside_root
     return written
 
 
-def _write_around(path: Path, staged: Path, before: Identity, tags: AudioTags) -> Written:
+def _write_around(path: Path, staged: Path, before: Identity, tags: AudioTags, cover: Cover | None) -> Written:
     """FLAC and MP3: tags stand before and behind the payload."""
     wanted, span = texts_of(tags), before.span
     with reading(path) as (read_at, size), staged.open("wb") as out:
         tail = read_at(span.end, size - span.end)
         if span.format is PayloadFormat.FLAC:
-            out.write(flac_head(read_at, span, wanted))
+            out.write(flac_head(read_at, span, wanted, cover=cover))
         else:
-            out.write(id3_head(read_at, span, wanted))
+            out.write(id3_head(read_at, span, wanted, cover=cover))
             tail = id3v1_tail(tail, wanted)
         for at in range(span.offset, span.end, _BLOCK_BYTES):
             out.write(read_at(at, min(_BLOCK_BYTES, span.end - at)))

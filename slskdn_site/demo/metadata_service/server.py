@@ -24,6 +24,7 @@ from slskdn_site.demo.answer_folder import AnswerFolder, canonical_query, finger
 from slskdn_site.demo.answer_shapes import Json, JsonObject
 from slskdn_site.demo.metadata_service.acoustid import AcoustidCatalogue
 from slskdn_site.demo.metadata_service.catalogue import MusicBrainzCatalogue, Reply, json_reply
+from slskdn_site.demo.metadata_service.covers import cover_reply
 from slskdn_site.demo.metadata_service.faults import (
     Fault,
     FaultError,
@@ -208,6 +209,8 @@ class _Request(BaseHTTPRequestHandler):
             return "musicbrainz", self._home.musicbrainz.reply(path, pairs, accept=self.headers.get("Accept", ""))
         if path.startswith("/v2/"):
             return "acoustid", self._home.acoustid.reply(path, pairs)
+        if method == "GET" and (cover := cover_reply(path, self._home.musicbrainz)) is not None:
+            return "coverart", cover
         return "none", json_reply(404, {"error": "Not Found"}, rule="none")
 
     def _control(self, method: str, path: str, body: bytes) -> Reply:
