@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from apps.library.models import TrashedFile, VariantEvidence
 from apps.library.services_canonical import variant_scored
@@ -90,7 +91,7 @@ def test_duplicates_show_the_one_to_keep_and_only_operators_may_trash(viewer: Cl
     good, fake = a_file(1), a_file(2, suspect=True)
     text = page(viewer, "/library/duplicates?kind=recording")
     assert text.index(f"/library/files/{good}") < text.index(f"/library/files/{fake}")
-    assert '/trash"' not in text
+    assert '/trash"' not in text.replace(reverse("library-trash") + '"', "")
     path = f"/library/duplicates/recording/{SONG}/trash"
     assert viewer.post(path, {"keep": good}).status_code == 403
     assert not TrashedFile.objects.exists()
