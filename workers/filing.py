@@ -6,11 +6,12 @@ import re
 from dataclasses import dataclass, replace
 
 from apps.catalog.selectors import recording_facts, release_facts
-from apps.domain.audio.analysis import SoundAnalysis
 from apps.domain.catalog.release import MediumFacts, RecordingFacts, ReleaseFacts, TrackFacts
 from apps.domain.library.naming import NameFacts, relative_path
+from apps.domain.library.tags import VARIOUS_ARTISTS, AudioTags
 from apps.jobs.services_verify import VerifyClaim
-from workers.gateways.tags import AudioTags
+from workers.acoustid_kept import acoustid_of
+from workers.gateways.analysis import FileAnalysis
 
 _EXTENSIONS = {"mp4": "m4a", "alac": "m4a", "aac": "m4a", "vorbis": "ogg", "wave": "wav"}
 _REFERENCE_LUFS = -18.0
@@ -61,8 +62,11 @@ def file_name(claim: VerifyClaim, facts: FilingFacts, *, container: str, templat
     return b"/".join([folder.encode(), below]) if folder else below
 
 
-def file_tags(claim: VerifyClaim, facts: FilingFacts, *, sound: SoundAnalysis | None = None) -> AudioTags:
-    """The file's tags, with its measured loudness and every MusicBrainz id there is (Picard's names are the gateway's business)."""
+def file_tags(claim: VerifyClaim, facts: FilingFacts, *, heard: FileAnalysis | None = None) -> AudioTags:
+    """The file's tags, with its measured loudness, its fingerprint and every MusicBrainz id there is (Picard's names are the gateway's business).
+
+    `heard`: what its decode has shown. AcoustID's id is taken from its kept answer to that very fingerprint.
+    """
     release, medium, recording = facts.release, facts.medium, facts.recording
     tags = AudioTags(
         title=claim.title,
@@ -80,13 +84,47 @@ def file_tags(claim: VerifyClaim, facts: FilingFacts, *, sound: SoundAnalysis | 
         release_group_mbid=str(release.group.mbid) if release and release.group else "",
         artist_mbids=tuple(str(one.mbid) for one in recording.artists) if recording else (),
         albumartist_mbids=tuple(str(one.mbid) for one in release.artists) if release else (),
-        label=(release.label.name,) if release and release.label else (),
-        catalog_number=(release.catalog_number,) if release and release.catalog_number else (),
-        barcode=release.barcode if release else "",
-        country=release.country if release else "",
         isrcs=recording.isrcs if recording else (),
+        artists=artist_names(recording) if recording else (),
     )
+    if heard is not None and heard.print is not None:
+        compressed, duration_ms = heard.print.compressed, heard.decoded.duration_ms
+        named = acoustid_of(compressed, duration_ms=duration_ms, recording_mbid=claim.recording_mbid)
+        tags = replace(tags, acoustid_fingerprint=compressed, acoustid_id=named)
+    sound = heard.sound if heard is not None else None
+    if release is not None:
+        tags = with_release(tags, release, medium)
     return with_loudness(tags, lufs=sound.loudness_lufs, true_peak_dbtp=sound.true_peak_dbtp) if sound else tags
+
+
+def artist_names(recording: RecordingFacts) -> tuple[str, ...]:
+    """Each artist of the credit alone."""
+    return tuple(one.name for one in recording.artists if one.name)
+
+
+def with_release(
+    tags: AudioTags, release: ReleaseFacts, medium: MediumFacts | None, *, had: AudioTags | None = None
+) -> AudioTags:
+    """The tags with what is told of the edition as a whole. `had`: what the file said of this release; it stays where MusicBrainz says nothing."""
+    before = had or AudioTags()
+    group = release.group
+    types = tuple(one.lower() for one in (group.primary_type, *group.secondary_types) if one) if group else ()
+    labels = release.labels or ((release.label.name,) if release.label else ())
+    numbers = release.catalog_numbers or ((release.catalog_number,) if release.catalog_number else ())
+    return replace(
+        tags,
+        label=labels or before.label,
+        catalog_number=numbers or before.catalog_number,
+        barcode=release.barcode or before.barcode,
+        country=release.country or before.country,
+        original_date=(group.first_release_date if group else "") or before.original_date,
+        media=(medium.format if medium else "") or before.media,
+        script=release.script or before.script,
+        status=release.status.lower() or before.status,
+        types=types or before.types,
+        # As Picard: what players file under "Various Artists". A best-of by one artist is none, whatever its group is called.
+        compilation=any(one.mbid == VARIOUS_ARTISTS for one in release.artists),
+    )
 
 
 def with_loudness(tags: AudioTags, *, lufs: float | None, true_peak_dbtp: float | None) -> AudioTags:

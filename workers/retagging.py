@@ -39,7 +39,7 @@ from apps.remediation.selectors import (
 from apps.remediation.services import RemedyClaim, remedy_done, remedy_trash
 from workers import trash
 from workers.acoustid_kept import acoustid_of
-from workers.filing import with_loudness
+from workers.filing import artist_names, with_loudness, with_release
 from workers.gateways.analysis import AnalysisWish
 from workers.gateways.files import identify, translated
 from workers.gateways.musicbrainz import MusicbrainzPort
@@ -198,9 +198,10 @@ def release_tags(release: ReleaseFacts, medium: MediumFacts, track: TrackFacts, 
     same_release = had.release_mbid in ("", str(release.mbid))
     same_recording = had.recording_mbid in ("", str(recording.mbid))
     of_release = had if same_release else AudioTags()
-    return AudioTags(
+    tags = AudioTags(
         title=track.title or recording.title,
         artist=track.artist_credit or recording.artist_credit,
+        artists=artist_names(recording) or (had.artists if same_recording else ()),
         albumartist=release.artist_credit,
         album=release.title,
         date=release.date or of_release.date,
@@ -215,12 +216,9 @@ def release_tags(release: ReleaseFacts, medium: MediumFacts, track: TrackFacts, 
         artist_mbids=tuple(str(one.mbid) for one in recording.artists),
         albumartist_mbids=tuple(str(one.mbid) for one in release.artists),
         acoustid_id=had.acoustid_id if same_recording else "",
-        label=(release.label.name,) if release.label else of_release.label,
-        catalog_number=(release.catalog_number,) if release.catalog_number else of_release.catalog_number,
-        barcode=release.barcode or of_release.barcode,
-        country=release.country or of_release.country,
         isrcs=recording.isrcs or (had.isrcs if same_recording else ()),
     )
+    return with_release(tags, release, medium, had=of_release)
 
 
 def recording_tags(recording: RecordingFacts, had: AudioTags) -> AudioTags:
@@ -229,6 +227,7 @@ def recording_tags(recording: RecordingFacts, had: AudioTags) -> AudioTags:
         had,
         title=recording.title or had.title,
         artist=recording.artist_credit or had.artist,
+        artists=artist_names(recording) or had.artists,
         recording_mbid=str(recording.mbid),
         artist_mbids=tuple(str(one.mbid) for one in recording.artists),
         isrcs=recording.isrcs or had.isrcs,

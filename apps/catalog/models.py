@@ -22,6 +22,7 @@ class ReleaseGroup(models.Model):
     mbid = models.UUIDField(primary_key=True)
     title = models.CharField(max_length=1000)
     primary_type = models.CharField(max_length=40, blank=True, default="")
+    secondary_types = models.JSONField(default=list)  # Compilation, Live, Remix …
     first_release_date = models.CharField(max_length=10, blank=True, default="")
     editions_at = models.DateTimeField(null=True, blank=True)  # all its releases were fetched then
 
@@ -57,6 +58,9 @@ class Release(models.Model):
     )  # partial dates are common: YYYY, YYYY-MM, YYYY-MM-DD
     country = models.CharField(max_length=4, blank=True, default="")
     status = models.CharField(max_length=40, blank=True, default="")
+    script = models.CharField(max_length=4, blank=True, default="")  # ISO 15924
+    labels = models.JSONField(default=list)  # every label's name; `label` is the first
+    catalog_numbers = models.JSONField(default=list)
     artist_mbids = models.JSONField(default=list)  # of the credit, in its order; `artist` is the first
     redirected_from = models.JSONField(default=list)
     source = models.CharField(max_length=20, default="musicbrainz")

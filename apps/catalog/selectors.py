@@ -52,6 +52,7 @@ def release_facts(mbid: uuid.UUID, *, fresh_for: timedelta | None = RELEASE_FRES
             mbid=group.mbid,
             title=group.title,
             primary_type=group.primary_type,
+            secondary_types=tuple(group.secondary_types),
             first_release_date=group.first_release_date,
         )
         if group
@@ -62,6 +63,9 @@ def release_facts(mbid: uuid.UUID, *, fresh_for: timedelta | None = RELEASE_FRES
         date=row.date,
         country=row.country,
         status=row.status,
+        script=row.script,
+        labels=tuple(row.labels),
+        catalog_numbers=tuple(row.catalog_numbers),
         media=tuple(
             MediumFacts(
                 position=medium.position,

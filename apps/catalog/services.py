@@ -28,6 +28,7 @@ def release_store(facts: ReleaseFacts, *, asked_for: uuid.UUID | None = None) ->
                 defaults={
                     "title": facts.group.title,
                     "primary_type": facts.group.primary_type,
+                    "secondary_types": list(facts.group.secondary_types),
                     "first_release_date": facts.group.first_release_date,
                 },
             )
@@ -49,6 +50,9 @@ def release_store(facts: ReleaseFacts, *, asked_for: uuid.UUID | None = None) ->
                 "date": facts.date,
                 "country": facts.country,
                 "status": facts.status,
+                "script": facts.script,
+                "labels": list(facts.labels),
+                "catalog_numbers": list(facts.catalog_numbers),
                 "redirected_from": sorted(merged),
                 "fetched_at": timezone.now(),
             },

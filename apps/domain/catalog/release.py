@@ -19,6 +19,7 @@ MAX_TEXT_CHARS = 1000
 """Length of the rows' text columns."""
 MAX_TRACKS = 5000
 """The largest releases MusicBrainz holds have about 3000."""
+MAX_LABELS = 20
 MAX_LENGTH_MS = 2**31 - 1
 _POSITION_LIMIT = 32767
 """What a row's small integer holds on every database."""
@@ -113,6 +114,11 @@ class ReleaseFacts:
     """YYYY, YYYY-MM, YYYY-MM-DD or ""."""
     country: str = ""
     status: str = ""
+    script: str = ""
+    """ISO 15924: Latn, Jpan …"""
+    labels: tuple[str, ...] = ()
+    """Every label's name; `label` is the first."""
+    catalog_numbers: tuple[str, ...] = ()
     media: tuple[MediumFacts, ...] = ()
 
     @property
@@ -145,6 +151,7 @@ def read_release(value: object) -> ReleaseFacts:
     """
     release = _object(value, "release")
     label, catalog_number = _label(release)
+    labels, numbers = _labels(release)
     credit, artists = _credit(release)
     media = tuple(_medium(_object(item, "medium")) for item in _list(release, "media"))
     if sum(len(medium.tracks) for medium in media) > MAX_TRACKS:
@@ -163,6 +170,9 @@ def read_release(value: object) -> ReleaseFacts:
         date=_date(release, "date"),
         country=_text(release, "country")[:4],
         status=_text(release, "status")[:40],
+        script=_script(release),
+        labels=labels,
+        catalog_numbers=numbers,
         media=media,
     )
 
@@ -284,6 +294,23 @@ def _label(release: Mapping[str, object]) -> tuple[LabelFacts | None, str]:
         number = number or _text(info, "catalog-number")[:200]
         found = found or _maybe(info, "label", lambda label: LabelFacts(mbid=_mbid(label), name=_text(label, "name")))
     return found, number
+
+
+def _labels(release: Mapping[str, object]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(names, catalogue numbers) of every label, each once, at most MAX_LABELS."""
+    infos = [_object(item, "label-info") for item in _list(release, "label-info")]
+    names = [_maybe(info, "label", lambda label: _text(label, "name")) or "" for info in infos]
+    numbers = [_text(info, "catalog-number")[:200] for info in infos]
+    return _once(names), _once(numbers)
+
+
+def _once(texts: list[str]) -> tuple[str, ...]:
+    return tuple(one for one in dict.fromkeys(texts) if one)[:MAX_LABELS]
+
+
+def _script(release: Mapping[str, object]) -> str:
+    told = release.get("text-representation")
+    return _text(told, "script")[:4] if isinstance(told, Mapping) else ""
 
 
 def clean(text: str) -> str:
