@@ -53,21 +53,24 @@ class LikeVariant:
 def identification_query(
     *, states: Collection[str] = (), folder: tuple[int, bytes] | None = None
 ) -> QuerySet[Identification]:
-    """Identifications with variant and files, two queries a page. `folder`: (root id, folder hash)."""
+    """Identifications with variant and files, three queries a page. `folder`: (root id, folder hash)."""
     files = AudioFile.objects.filter(missing_since=None).only(
         "id", "root_id", "display", "title", "artist", "album", "variant_id", "folder_hash", "track_position",
         "medium_position", "release_mbid",
     )  # fmt: skip
-    rows = Identification.objects.select_related("variant", "decided_by").defer(
-        "variant__leaf_hashes", "variant__fingerprint", "variant__preamble"
-    )
+    # Variants are fetched by the keys of the page: joined, they would be read from the start of their table to where the page begins.
+    variants = AudioVariant.objects.defer("leaf_hashes", "fingerprint", "preamble")
+    rows = Identification.objects.select_related("decided_by")
     if states:
         rows = rows.filter(state__in=list(states))
     if folder is not None:
         rows = rows.filter(
             variant_id__in=AudioFile.objects.filter(root_id=folder[0], folder_hash=folder[1]).values("variant_id")
         )
-    return rows.prefetch_related(Prefetch("variant__files", queryset=files.order_by("id"), to_attr="present"))
+    return rows.prefetch_related(
+        Prefetch("variant", queryset=variants),
+        Prefetch("variant__files", queryset=files.order_by("id"), to_attr="present"),
+    )
 
 
 def identification_show(variant_id: int) -> Identification | None:

@@ -130,8 +130,7 @@ def fill(*, variants: int, issues: int) -> None:
         DoctorScan.objects.create(
             state="completed", files=variants, found=issues, done=1, expected=1, started_at=NOW, ended_at=NOW
         )
-    analyse()
-    quality_measure(now=NOW)  # as the background does
+    settle()
 
 
 @contextlib.contextmanager
@@ -488,10 +487,11 @@ def _ready(field: Any, value: Any) -> Any:  # a model's field and its value
     return field.get_db_prep_save(value, connection)
 
 
-def analyse() -> None:
-    """Let the planner know the tables; Postgres' autovacuum would."""
+def settle() -> None:
+    """What happens in the background of a library: the planner gets to know the tables (Postgres' autovacuum), figures and keys are counted."""
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
+    quality_measure(now=NOW)
 
 
 def _mbid(kind: int, index: int) -> uuid.UUID:

@@ -33,7 +33,7 @@ def library_bench(
     from django.db import connection
 
     from slskdn_site.bench.library_plans import WORK
-    from slskdn_site.bench.library_rows import FILL, analyse, fill
+    from slskdn_site.bench.library_rows import FILL, fill, settle
 
     os.environ.setdefault("SLSKDN_DEBUG", "0")
     call_command("migrate", verbosity=0, interactive=False)
@@ -42,7 +42,7 @@ def library_bench(
     if kept is not None and kept.exists():
         if json.loads(kept.read_text(encoding="utf-8")) != holds:
             raise RuntimeError(f"{kept.parent} holds another library; give another folder or remove it")
-        analyse()  # a migration may have come since
+        settle()  # a migration may have come since
     else:
         tell(f"filling {variants} variants and {issues} issues …")
         fill(variants=variants, issues=issues)

@@ -61,6 +61,7 @@ class TrashedFile(models.Model):
                 name="trash_open",
                 condition=models.Q(state__in=["planned", "moving", "restoring", "purging"]),
             ),
+            models.Index(fields=["state", "size_bytes"], name="trash_held"),  # sums are read from it alone
             models.Index(fields=["trashed_at"], name="trash_age", condition=models.Q(state="trashed")),
         ]
 

