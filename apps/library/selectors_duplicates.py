@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 
 from apps.common.pagination import CursorInvalid, Page
 from apps.domain.library.duplicates import DuplicateFile, DuplicateKind, Ranked, best_first
-from apps.library.models import AudioFile, AudioVariant, DuplicateKey, LibraryMeasure
+from apps.library.models import AudioFile, AudioVariant, DuplicateKey, LibraryMeasure, SameSound
 from apps.library.selectors import COUNTED_AT_ONCE
 
 DEFAULT_LIMIT: Final = 25
@@ -122,12 +122,34 @@ def _counted(kind: DuplicateKind, *, after: str | None) -> QuerySet[Any, Any]:
             name, rows = "pcm_md5", AudioVariant.objects.filter(pcm_md5__isnull=False)
         case DuplicateKind.RECORDING:
             name, rows = "recording_mbid", AudioVariant.objects.filter(recording_mbid__isnull=False)
+        case DuplicateKind.SOUND:
+            return _heads(int(after) if after is not None else 0)
     if after is not None:
         rows = rows.filter(**{f"{name}__gt": _value(kind, after)})
     found: QuerySet[Any, Any] = (
         rows.order_by(name).values(name).annotate(n=Count("*")).filter(n__gt=1).values_list(name, flat=True)
     )
     return found
+
+
+def _heads(after: int) -> QuerySet[Any, Any]:
+    """Variants that others sound like, without a common MBID. Likeness is no equivalence (a chain of edits is not one recording), so a group is a variant
+    with all greater ones like it; of two that both sound like a lesser third no group of their own is made."""
+    both = SameSound.objects.filter(variant=OuterRef("variant"), other__lt=OuterRef("variant"))
+    covered = both.filter(
+        Exists(SameSound.objects.filter(variant=OuterRef("other"), other=OuterRef(OuterRef("other"))))
+    )
+    pairs = SameSound.objects.filter(_UNLIKE, variant__gt=after, other__gt=F("variant")).filter(~Exists(covered))
+    found: QuerySet[Any, Any] = pairs.order_by("variant").values_list("variant", flat=True).distinct()
+    return found
+
+
+_UNLIKE: Final = (
+    Q(variant__recording_mbid=None)
+    | Q(other__recording_mbid=None)
+    | ~Q(variant__recording_mbid=F("other__recording_mbid"))
+)
+"""Nothing but their sound says that two variants are the same recording."""
 
 
 def _text(kind: DuplicateKind, value: Any) -> str:
@@ -137,12 +159,12 @@ def _text(kind: DuplicateKind, value: Any) -> str:
 
 def _stored(kind: DuplicateKind, key: str) -> str:
     """A key as a DuplicateKey has it."""
-    return key.zfill(19) if kind is DuplicateKind.PAYLOAD else key.replace("-", "")
+    return key.zfill(19) if kind in (DuplicateKind.PAYLOAD, DuplicateKind.SOUND) else key.replace("-", "")
 
 
 def _told(kind: DuplicateKind, stored: str) -> str:
     match kind:
-        case DuplicateKind.PAYLOAD:
+        case DuplicateKind.PAYLOAD | DuplicateKind.SOUND:
             return str(int(stored))
         case DuplicateKind.PCM:
             return stored
@@ -152,6 +174,7 @@ def _told(kind: DuplicateKind, stored: str) -> str:
 
 def _groups(kind: DuplicateKind, keys: Sequence[str]) -> dict[str, DuplicateGroup]:
     """The groups of these keys that have two present files or more; two queries."""
+    alike: dict[int, list[str]] = {}
     match kind:
         case DuplicateKind.PAYLOAD:
             rows = AudioFile.objects.filter(variant__in=[int(key) for key in keys])
@@ -168,14 +191,30 @@ def _groups(kind: DuplicateKind, keys: Sequence[str]) -> dict[str, DuplicateGrou
             )
         case DuplicateKind.RECORDING:
             rows = AudioFile.objects.filter(variant__recording_mbid__in=[uuid.UUID(key) for key in keys])
+        case DuplicateKind.SOUND:
+            alike = _alike([int(key) for key in keys])
+            rows = AudioFile.objects.filter(variant__in=sorted(alike))
     members: dict[str, list[Mapping[str, object]]] = {}
     for row in rows.filter(missing_since=None).order_by("id").values(*_MEMBER):
-        members.setdefault(_key_of(kind, row), []).append(row)
+        for key in alike[_int(row["variant_id"])] if kind is DuplicateKind.SOUND else [_key_of(kind, row)]:
+            members.setdefault(key, []).append(row)
     found: dict[str, DuplicateGroup] = {}
     for key, some in members.items():
         variants = {row["variant_id"] for row in some}
+        recordings = {row["variant__recording_mbid"] for row in some}
+        if kind is DuplicateKind.SOUND and len(recordings) == 1 and None not in recordings:
+            continue  # their MBID says it meanwhile
         if len(some) > 1 and (kind is DuplicateKind.PAYLOAD or len(variants) > 1):
             found[key] = _group(kind, key, some)
+    return found
+
+
+def _alike(heads: Sequence[int]) -> dict[int, list[str]]:
+    """Variant → groups it is of: its own, and those of lesser ones that it sounds like. One query."""
+    found = {head: [str(head)] for head in heads}
+    pairs = SameSound.objects.filter(variant__in=heads, other__gt=F("variant")).order_by("variant", "other")
+    for head, other in pairs.values_list("variant", "other"):
+        found.setdefault(other, []).append(str(head))
     return found
 
 
@@ -218,7 +257,7 @@ def _int(value: object) -> int:
 
 def _key_of(kind: DuplicateKind, row: Mapping[str, object]) -> str:
     match kind:
-        case DuplicateKind.PAYLOAD:
+        case DuplicateKind.PAYLOAD | DuplicateKind.SOUND:
             return str(row["variant_id"])
         case DuplicateKind.PCM:
             md5 = row["variant__pcm_md5"]
@@ -230,7 +269,9 @@ def _key_of(kind: DuplicateKind, row: Mapping[str, object]) -> str:
 def _value(kind: DuplicateKind, key: str) -> int | bytes | uuid.UUID:
     try:
         match kind:
-            case DuplicateKind.PAYLOAD:
+            case DuplicateKind.PAYLOAD | DuplicateKind.SOUND:
+                if not 0 < int(key) < 1 << 63:
+                    raise ValueError(key)
                 return int(key)
             case DuplicateKind.PCM:
                 return bytes.fromhex(key)

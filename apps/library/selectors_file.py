@@ -17,6 +17,7 @@ from apps.domain.library.canonical import CanonicalCandidate
 from apps.domain.library.paths import display_text
 from apps.library.models import AudioFile, AudioVariant, Identification, LibraryIssue, LibraryRoot, VariantEvidence
 from apps.library.selectors_canonical import canonical_candidates, files_of_variants
+from apps.library.selectors_identity import variants_like
 from apps.library.services_canonical import facts_of
 
 MAX_OTHERS = 20
@@ -121,6 +122,22 @@ class OtherVariant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlikeFile:
+    """A file with another payload whose fingerprint is the same recording's."""
+
+    file_id: int
+    path: str
+    ber: float
+    """share of differing bits, 0..0.15"""
+    recording_mbid: uuid.UUID | None
+
+    @property
+    def percent(self) -> str:
+        """Of its bits, those that differ."""
+        return f"{100 * self.ber:.1f}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileView:
     """One file."""
 
@@ -148,6 +165,8 @@ class FileView:
     """other present files of the same payload"""
     variants: tuple[OtherVariant, ...]
     """all variants of the recording, the canonical one first"""
+    alike: tuple[AlikeFile, ...]
+    """present files that sound the same, though no common MBID says that they are"""
 
 
 def file_view(file_id: int) -> FileView | None:
@@ -184,6 +203,7 @@ def file_view(file_id: int) -> FileView | None:
         issues=_issues(row),
         copies=_copies(row),
         variants=_variants(mbid, row.variant_id),
+        alike=_alike(mbid, row.variant_id),
     )
 
 
@@ -323,4 +343,21 @@ def _variants(mbid: uuid.UUID | None, variant_id: int | None) -> tuple[OtherVari
             this=one.variant_id is not None and one.variant_id == variant_id,
         )
         for one in ranked
+    )
+
+
+def _alike(mbid: uuid.UUID | None, variant_id: int | None) -> tuple[AlikeFile, ...]:
+    if variant_id is None:
+        return ()
+    found = [one for one in variants_like(variant_id) if mbid is None or one.recording_mbid != mbid][:MAX_OTHERS]
+    files = files_of_variants([one.variant_id for one in found])
+    return tuple(
+        AlikeFile(
+            file_id=files[one.variant_id][0],
+            path=files[one.variant_id][1],
+            ber=one.ber,
+            recording_mbid=one.recording_mbid,
+        )
+        for one in found
+        if one.variant_id in files
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from django.db.models import Count, F, Max, Prefetch, Q, QuerySet
+from django.db.models import Count, Max, Prefetch, QuerySet
 from django.utils import timezone
 
 from apps.domain.library.identity import IdentityState
@@ -97,30 +97,6 @@ def variants_like(variant_id: int, *, limit: int = 50) -> tuple[LikeVariant, ...
         LikeVariant(variant_id=other, ber=ber, recording_mbid=mbid)
         for other, ber, mbid in rows.values_list("other_id", "ber", "other__recording_mbid")[:limit]
     )
-
-
-def same_recording_groups(*, after: int = 0, limit: int = 100) -> tuple[tuple[int, ...], ...]:
-    """Groups of variants that sound the same, each told once, with its smallest id first. The next page begins `after` the last group's first id.
-
-    A group is a variant with all that sound like it: likeness is no perfect equivalence, so a chain of edits is not made one group. A variant
-    that belongs to the group of a smaller id begins none. Two queries.
-    """
-    heads = (
-        SameSound.objects.filter(variant_id__gt=after)
-        .values("variant_id")
-        .annotate(
-            larger=Count("id", filter=Q(other_id__gt=F("variant_id"))),
-            lesser=Count("id", filter=Q(other_id__lt=F("variant_id"))),
-        )
-        .filter(larger__gt=0, lesser=0)
-        .order_by("variant_id")
-        .values_list("variant_id", flat=True)[:limit]
-    )
-    groups: dict[int, list[int]] = {head: [head] for head in heads}
-    rows = SameSound.objects.filter(variant_id__in=list(groups)).order_by("variant_id", "other_id")
-    for head, other in rows.values_list("variant_id", "other_id"):
-        groups[head].append(other)
-    return tuple(tuple(each) for each in groups.values())
 
 
 def answers_known(keys: Collection[bytes], *, fresh_for: timedelta | None = None) -> dict[bytes, tuple[Offer, ...]]:

@@ -6,15 +6,18 @@ import argparse
 import dataclasses
 import json
 
-KINDS = ("payload", "pcm", "recording")
+KINDS = ("payload", "pcm", "recording", "sound")
 
 
 def register_duplicates(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The subcommand."""
-    what = "Files that are the same music: copies of a payload, the same samples, or the same recording; the first is the one to keep."
+    what = "Files that are the same music: copies of a payload, the same samples, the same recording, or the same sound; the first is the one to keep."
     parser = commands.add_parser("duplicates", help=what, description=what)
     parser.add_argument(
-        "--kind", choices=KINDS, default=KINDS[0], help="payload: copies; pcm: same samples; recording: variants"
+        "--kind",
+        choices=KINDS,
+        default=KINDS[0],
+        help="payload: copies; pcm: same samples; recording: variants; sound: by fingerprint, without a common MBID",
     )
     parser.add_argument("--limit", type=int, default=50, help="groups, at most")
     parser.add_argument("--json", action="store_true", help="print JSON, a line a group")

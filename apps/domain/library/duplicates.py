@@ -1,11 +1,13 @@
 """Files that are the same music, and which of them to keep. Pure; nothing here, and nothing that uses it, deletes by itself.
 
-Three kinds, from certain to likely:
+Four kinds, from certain to likely:
 
 * **payload**: the same encoded audio in several files (copies; their tags may differ). Keeping any one loses no sound.
 * **pcm**: different encodings of exactly the same samples (MD5 and count of the samples, rate, channels, depth). Keeping any one loses no sound.
 * **recording**: different variants of one recording, by its MBID, which a fingerprint or a person confirmed or a tag claims. They may be different masters or
   formats that somebody keeps on purpose: what is proposed is only a proposal.
+* **sound**: variants whose fingerprints are one recording's though nothing else says so: at least one has no MBID, or another one. An edit or a remaster
+  may sound the same to a fingerprint: a proposal, too.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ class DuplicateKind(StrEnum):
     PAYLOAD = "payload"
     PCM = "pcm"
     RECORDING = "recording"
+    SOUND = "sound"
 
 
 KEEP_TERMS: Final[Mapping[str, str]] = {
@@ -102,7 +105,7 @@ def _rank(one: DuplicateFile, term: str, kind: DuplicateKind) -> float | tuple[i
         case "name":
             return float(not is_copys_name(one.path))
         case "smaller":
-            return 0.0 if kind is DuplicateKind.RECORDING else -float(one.size_bytes)
+            return 0.0 if kind in (DuplicateKind.RECORDING, DuplicateKind.SOUND) else -float(one.size_bytes)
     return -float(one.file_id)
 
 

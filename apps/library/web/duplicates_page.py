@@ -38,6 +38,13 @@ KINDS = (
         lazy("Same recording"),
         lazy("Different variants of one recording. They may be masters or formats that are kept on purpose."),
     ),
+    (
+        DuplicateKind.SOUND,
+        lazy("Same sound"),
+        lazy(
+            "Their fingerprints are one recording's, though no common MBID says so. An edit may sound the same: listen first."
+        ),
+    ),
 )
 
 

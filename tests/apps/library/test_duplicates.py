@@ -12,8 +12,9 @@ from django.utils import timezone
 from apps.common.pagination import CursorInvalid
 from apps.domain.library.duplicates import DuplicateFile, DuplicateKind, best_first
 from apps.library import selectors_duplicates, services_measures
-from apps.library.models import AudioFile, DuplicateKey, TrashedFile
+from apps.library.models import AudioFile, AudioVariant, DuplicateKey, SameSound, TrashedFile
 from apps.library.selectors_duplicates import DuplicateGroup, duplicate_group, duplicate_groups
+from apps.library.selectors_file import file_view
 from apps.library.services_duplicates import DuplicatesRefused, duplicates_trash
 from apps.library.services_measures import duplicates_measure
 from tests.apps.library import canonical_rows as rows
@@ -31,6 +32,14 @@ def everything(kind: DuplicateKind, limit: int = 2) -> list[DuplicateGroup]:
         cursor = page.next_cursor
         if cursor is None:
             return found
+
+
+def sound_alike(*variants: AudioVariant, ber: float = 0.02) -> None:
+    """Each with each, as the identifying worker writes it."""
+    for one in variants:
+        for other in variants:
+            if one != other:
+                SameSound.objects.create(variant=one, other=other, ber=ber)
 
 
 def of(number: int = 1, **more: object) -> DuplicateFile:
@@ -111,7 +120,8 @@ def test_pages_hold_every_group_once_and_need_the_same_queries_whatever_they_hol
         md5 = {"pcm_md5": bytes([group]) * 16, "total_samples": 9}
         mbid = uuid.UUID(int=100 + group)
         first = rows.variant(1000 + group, recording=mbid, **md5)
-        second = rows.variant(2000 + group, recording=mbid, **md5)
+        second = rows.variant(2000 + group, recording=None if kind is DuplicateKind.SOUND else mbid, **md5)
+        sound_alike(first, second)
         for made in (first, first, second):
             number += 1
             rows.file(number, made, within=root)
@@ -132,12 +142,15 @@ def test_a_large_library_shows_what_is_there_now_of_the_keys_that_were_counted(
     monkeypatch.setattr(selectors_duplicates, "COUNTED_AT_ONCE", 0)
     monkeypatch.setattr(services_measures, "COUNTED_AT_ONCE", 0)
     root = rows.root()
+    by_sound = kind is DuplicateKind.SOUND
 
     def group(number: int) -> list[AudioFile]:
         same = {"pcm_md5": bytes([number]) * 16, "total_samples": 9}
         first, second = (
-            rows.variant(10 * number + one, recording=uuid.UUID(int=50 + number), **same) for one in (1, 2)
+            rows.variant(10 * number + one, recording=uuid.UUID(int=50 + number * (one if by_sound else 1)), **same)
+            for one in (1, 2)
         )
+        sound_alike(first, second)
         return [rows.file(10 * number + at, made, within=root) for at, made in enumerate((first, first, second))]
 
     known = [group(number) for number in range(1, 12)]
@@ -158,6 +171,63 @@ def test_a_large_library_shows_what_is_there_now_of_the_keys_that_were_counted(
     duplicates_measure(now=timezone.now())
     assert len(everything(kind)) == 3
     assert DuplicateKey.objects.filter(kind=kind.value).count() == (3 if kind is DuplicateKind.PAYLOAD else 12)
+
+
+@pytest.mark.django_db
+def test_files_that_only_their_sound_joins_are_a_group_and_those_with_a_common_mbid_are_not() -> None:
+    root = rows.root()
+    named, twin, unnamed, other, stranger = (
+        rows.variant(number, recording=mbid, quality_score=0.9 - number / 10)
+        for number, mbid in enumerate((SONG, SONG, None, uuid.UUID(int=8), None), start=1)
+    )
+    for number, one in enumerate((named, twin, unnamed, other, stranger)):
+        rows.file(number, one, within=root)
+    sound_alike(named, twin)
+    assert everything(DuplicateKind.SOUND) == []
+    sound_alike(unnamed, other)
+    [group] = everything(DuplicateKind.SOUND)
+    assert [one.file.variant_id for one in group.files] == [unnamed.id, other.id]
+    done = duplicates_trash(DuplicateKind.SOUND, group.key, keep=group.files[0].file.file_id)
+    assert [row.file_id for row in done] == [group.files[1].file.file_id]
+    AudioVariant.objects.filter(id=unnamed.id).update(
+        recording_mbid=uuid.UUID(int=8)
+    )  # now it is a duplicate by its recording
+    assert everything(DuplicateKind.SOUND) == []
+
+
+@pytest.mark.django_db
+def test_of_a_chain_of_likenesses_every_link_is_told_and_a_clique_once() -> None:
+    root = rows.root()
+    made = [rows.variant(number, recording=None) for number in range(1, 8)]
+    for number, one in enumerate(made):
+        rows.file(number, one, within=root)
+    a, b, c, d, e, f, _alone = made
+    sound_alike(a, b)
+    sound_alike(b, c)  # a and c are too far apart
+    sound_alike(d, e, f)
+    groups = [{one.file.variant_id for one in group.files} for group in everything(DuplicateKind.SOUND, limit=1)]
+    assert groups == [{a.id, b.id}, {b.id, c.id}, {d.id, e.id, f.id}]
+    for cursor in ("x", "LTE", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OQ"):
+        with pytest.raises(CursorInvalid):
+            duplicate_groups(DuplicateKind.SOUND, cursor=cursor)
+
+
+@pytest.mark.django_db
+def test_the_page_of_a_file_lists_what_sounds_the_same_here() -> None:
+    root = rows.root()
+    one, twin, other = rows.variant(1, recording=SONG), rows.variant(2, recording=SONG), rows.variant(3, recording=None)
+    files = [rows.file(number, made, within=root) for number, made in enumerate((one, twin, other))]
+    sound_alike(one, twin, other, ber=0.031)
+    view = file_view(files[0].id)
+    assert view is not None
+    assert [(each.file_id, each.percent) for each in view.alike] == [
+        (files[2].id, "3.1")
+    ]  # the twin is among the variants
+    files[2].missing_since = timezone.now()
+    files[2].save()
+    gone = file_view(files[0].id)
+    assert gone is not None
+    assert gone.alike == ()
 
 
 @pytest.mark.django_db

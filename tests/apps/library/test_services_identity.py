@@ -40,7 +40,6 @@ from apps.library.selectors_identity import (
     identification_query,
     identification_show,
     review_count,
-    same_recording_groups,
     variants_like,
 )
 from apps.library.services import variant_identified
@@ -290,16 +289,6 @@ def test_a_row_of_another_form_is_asked_for_anew() -> None:
     key = services.answer_key(b"AQ", duration_s=3)
     AcoustidAnswer.objects.create(key=key, duration_s=3, matches=[{"odd": 1}], fetched_at=timezone.now())
     assert answers_known([key]) == {}
-
-
-def test_groups_that_sound_the_same_are_told_once_in_pages() -> None:
-    ids = [rows.variant(number).id for number in range(7)]
-    pairs = [(0, 1), (1, 2), (0, 2), (3, 4), (5, 6)]
-    for one, two in pairs:
-        for a, b in ((one, two), (two, one)):
-            SameSound.objects.create(variant_id=ids[a], other_id=ids[b], ber=0.01)
-    assert same_recording_groups() == (tuple(ids[:3]), (ids[3], ids[4]), (ids[5], ids[6]))
-    assert same_recording_groups(after=ids[0], limit=1) == ((ids[3], ids[4]),)
 
 
 def test_companions_are_what_the_folders_other_files_may_be() -> None:
