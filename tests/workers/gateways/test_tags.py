@@ -300,7 +300,7 @@ def test_a_file_with_another_payload_than_expected_is_not_touched(tmp_path: Path
 def test_a_writer_that_would_change_the_sound_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.flac", 0.5)
     before, root = path.read_bytes(), identify(path).root
-    monkeypatch.setattr(tags, "flac_head", lambda read_at, span, wanted: span.preamble + b"?")
+    monkeypatch.setattr(tags, "flac_head", lambda read_at, span, wanted, **_: span.preamble + b"?")
     with pytest.raises(TagsError) as caught:
         write_tags(path, OURS, expected_root=root)
     assert caught.value.code == "payload_changed"
