@@ -68,17 +68,21 @@ def run(args: argparse.Namespace) -> int:
         with throw_away_postgres(folder, url=args.postgres) as url:
             os.environ["SLSKDN_DATA"] = str(folder / "data")
             os.environ["SLSKDN__DATABASE__URL"] = url
-            from slskdn_site.bench.library_run import library_bench
+            from slskdn_site.bench.library_run import NothingToMeasure, library_bench
 
-            report = library_bench(
-                variants=variants,
-                issues=issues,
-                rounds=args.rounds,
-                only=args.only,
-                plans=args.plans,
-                kept=folder / "filled.json" if args.keep else None,
-                tell=lambda line: print(line, file=sys.stderr, flush=True),
-            )
+            try:
+                report = library_bench(
+                    variants=variants,
+                    issues=issues,
+                    rounds=args.rounds,
+                    only=args.only,
+                    plans=args.plans,
+                    kept=folder / "filled.json" if args.keep else None,
+                    tell=lambda line: print(line, file=sys.stderr, flush=True),
+                )
+            except NothingToMeasure as error:
+                print(f"slskdn: {error}", file=sys.stderr)
+                return 2
     finally:
         if not args.keep:
             shutil.rmtree(folder, ignore_errors=True)

@@ -14,6 +14,10 @@ from slskdn_site.bench.library_requests import Asked
 BAR_MS: Final = 300.0
 
 
+class NothingToMeasure(ValueError):
+    """No request has the asked name, or the kept database is another one."""
+
+
 def library_bench(
     *,
     variants: int,
@@ -25,7 +29,7 @@ def library_bench(
     kept: Path | None = None,
 ) -> dict[str, Any]:
     """The report. `only`: requests with this in their name; `plans`: tell each statement's plan; `kept`: where it is noted what the database was filled
-    with, so that it is filled once. Raises RuntimeError for a database of another size, and whatever a request raises."""
+    with, so that it is filled once. Raises NothingToMeasure, and whatever a request raises."""
     from slskdn_site.cli.main import django_setup
 
     django_setup()
@@ -41,7 +45,7 @@ def library_bench(
     holds = {"variants": variants, "issues": issues, "fill": FILL}
     if kept is not None and kept.exists():
         if json.loads(kept.read_text(encoding="utf-8")) != holds:
-            raise RuntimeError(f"{kept.parent} holds another library; give another folder or remove it")
+            raise NothingToMeasure(f"{kept.parent} holds another library; give another folder or remove it.")
         settle()  # a migration may have come since
     else:
         tell(f"filling {variants} variants and {issues} issues …")
@@ -63,7 +67,7 @@ def library_bench(
             tell("\n".join(told))
         measured.append(one)
     if not measured:
-        raise RuntimeError(f"no request has {only!r} in its name")
+        raise NothingToMeasure(f"no request has {only!r} in its name.")
     return {
         "database": connection.vendor,
         "version": _version(),
