@@ -19,6 +19,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import signal  # type: ignore[import-untyped]
 
+from apps.domain.audio.album_gain import LevelHistogram, histogram_of
+
 Planar = npt.NDArray[np.float32]
 """Shape (channels, n): one row per channel."""
 Matrix = npt.NDArray[np.float32] | npt.NDArray[np.float64]
@@ -34,7 +36,7 @@ _OFFSET: Final = -0.691
 _SURROUND: Final = 1.41
 """BS.1770-4 table 3: +1.5 dB for channels between 60° and 120° to the side."""
 _SLOW_RATE: Final = 100_000
-"""Above this rate the high-pass's poles are so near 1 that the state needs double precision."""
+"""Above this rate the high-pass's poles are so near 1 that the recursion needs double precision; the products with samples do not."""
 _LOWEST_SHELF_RATE: Final = 4_000
 """Below this rate the shelf (1682 Hz) has no room."""
 _SPAN_TARGET: Final = 64
@@ -78,6 +80,8 @@ class Loudness:
     range_lu: float | None
     momentary_max_lufs: float | None
     short_term_max_lufs: float | None
+    levels: LevelHistogram = LevelHistogram()
+    """Of the blocks that the gates look at, so that several sounds can be gated as one."""
 
 
 class LoudnessMeter:
@@ -92,8 +96,7 @@ class LoudnessMeter:
         self._lifted = _lifted(rate)
         self.unit = self.step * _steps_per_unit(rate)
         """Blocks of a multiple of this many samples are taken without a copy."""
-        self._double = rate > _SLOW_RATE
-        self._state: Matrix = np.zeros((channels, 4), dtype=self._lifted.through.dtype)
+        self._state: Matrix = np.zeros((channels, 4), dtype=self._lifted.inner.dtype)
         self._rest = np.empty((channels, 0), dtype=np.float32)
         self._steps: list[npt.NDArray[np.float64]] = []
 
@@ -104,7 +107,7 @@ class LoudnessMeter:
         whole = block.shape[1] // self.unit * self.unit
         self._rest = block[:, whole:].copy()
         if whole:
-            self._take(self._own(block[:, :whole]))
+            self._take(block[:, :whole])
 
     def result(self, weights: tuple[float, ...] | None = None) -> Loudness:
         """Loudness of all that was fed; `weights` one per channel (None: `channel_weights`). Feeding must not go on after it."""
@@ -113,20 +116,14 @@ class LoudnessMeter:
             padded = np.zeros((self._channels, self.unit), dtype=np.float32)
             padded[:, : self._rest.shape[1]] = self._rest
             self._rest = self._rest[:, :0]
-            self._take(self._own(padded))
+            self._take(padded)
             self._steps[-1] = self._steps[-1][:, :whole]
         if not self._steps:
             return _gated(np.zeros(0))
         return _gated(np.array(weights or channel_weights(self._channels)) @ np.concatenate(self._steps, axis=1))
 
-    def _own(self, block: Planar) -> Matrix:
-        """In the filter's precision; no copy if it is so already."""
-        if self._double:
-            return block.astype(np.float64)
-        return np.ascontiguousarray(block)
-
-    def _take(self, block: Matrix) -> None:
-        weighted, self._state = self._lifted.run(block, self._state)
+    def _take(self, block: Planar) -> None:
+        weighted, self._state = self._lifted.run(np.ascontiguousarray(block), self._state)
         energies = np.vecdot(weighted.reshape(len(block), -1, self.step), weighted.reshape(len(block), -1, self.step))
         self._steps.append(energies.astype(np.float64) * self._scale)
 
@@ -149,6 +146,7 @@ def _gated(steps: npt.NDArray[np.float64]) -> Loudness:
         range_lu=_range(short_term),
         momentary_max_lufs=_lufs(float(momentary.max())) if len(momentary) else None,
         short_term_max_lufs=_lufs(float(short_term.max())) if len(short_term) else None,
+        levels=histogram_of(momentary),
     )
 
 
@@ -225,25 +223,28 @@ class _Lifted:
 
     span: int
     group: int
-    through: Matrix
+    through: Planar
     """(span, span): output by input of the same block."""
-    free: Matrix
+    free: Planar
     """(4, span): output by the state before it."""
-    drive: Matrix
+    drive: Planar
     """(span, 4): what a block adds to the state behind it."""
     inner: Matrix
     """(4 + 4 group, 4 group + 4): from (state, drives of a group) to the states before each of its blocks, and the one behind them."""
     outer: Matrix
     """The same over the groups of a unit."""
 
-    def run(self, block: Matrix, state: Matrix) -> tuple[Matrix, Matrix]:
+    def run(self, block: Planar, state: Matrix) -> tuple[Planar, Matrix]:
         """Filter (channels, n), n a multiple of the unit; (filtered, state behind it)."""
         channels, length = block.shape
         spans = length // self.span
         split = block.reshape(channels * spans, self.span)
-        states, state = self._states((split @ self.drive).reshape(channels, spans, 4), state)
+        drives: Matrix = split @ self.drive
+        if self.inner.dtype == np.float64:
+            drives = drives.astype(np.float64)
+        states, state = self._states(drives.reshape(channels, spans, 4), state)
         filtered = split @ self.through
-        filtered += states.reshape(channels * spans, 4) @ self.free
+        filtered += states.reshape(channels * spans, 4).astype(np.float32, copy=False) @ self.free
         return filtered.reshape(channels, length), state
 
     def _states(self, drives: Matrix, state: Matrix) -> tuple[Matrix, Matrix]:
@@ -274,9 +275,10 @@ def _lifted(rate: int) -> _Lifted:
     carry = final.transpose(1, 0, 2).reshape(4, 4)
     inner = _spread(carry, group)
     outer = _spread(np.linalg.matrix_power(carry, group), _divisor_near(unit // span // group, _OUTER_TARGET))
-    if rate > _SLOW_RATE:
-        return _Lifted(span, group, through, free, drive, inner, outer)
-    return _Lifted(span, group, *(part.astype(np.float32) for part in (through, free, drive, inner, outer)))
+    if rate <= _SLOW_RATE:
+        inner, outer = inner.astype(np.float32), outer.astype(np.float32)
+    single = np.float32
+    return _Lifted(span, group, through.astype(single), free.astype(single), drive.astype(single), inner, outer)
 
 
 def _divisor_near(number: int, target: int) -> int:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from apps.domain.audio.fingerprint import FingerprintError, decode, same_recording
-from tests.workers.gateways.sound import convert, write
+from tests.workers.gateways.sound import RATE, convert, write
+from tests.workers.gateways.sound import tune as tune_of
 from workers.gateways import chromaprint, ffmpeg
 from workers.gateways.chromaprint import FingerprintFailed, fingerprint_file, parse_fpcalc
 
@@ -143,3 +145,30 @@ def test_a_real_recording_matches_what_fpcalc_once_said_of_it(name: str) -> None
     made = fingerprint_file(FIXTURES / name)
     assert same_recording(made.items, decode(recorded["fpcalc"]["fingerprint"])[0]).verdict == "same"
     assert abs(made.duration_ms / 1000 - recorded["fpcalc"]["duration"]) < 1
+
+
+@pytest.mark.parametrize("rate", [88_200, 96_000, 176_400, 192_000, 768_000])
+def test_high_rates_are_thinned_out_before_and_give_the_same_print(tmp_path: Path, rate: int) -> None:
+    if chromaprint.stream_printer(RATE, 2) is None:
+        pytest.skip("no libchromaprint on this machine")
+    from scipy import signal
+
+    sound = tune_of(15.0)
+    soundfile.write(str(tmp_path / "a.wav"), sound, RATE)
+    plain = fingerprint_file(tmp_path / "a.wav")
+    high = signal.resample_poly(sound, rate // 100, RATE // 100, axis=0)
+    printer = chromaprint.stream_printer(rate, 2)
+    assert printer is not None and chromaprint.thinned_by(rate) > 1
+    samples = (np.clip(high, -1, 1) * 32_767).astype(np.int16)
+    for at in range(0, len(samples), 10_007):  # no multiple of what becomes one
+        printer.feed(samples[at : at + 10_007])
+    made = printer.finish(duration_ms=15_000)
+    assert abs(len(made.items) - len(plain.items)) <= 1
+    both = min(len(made.items), len(plain.items))
+    errors = np.bitwise_count(made.items[:both] ^ plain.items[:both]).sum() / (32 * both)
+    assert errors < 0.01
+
+
+def test_only_rates_that_halve_above_44100_are_thinned() -> None:
+    thinned = {rate: chromaprint.thinned_by(rate) for rate in (8000, 44_100, 48_000, 64_000, 88_200, 96_001, 192_000)}
+    assert thinned == {8000: 1, 44_100: 1, 48_000: 1, 64_000: 1, 88_200: 2, 96_001: 1, 192_000: 4}
