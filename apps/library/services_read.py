@@ -248,7 +248,8 @@ def _counted(claim: FileClaim, *, unreadable: int, size: int) -> None:
         bytes_read=F("bytes_read") + size,
         updated_at=Now(),
     )
-    rows.filter(state=ScanState.READING).exclude(code="").update(code="", params={})  # it answers again
+    if rows.filter(state=ScanState.READING).exclude(code="").update(code="", params={}):  # it answers again
+        LibraryRoot.objects.filter(id=claim.key.root_id).exclude(state_code="").update(state_code="")
     rows.filter(state=ScanState.READING, window_at__lt=Now() - timedelta(minutes=10)).update(
         window_at=Now() - timedelta(seconds=1), window_read=F("read") - 1, window_bytes=F("bytes_read") - size
     )

@@ -17,7 +17,15 @@ from django.db import connections
 from django.utils import timezone
 
 from apps.domain.library.scans import ScanState
-from apps.library.models import AudioFile, AudioVariant, FolderMatch, Identification, LibraryScan, VariantEvidence
+from apps.library.models import (
+    AudioFile,
+    AudioVariant,
+    FolderMatch,
+    Identification,
+    LibraryRoot,
+    LibraryScan,
+    VariantEvidence,
+)
 from apps.library.selectors_scan import ScanView, scan_view
 from apps.library.services import root_record
 from apps.library.services_read import MAX_DEATHS, file_claim, files_waiting
@@ -262,9 +270,11 @@ def test_a_folder_that_stalls_while_its_files_are_read_is_waited_for(
     waiting = told(view)
     assert (waiting.state, waiting.code, waiting.waits) == (ScanState.READING, "root_stalled", True)
     assert not files_waiting()
+    assert LibraryRoot.objects.get().state_code == "root_stalled"
     lapse()
     assert read_batch(wish=QUICK).read == 4
     assert told(view).state is ScanState.COMPLETED
+    assert LibraryRoot.objects.get().state_code == ""  # else the doctor would take it for away until the next walk
 
 
 @pytest.mark.django_db(transaction=True)
