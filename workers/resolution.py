@@ -102,7 +102,7 @@ def _recording_manifest(
 ) -> Manifest:
     recording, releases = musicbrainz.recording(claim.target_mbid)
     checkpoint("asked")
-    recording_store(recording)
+    recording_store(recording, asked_for=claim.target_mbid)
     wished = claim.constraints.original_master
     if policy.prefer_original_master if wished is None else wished:
         releases = earliest_first(releases)

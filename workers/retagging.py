@@ -188,7 +188,7 @@ class Retagger:
         if known is not None:
             return known
         recording, _ = self.musicbrainz().recording(mbid)
-        recording_store(recording)
+        recording_store(recording, asked_for=mbid)
         return recording
 
 

@@ -41,7 +41,7 @@ class Label(models.Model):
 
 
 class Release(models.Model):
-    """One edition of an album. `redirected_from` keeps the MBIDs that were merged into this one."""
+    """One edition of an album. `redirected_from` keeps the MBIDs that were merged into this one (by which it is found: MergedMbid)."""
 
     mbid = models.UUIDField(primary_key=True)
     title = models.CharField(max_length=1000)
@@ -68,6 +68,22 @@ class Release(models.Model):
 
     def __str__(self) -> str:
         return f"{self.artist_credit} – {self.title}"
+
+
+class MergedMbid(models.Model):
+    """An MBID that MusicBrainz merged into another one, as it told when it was asked for the old one: nobody asks for that again. Written with what
+    the answer held (apps.catalog.services)."""
+
+    kind = models.CharField(max_length=10)  # release, recording
+    old = models.UUIDField()
+    mbid = models.UUIDField()  # what it is now
+    seen_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["kind", "old"], name="merged_once")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.old} {self.mbid}"
 
 
 class Medium(models.Model):

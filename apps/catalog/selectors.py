@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from apps.catalog.models import Artist, Recording, Release, Track
+from apps.catalog.models import Artist, MergedMbid, Recording, Release, Track
 from apps.domain.catalog.release import (
     ArtistFacts,
     GroupFacts,
@@ -23,10 +23,19 @@ RELEASE_FRESH = timedelta(days=30)
 
 
 def release_facts(mbid: uuid.UUID, *, fresh_for: timedelta | None = RELEASE_FRESH) -> ReleaseFacts | None:
-    """A cached release with media and tracks; None if unknown, older than `fresh_for`, or without tracks. Five queries.
+    """A cached release with media and tracks; None if unknown, older than `fresh_for`, or without tracks. Five queries, two more for one that was
+    merged into another: that one is told then, under its own MBID.
 
     `fresh_for=None`: of any age.
     """
+    found = _release(mbid, fresh_for=fresh_for)
+    # Also where a row is here: one that was kept before the merge grows old, and is never renewed.
+    if found is None and (merged := _merged_into("release", mbid)) is not None:
+        return _release(merged, fresh_for=fresh_for)
+    return found
+
+
+def _release(mbid: uuid.UUID, *, fresh_for: timedelta | None) -> ReleaseFacts | None:
     row = Release.objects.select_related("release_group", "label").filter(mbid=mbid).first()
     if row is None or (fresh_for is not None and row.fetched_at < timezone.now() - fresh_for):
         return None
@@ -79,12 +88,18 @@ def release_facts(mbid: uuid.UUID, *, fresh_for: timedelta | None = RELEASE_FRES
 
 
 def recording_facts(mbid: uuid.UUID) -> RecordingFacts | None:
-    """A cached recording, of any age."""
+    """A cached recording, of any age; for one that was merged into another that other one."""
     row = Recording.objects.filter(mbid=mbid).first()
+    if row is None and (merged := _merged_into("recording", mbid)) is not None:
+        row = Recording.objects.filter(mbid=merged).first()
     if row is None:
         return None
     artists = {str(one.mbid): _artist(one) for one in Artist.objects.filter(mbid__in=row.artist_mbids)}
     return _recording(row, artists)
+
+
+def _merged_into(kind: str, mbid: uuid.UUID) -> uuid.UUID | None:
+    return MergedMbid.objects.filter(kind=kind, old=mbid).values_list("mbid", flat=True).first()
 
 
 def _artist(row: Artist) -> ArtistFacts:

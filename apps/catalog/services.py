@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from django.db import transaction
 from django.utils import timezone
 
-from apps.catalog.models import Artist, Label, Medium, Recording, Release, ReleaseGroup, Track
+from apps.catalog.models import Artist, Label, Medium, MergedMbid, Recording, Release, ReleaseGroup, Track
 from apps.domain.catalog.release import ArtistFacts, RecordingFacts, ReleaseFacts
 
 
@@ -58,6 +58,7 @@ def release_store(facts: ReleaseFacts, *, asked_for: uuid.UUID | None = None) ->
             },
         )
         _tracks(facts)
+        _merged("release", asked_for, facts.mbid)
 
 
 def editions_store(group_mbid: uuid.UUID, editions: Sequence[ReleaseFacts]) -> None:
@@ -67,11 +68,22 @@ def editions_store(group_mbid: uuid.UUID, editions: Sequence[ReleaseFacts]) -> N
     ReleaseGroup.objects.filter(mbid=group_mbid).update(editions_at=timezone.now())
 
 
-def recording_store(facts: RecordingFacts) -> None:
-    """Write one recording with its artists."""
+def recording_store(facts: RecordingFacts, *, asked_for: uuid.UUID | None = None) -> None:
+    """Write one recording with its artists. `asked_for` as in `release_store`."""
     with transaction.atomic():
         _artists(facts.artists)
         _recordings([facts])
+        _merged("recording", asked_for, facts.mbid)
+
+
+def _merged(kind: str, asked_for: uuid.UUID | None, mbid: uuid.UUID) -> None:
+    """Remember that `asked_for` is `mbid` now; what was merged into the former is it, too. What answers by its own name is merged into nothing."""
+    if asked_for in (None, mbid):
+        MergedMbid.objects.filter(kind=kind, old=mbid).delete()
+        return
+    MergedMbid.objects.filter(kind=kind, mbid=asked_for).exclude(old=mbid).update(mbid=mbid)
+    MergedMbid.objects.filter(kind=kind, old=mbid).delete()
+    MergedMbid.objects.update_or_create(kind=kind, old=asked_for, defaults={"mbid": mbid})
 
 
 def _artists(artists: Iterable[ArtistFacts]) -> None:
