@@ -101,6 +101,7 @@ class SoundAnalysis:
         }
         step_hz, levels = self.measures.spectrum.curve()
         curves: Json = {
+            "loudness": loudness.levels.json(),
             "spectrum": {"step_hz": round(step_hz, 3), "levels_db": list(levels)},
             "transcode": {name: list(curve) for name, curve in self.transcode.curves.items()},
         }

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -80,7 +80,7 @@ class Loudness:
     range_lu: float | None
     momentary_max_lufs: float | None
     short_term_max_lufs: float | None
-    levels: LevelHistogram = LevelHistogram()
+    levels: LevelHistogram = field(default_factory=LevelHistogram)
     """Of the blocks that the gates look at, so that several sounds can be gated as one."""
 
 
