@@ -48,7 +48,7 @@ _LINES: Final[Mapping[MoveState, tuple[Promise, str, str]]] = {
     MoveState.RETURNED: (lazy("Back"), "check", "ok"),
     MoveState.STUCK: (lazy("Could not go back"), "warning", "bad"),
 }
-_TABS: Final = (("", lazy("All")), ("moves", lazy("Renamed")), ("stays", lazy("Staying")))
+_TABS: Final = (("", lazy("All")), ("moves", lazy("New names")), ("stays", lazy("Staying")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
