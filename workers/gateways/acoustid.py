@@ -183,11 +183,11 @@ def read_matches(value: Mapping[str, object]) -> tuple[AcoustidMatch, ...]:
     best: dict[uuid.UUID, AcoustidMatch] = {}
     for result in results[:MAX_RESULTS]:
         score = result.get("score") if isinstance(result, Mapping) else None
-        if not isinstance(score, int | float):
+        if not isinstance(score, int | float) or not abs(score) < 1e12:  # no NaN, nor an integer beyond any float
             continue
         recordings = result.get("recordings")
         for recording in recordings[:200] if isinstance(recordings, list) else []:
-            match = _match(recording, float(score), acoustid=str(result.get("id", ""))[:36])
+            match = _match(recording, float(score), acoustid=clean(str(result.get("id", "")))[:36])
             if match and (match.recording_mbid not in best or best[match.recording_mbid].score < match.score):
                 best[match.recording_mbid] = match
     return tuple(sorted(best.values(), key=lambda match: -match.score))

@@ -40,7 +40,7 @@ def retry_after_s(value: str | None) -> float | None:
         return float(min(int(text[:9]), 86_400))
     try:
         when = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
     return min(max((when - datetime.now(UTC)).total_seconds(), 0.0), 86_400.0)

@@ -12,6 +12,7 @@ import pytest
 from tests.workers.conftest import ANSWERS, Metadata, limiter
 from workers.gateways.acoustid import Acoustid, read_matches
 from workers.gateways.errors import Permanent, Transient
+from workers.gateways.http import retry_after_s
 
 
 def known() -> tuple[str, int]:
@@ -116,3 +117,28 @@ def test_a_recording_counts_once_with_its_best_score_and_nonsense_is_left_out() 
     assert (match.score, match.title, match.artist) == (0.9, "T ", "A & B")
     with pytest.raises(Transient):
         read_matches({"status": "ok"})
+
+
+@pytest.mark.parametrize("score", ["1" + "0" * 400, "-1" + "0" * 400, "NaN", "Infinity", "null", "[]", "{}"])
+def test_a_score_that_is_no_number_leaves_its_result_out_and_breaks_nothing(score: str) -> None:
+    body = (
+        '{"status": "ok", "results": ['
+        '{"id": "a\\u0000\\ud800b", "score": 0.9, "recordings": [{"id": "e97f805a-ab48-4c52-855e-07049142113d"}]},'
+        f'{{"id": "c", "score": {score}, "recordings": [{{"id": "5465ca86-3881-4349-81b2-6efbd3a59451"}}]}}]}}'
+    )
+    (match,) = read_matches(json.loads(body))
+    assert (str(match.recording_mbid), match.score) == ("e97f805a-ab48-4c52-855e-07049142113d", 0.9)
+    match.acoustid.encode()
+    assert "\0" not in match.acoustid
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "Mon, 01 Jan 2026 00:00:00 +99999999999999", "-5", "1e9", "soon"],
+)
+def test_an_absurd_retry_after_is_none(value: str) -> None:
+    assert retry_after_s(value) is None
+
+
+def test_a_retry_after_beyond_a_day_is_a_day() -> None:
+    assert retry_after_s("9" * 5000) == retry_after_s("Fri, 31 Dec 9999 23:59:59 GMT") == 86_400.0
