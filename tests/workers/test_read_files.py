@@ -38,6 +38,7 @@ from workers.gateways.files import identify
 from workers.gateways.tags import AudioTags, write_tags
 from workers.gateways.walk import WatchedRoot
 from workers.read_files import read_batch
+from workers.reading import TAGS_VERSION
 from workers.scan_library import walk_slice
 
 pytestmark = pytest.mark.django_db
@@ -91,7 +92,7 @@ def test_every_file_is_read_once_and_its_scan_ends(music: Path) -> None:
     file = AudioFile.objects.select_related("variant").get(display="A/1.flac")
     assert (file.title, file.artist, file.track_position, file.read_state) == ("Song", "The Band", 3, "read")
     assert file.tags == {
-        "v": 1, "title": "Song", "artist": "The Band", "albumartist": "Various", "album": "B", "track": 3, "disc": 1,
+        "v": TAGS_VERSION, "title": "Song", "artist": "The Band", "albumartist": "Various", "album": "B", "track": 3, "disc": 1,
     }  # fmt: skip
     assert file.sort_key == "various b 001-0003 song"
     variant = file.variant
