@@ -308,4 +308,6 @@ def _value(item: object) -> str:
     if isinstance(item, Mapping):
         pairs = (f"{display_text(key, limit=60)}: {display_text(value, limit=120)}" for key, value in item.items())
         return "; ".join(pairs)[: 2 * MAX_VALUE_CHARS]
+    if isinstance(item, list | tuple):
+        return ", ".join(display_text(one, limit=120) for one in item)[: 2 * MAX_VALUE_CHARS]
     return "" if item is None else display_text(item, limit=MAX_VALUE_CHARS)

@@ -116,3 +116,8 @@ def test_an_unknown_code_takes_the_errors_own_sentence_in_a_body() -> None:
 )
 def test_codes_have_http_statuses(code: str, retryable: bool, status: int) -> None:
     assert status_of(DomainError("x", code=code, retryable=retryable)) == status
+
+
+def test_several_values_are_listed_in_words_and_not_as_a_program_writes_them() -> None:
+    params = {"title": "Song", "artist": "Ada", "fields": ["title", "album"]}
+    assert str(sentence("tags_missing", params)) == "It is Song by Ada, but its tags do not say so: title, album."
