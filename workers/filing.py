@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import uuid
 from dataclasses import dataclass, replace
 
 from apps.catalog.selectors import recording_facts, release_facts
+from apps.domain.audio.album_gain import AlbumLevels
 from apps.domain.catalog.release import MediumFacts, RecordingFacts, ReleaseFacts, TrackFacts
 from apps.domain.library.naming import NameFacts, relative_path
 from apps.domain.library.tags import VARIOUS_ARTISTS, AudioTags
 from apps.jobs.services_verify import VerifyClaim
+from apps.library.selectors_analysis import album_measured
 from workers.acoustid_kept import acoustid_of
 from workers.gateways.analysis import FileAnalysis
 
@@ -136,6 +139,26 @@ def with_loudness(tags: AudioTags, *, lufs: float | None, true_peak_dbtp: float 
         replaygain_track_gain=f"{_REFERENCE_LUFS - lufs:.2f} dB",
         replaygain_track_peak=f"{10 ** (true_peak_dbtp / 20):.6f}",
     )
+
+
+def with_album(tags: AudioTags, levels: AlbumLevels | None) -> AudioTags:
+    """The tags with ReplayGain 2 of the album, where all of it was measured. As they were otherwise."""
+    if levels is None:
+        return tags
+    return replace(
+        tags,
+        replaygain_album_gain=f"{_REFERENCE_LUFS - levels.loudness_lufs:.2f} dB",
+        replaygain_album_peak=f"{10 ** (levels.true_peak_dbtp / 20):.6f}",
+    )
+
+
+def album_of(tags: AudioTags, *, root_id: int, relative: bytes) -> AlbumLevels | None:
+    """The tags' release as one programme, as far as it lies where the file at `relative` does; None while it is not whole, or not measured."""
+    release = release_facts(uuid.UUID(tags.release_mbid), fresh_for=None) if tags.release_mbid else None
+    if release is None:
+        return None
+    places = [(medium.position, track.position) for medium, track in release.tracks()]
+    return album_measured(release.mbid, root_id=root_id, folder=relative.rpartition(b"/")[0], places=places)
 
 
 def _extension(container: str) -> str:

@@ -39,7 +39,7 @@ from apps.remediation.selectors import (
 from apps.remediation.services import RemedyClaim, remedy_done, remedy_trash
 from workers import trash
 from workers.acoustid_kept import acoustid_of
-from workers.filing import artist_names, with_loudness, with_release
+from workers.filing import album_of, artist_names, with_album, with_loudness, with_release
 from workers.gateways.analysis import AnalysisWish
 from workers.gateways.files import identify, translated
 from workers.gateways.musicbrainz import MusicbrainzPort
@@ -243,7 +243,8 @@ def _measured(file: FileOnDisk, tags: AudioTags) -> AudioTags:
     recording = uuid.UUID(tags.recording_mbid)
     acoustid = tags.acoustid_id or acoustid_of(fingerprint, duration_ms=duration_ms, recording_mbid=recording)
     heard = replace(tags, acoustid_fingerprint=fingerprint or tags.acoustid_fingerprint, acoustid_id=acoustid)
-    return with_loudness(heard, lufs=lufs, true_peak_dbtp=true_peak_dbtp)
+    heard = with_loudness(heard, lufs=lufs, true_peak_dbtp=true_peak_dbtp)
+    return with_album(heard, album_of(heard, root_id=file.root_id, relative=file.relative))
 
 
 def _nothing_to_write(file: FileOnDisk) -> NotMended:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.db.models import Count, Exists, OuterRef, Q
 from django.db.models.functions import Now
 
+from apps.domain.audio.album_gain import AlbumLevels, TrackLevels, album_levels, histogram_from
 from apps.domain.audio.analysis import ANALYSER_VERSION
 from apps.library.models import AudioFile, AudioVariant
 
@@ -53,3 +57,32 @@ def analysis_progress(*, version: int = ANALYSER_VERSION) -> AnalysisProgress:
         due=Count("id", filter=~done),
     )
     return AnalysisProgress(analysed=counted["analysed"], refused=counted["refused"], due=counted["due"])
+
+
+def album_measured(
+    release_mbid: uuid.UUID, *, root_id: int, folder: bytes, places: Collection[tuple[int, int]]
+) -> AlbumLevels | None:
+    """A release as one programme, if every one of its `places` (medium, track) is here and was measured: in the folder, else below its root (discs in
+    folders of their own). None otherwise, also where two different sounds stand for one place. One query."""
+    rows = AudioFile.objects.filter(
+        root_id=root_id, release_mbid=release_mbid, missing_since=None, variant__isnull=False
+    )
+    fields = (
+        "folder_hash",
+        "medium_position",
+        "track_position",
+        "variant_id",
+        "variant__true_peak_dbtp",
+        "variant__evidence__curves__loudness",
+    )
+    found = [(bytes(row[0]), (row[1] or 1, row[2] or 0), row[3], row[4], row[5]) for row in rows.values_list(*fields)]
+    here = hashlib.sha256(folder).digest()
+    for within in ([one for one in found if one[0] == here], found):
+        sounds: dict[tuple[int, int], dict[int, TrackLevels]] = {}
+        for _, place, variant, peak, levels in within:
+            sounds.setdefault(place, {})[variant] = TrackLevels(levels=histogram_from(levels), true_peak_dbtp=peak)
+        if places and set(places) <= set(sounds):
+            if any(len(sounds[place]) > 1 for place in places):
+                return None
+            return album_levels([next(iter(sounds[place].values())) for place in sorted(places)])
+    return None
