@@ -6,6 +6,7 @@ What the node serves is in `node_selectors`, the lists of the pages in `selector
 from __future__ import annotations
 
 import hashlib
+import os
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -84,6 +85,16 @@ def root_containing(path: Path) -> tuple[int, Path] | None:
         if path == Path(row.path) or Path(row.path) in path.parents:
             return row.id, Path(row.path)
     return None
+
+
+def file_at(path: Path) -> int | None:
+    """Id of the file that the library knows at an absolute path and does not know to be gone."""
+    found = root_containing(path)
+    if found is None or path == found[1]:
+        return None
+    digest = hashlib.sha256(os.fsencode(path.relative_to(found[1]))).digest()
+    rows = AudioFile.objects.filter(root_id=found[0], rel_path_hash=digest, missing_since=None)
+    return rows.values_list("id", flat=True).first()
 
 
 def known_stats(root_id: int, *, relative: Collection[bytes]) -> dict[bytes, FileStat]:

@@ -102,33 +102,6 @@ def issues_record(
     return IssuesRecorded(added=added, known=len(keys) - added)
 
 
-def issue_move(
-    issue_id: int,
-    *,
-    to: IssueState,
-    code: str = "",
-    params: Mapping[str, ParamValue] | None = None,
-    only_from: Collection[IssueState] | None = None,
-    now: datetime | None = None,
-) -> bool:
-    """Bring one issue to `to`, with why (`code`, `params`: outcome of a fix, who decided). False: it is there already, nothing changed.
-
-    Raises IssueUnknown, IssueMoveRefused. Of two racing movers the second sees what the first made of it.
-    """
-    with transaction.atomic():
-        _line_up()
-        row = LibraryIssue.objects.filter(id=issue_id).first()
-        if row is None:
-            raise IssueUnknown("There is no such issue.", issue=issue_id)
-        state = IssueState(row.state)
-        if state is to:
-            return False
-        if to not in MOVES[state] or (only_from is not None and state not in only_from):
-            raise IssueMoveRefused(f"An issue that is {state} can't become {to}.", state=state.value, to=to.value)
-        _move([row], to, code, params or {}, now or timezone.now())
-    return True
-
-
 def issues_move(
     issue_ids: Collection[int],
     *,

@@ -24,6 +24,13 @@ def register(commands: Subcommands) -> None:
     listing.add_argument("--all", action="store_true", help="also what was put back or deleted")
     listing.add_argument("--json", action="store_true", help="print JSON, a line a file")
     listing.set_defaults(run=_list)
+    put = inner.add_parser(
+        "put",
+        help="Take files out of the library.",
+        description="Take files out of the library; each can be put back, byte for byte, for as long as the trash is kept.",
+    )
+    put.add_argument("paths", nargs="+", metavar="PATH")
+    put.set_defaults(run=_put)
     restore = inner.add_parser(
         "restore", help="Put files back, byte for byte.", description="Put files back where they were, byte for byte."
     )
@@ -86,6 +93,34 @@ def _line(one: TrashView) -> str:
     )
     said = f": {sentence(one.code, one.params)} [{one.code}]" if one.code else ""
     return f"{one.id}  {one.state.value:<9} {one.reason:<9} {one.path}{said}  {until}".rstrip()
+
+
+def _put(args: argparse.Namespace) -> int:
+    """Exit status 1 if one stays where it is."""
+    _ready()
+    from apps.common.sentences import message_of
+    from apps.domain.errors import DomainError
+    from apps.domain.library.trash import TrashReason, TrashState
+    from apps.library.selectors import file_at
+    from apps.library.services_trash import TrashRefused
+    from workers.trash import trash_file
+
+    failed = 0
+    for text in args.paths:
+        try:
+            file_id = file_at(Path(text).expanduser().absolute())
+            if file_id is None:
+                raise TrashRefused("There is no such file.", code="file_unknown", file=text)
+            view = trash_file(file_id, reason=TrashReason.PERSON)
+            if view.state is TrashState.TRASHED:
+                print(f"{view.id}  {text}")
+                continue
+            code, said = view.code, message_of(view.code or view.state.value, view.params)
+        except DomainError as error:
+            code, said = error.code, message_of(error.code, error.params, fallback=error.sentence)
+        failed += 1
+        print(f"{text}  {said} [{code}]", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _restore(args: argparse.Namespace) -> int:

@@ -34,7 +34,7 @@ from apps.library.services_doctor import (
     doctor_scans_waiting,
     doctor_slice_record,
 )
-from apps.library.services_issues import issue_move
+from apps.library.services_issues import issues_move
 from tests.apps.library.doctor_rows import album, file, mbid, recording_of, release, root
 from workers import doctor_scan
 
@@ -241,7 +241,7 @@ def test_ignored_issues_stay_ignored_by_every_look() -> None:
     break_everything()
     look()
     for issue in LibraryIssue.objects.all():
-        issue_move(issue.id, to=IssueState.IGNORED)
+        issues_move([issue.id], to=IssueState.IGNORED)
     assert look().added == 0
     AudioFile.objects.all().delete()
     look()

@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from apps.domain.library.issues import Finding, IssueSeverity, IssueState, IssueType
 from apps.library.models import DoctorScan, LibraryIssue
-from apps.library.services_issues import issue_move, issues_record
+from apps.library.services_issues import issues_move, issues_record
 
 pytestmark = pytest.mark.django_db
 BASES = ["/api/library/health", "/api/slskdn/library/health"]
@@ -43,7 +43,7 @@ def issues(db: None) -> list[int]:
         ]
     )
     by_position = {row.params["position"]: row.id for row in LibraryIssue.objects.all()}
-    issue_move(by_position[4], to=IssueState.IGNORED)
+    issues_move([by_position[4]], to=IssueState.IGNORED)
     return [by_position[number] for number in (1, 2, 3, 4)]
 
 
@@ -126,7 +126,7 @@ def test_an_operator_decides_and_the_issue_says_who(operator_api: APIClient, iss
 
 
 def test_what_is_being_fixed_is_not_decided_by_hand(operator_api: APIClient, issues: list[int]) -> None:
-    issue_move(issues[0], to=IssueState.FIXING)
+    issues_move([issues[0]], to=IssueState.FIXING)
     answer = operator_api.patch(f"{BASE}/issues/{issues[0]}", {"state": "resolved"}, format="json")
     assert (answer.status_code, answer.json()["code"]) == (409, "issue_move_refused")
     assert operator_api.patch(f"{BASE}/issues/{issues[1]}", {"state": "fixing"}, format="json").status_code == 400
@@ -135,7 +135,7 @@ def test_what_is_being_fixed_is_not_decided_by_hand(operator_api: APIClient, iss
 def test_several_are_decided_at_once_and_those_that_may_not_are_told(
     operator_api: APIClient, issues: list[int]
 ) -> None:
-    issue_move(issues[1], to=IssueState.FIXING)
+    issues_move([issues[1]], to=IssueState.FIXING)
     body = operator_api.post(f"{BASE}/issues/state", {"ids": issues[:3], "state": "resolved"}, format="json").json()
     assert (sorted(body["moved"]), body["refused"]) == (sorted([issues[0], issues[2]]), [issues[1]])
 

@@ -15,6 +15,7 @@ from apps.domain.library.issues import IssueType
 from apps.domain.library.trash import TrashReason
 from apps.jobs.models import Job
 from apps.library.models import TrashedFile
+from apps.library.selectors_trash import trash_list
 from apps.remediation.models import Remediation
 from slskdn_site.cli.main import main
 from tests.workers.assembled import flac
@@ -129,7 +130,12 @@ def test_the_command_line_mends_takes_back_and_empties(home: Home, capsys: pytes
     assert main(["doctor", "undo", str(found)]) == 1
     assert "[remediation_state]" in capsys.readouterr().err
     assert main(["doctor", "fix", "999999"]) == 1
-    view = trash_file(file_id, reason=TrashReason.PERSON)
+    capsys.readouterr()
+    assert main(["library", "trash", "put", str(home.music / "1.flac"), str(home.music), "/nowhere/1.flac"]) == 1
+    assert capsys.readouterr().err.count("[file_unknown]") == 2
+    assert not (home.music / "1.flac").exists()
+    view = trash_list().items[0]
+    assert (view.file_id, view.reason, view.state) == (file_id, "person", "trashed")
     assert main(["library", "trash", "list"]) == 0
     assert str(view.id) in capsys.readouterr().out
     assert main(["library", "forbid", str(home.music)]) == 0
