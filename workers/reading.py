@@ -105,6 +105,12 @@ def read_words(path: Path) -> SaidFacts | None:
     return SaidFacts(place=_place_of(tags, NOBODY), tags=tags_json(tags))
 
 
+def tags_told(path: Path) -> dict[str, object]:
+    """What the row keeps of a file's tags; `code` says why they can't be read. Raises FilesError."""
+    tags, code = _tags_of(path)
+    return tags_json(tags, code=code)
+
+
 def _place_of(tags: AudioTags, named: NamedAs) -> FilePlace:
     return FilePlace(
         release_mbid=named.release or (uuid.UUID(tags.release_mbid) if tags.release_mbid else None),

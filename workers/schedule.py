@@ -43,6 +43,10 @@ MATCH_FOLDERS_S = 20.0
 """What a new folder waits at most until its release is looked for; two queries when nothing waits."""
 
 
+REREAD_TAGS_S = 300.0
+"""Once, after a version that keeps more fields of tags; one look into an index when nothing waits."""
+
+
 def _every(task: TaskName, seconds: float) -> BeatEntry:
     options: dict[str, object] = {"queue": QUEUES[task], "expires": 2 * seconds, "priority": PRIORITIES.get(task, 0)}
     return {"task": task.value, "schedule": seconds, "options": options}
@@ -56,6 +60,7 @@ BEAT_SCHEDULE: dict[str, BeatEntry] = {
     "doctor-due": _every(TaskName.DOCTOR_DUE, DOCTOR_DUE_S),
     "identify-variants": _every(TaskName.IDENTIFY_VARIANTS, IDENTIFY_VARIANTS_S),
     "analyse-variants": _every(TaskName.ANALYSE_VARIANTS, ANALYSE_VARIANTS_S),
+    "reread-tags": _every(TaskName.REREAD_TAGS, REREAD_TAGS_S),
     "library-scans": _every(TaskName.LIBRARY_SCANS, LIBRARY_SCANS_S),
     "recheck-unconfirmed": {
         "task": TaskName.RECHECK_UNCONFIRMED.value,

@@ -12,6 +12,7 @@ from workers.recheck import recheck_unconfirmed
 from workers.recount_canonical import recount_canonical
 from workers.remediate import remediate
 from workers.rename_step import rename_step
+from workers.reread_tags import reread_tags
 from workers.resolve_job import resolve_job
 from workers.retention import retention
 from workers.sample_download import sample_download
@@ -33,6 +34,7 @@ __all__ = [
     "recount_canonical",
     "remediate",
     "rename_step",
+    "reread_tags",
     "resolve_job",
     "retention",
     "sample_download",

@@ -37,6 +37,7 @@ class TaskName(StrEnum):
     LIBRARY_SCANS = "workers.library_scans"
     SCAN_LIBRARY = "workers.scan_library"
     READ_FILES = "workers.read_files"
+    REREAD_TAGS = "workers.reread_tags"
     IDENTIFY_VARIANTS = "workers.identify_variants"
 
 
@@ -59,6 +60,7 @@ QUEUES: dict[TaskName, str] = {
     TaskName.LIBRARY_SCANS: "default",
     TaskName.SCAN_LIBRARY: "analyse",
     TaskName.READ_FILES: "analyse",
+    TaskName.REREAD_TAGS: "analyse",
     TaskName.IDENTIFY_VARIANTS: "verify",
 }
 
@@ -66,6 +68,7 @@ LAST: Final = 9
 """Priority of what waits for everything else: Redis gives a worker the messages of all its queues with a smaller number first."""
 PRIORITIES: dict[TaskName, int] = {
     TaskName.ANALYSE_VARIANTS: LAST,
+    TaskName.REREAD_TAGS: LAST,
     TaskName.READ_FILES: LAST - 1,
     TaskName.SCAN_LIBRARY: LAST - 2,
 }

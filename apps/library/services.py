@@ -168,6 +168,8 @@ def file_record(
         }
         if tags is not None:
             fields["tags"] = storable(tags)
+            version = tags.get("v")
+            fields["tags_version"] = version if isinstance(version, int) else 0
         path_hash = hashlib.sha256(key.relative).digest()
         was = AudioFile.objects.filter(root_id=key.root_id, rel_path_hash=path_hash).values_list(*_KNOWN_BY).first()
         file, new_file = AudioFile.objects.update_or_create(

@@ -134,6 +134,7 @@ class AudioFile(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True)  # of the worker that reads it
     attempt = models.PositiveIntegerField(default=0)
     tags = models.JSONField(default=dict)  # what its tags say, as apps.domain.library.tags reads them
+    tags_version = models.PositiveSmallIntegerField(default=0)  # of `tags`; older ones are read again in the background
     sort_key = models.CharField(max_length=240, blank=True, default="")  # casefolded artist, album, disc, track
     release_mbid = models.UUIDField(null=True, blank=True)
     medium_position = models.PositiveSmallIntegerField(null=True, blank=True)
@@ -155,6 +156,11 @@ class AudioFile(models.Model):
             models.Index(fields=["id"], name="file_unreadable", condition=models.Q(read_state="unreadable")),
             models.Index(fields=["root", "inode"], name="file_by_inode"),
             models.Index(fields=["read_at"], name="file_read_at"),
+            models.Index(
+                fields=["tags_version", "id"],
+                name="file_tags_due",
+                condition=models.Q(missing_since__isnull=True, read_state="read"),
+            ),
             models.Index(
                 fields=["missing_since"], name="file_missing", condition=models.Q(missing_since__isnull=False)
             ),
