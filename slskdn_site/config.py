@@ -299,6 +299,11 @@ class Musicbrainz(Section):
     )
     contact: str = Field("", description="Mail address or URL sent in the User-Agent, as MusicBrainz asks.")
     interval_ms: int = Field(1050, ge=0, description="Least time between two requests over all processes, in ms.")
+    search_by_tags: bool = Field(
+        True,  # noqa: FBT003
+        description="True: the album and artist in the tags of a folder that nothing else names are searched for there; false: "
+        "only MBIDs are ever sent.",
+    )
 
 
 class Coverart(Section):

@@ -29,7 +29,9 @@ def musicbrainz() -> Musicbrainz:
     """MusicBrainz as configured."""
     section = load_config().integration.musicbrainz
     limiter = Limiter(redis_url(), name="musicbrainz", interval_ms=section.interval_ms)
-    return Musicbrainz(host=section.host, contact=section.contact, version=VERSION, limiter=limiter)
+    return Musicbrainz(
+        host=section.host, contact=section.contact, version=VERSION, limiter=limiter, searching=section.search_by_tags
+    )
 
 
 @functools.cache

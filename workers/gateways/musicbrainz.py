@@ -76,7 +76,7 @@ class MusicbrainzPort(Protocol):
         without releases. Permanent `release_group_not_found`."""
 
     def release_search(self, *, artist: str, album: str) -> tuple[ReleaseHit, ...]:
-        """Releases by these words, the likeliest first. `artist` "": any."""
+        """Releases by these words, the likeliest first; none where searching is switched off. `artist` "": any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,15 +92,23 @@ class ReleaseHit:
 
 
 class Musicbrainz:
-    """The real thing. `timeout_s` is for tests."""
+    """The real thing. `searching` False: nothing is asked by words, which come from tags. `timeout_s` is for tests."""
 
     def __init__(
-        self, *, host: str, contact: str, version: str, limiter: Limiter, timeout_s: float = TIMEOUT_S
+        self,
+        *,
+        host: str,
+        contact: str,
+        version: str,
+        limiter: Limiter,
+        searching: bool = True,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         self._host = host
         self._contact = contact
         self._version = version
         self._limiter = limiter
+        self._searching = searching
         self._timeout_s = timeout_s
 
     def release(self, mbid: uuid.UUID) -> ReleaseFacts:
@@ -143,6 +151,8 @@ class Musicbrainz:
 
     def release_search(self, *, artist: str, album: str) -> tuple[ReleaseHit, ...]:
         """See MusicbrainzPort."""
+        if not self._searching:
+            return ()
         words = [f'release:"{_escaped(album)}"', *([f'artist:"{_escaped(artist)}"'] if artist else [])]
         ask = functools.partial(musicbrainzngs.search_releases, query=" AND ".join(words), limit=SEARCH_LIMIT)
         return _garbled_is_transient(_hits, self._ask_list(ask, "search", None))

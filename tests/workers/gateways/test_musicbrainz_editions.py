@@ -81,3 +81,12 @@ def test_a_search_escapes_what_people_call_their_albums() -> None:
         (hit,) = musicbrainz.release_search(artist="Who?", album="AC/DC  (Live)")
     assert (hit.score, hit.tracks) == (100, 8)
     assert hit.group_mbid is not None
+
+
+def test_words_of_tags_are_not_sent_where_searching_is_switched_off() -> None:
+    class NoLimit:
+        def acquire(self) -> float:
+            raise AssertionError("somebody was to be asked")
+
+    silent = Musicbrainz(host="http://127.0.0.1:9", contact="", version="0", limiter=NoLimit(), searching=False)  # type: ignore[arg-type]
+    assert silent.release_search(artist="Somebody", album="Something private") == ()
