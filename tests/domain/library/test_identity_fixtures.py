@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,9 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from apps.domain.catalog.release import MetadataGarbled, ReleaseFacts, read_release
 from apps.domain.library.identity import Decision, decide
 from apps.domain.library.identity_evidence import Candidate, Companions, FileFacts
 from apps.domain.library.offers import Offer
+from apps.domain.matching.edition import rank
+from apps.domain.matching.targets import target_of
+from apps.domain.matching.values import OfferedSet, OfferedTrack, RecordingVote
 from apps.domain.matching.words import words_of
 from workers.gateways.acoustid_offers import read_offers
 
@@ -140,6 +145,54 @@ def test_an_album_of_the_recorded_world_resolves_to_its_recorded_recordings() ->
     for key in decided:
         assert str(found[key][1].recording_mbid) in rows[key]["top"]["recordings"]
     assert {found[key][1].state.value for key in rows} <= {"decided", "ambiguous"}
+
+
+def recorded_releases() -> list[ReleaseFacts]:
+    """Every release that was recorded whole, each once."""
+    found: dict[uuid.UUID, ReleaseFacts] = {}
+    for path in sorted((SHARED / "musicbrainz/ws/2/release").glob("????????-*.json")):
+        try:
+            facts = read_release(json.loads(path.read_text()))
+        except (MetadataGarbled, ValueError):
+            continue  # bodies of other requests and of errors lie among them
+        if any(medium.tracks for medium in facts.media):
+            found.setdefault(facts.mbid, facts)
+    return list(found.values())
+
+
+def test_the_chain_goes_on_to_the_recorded_release_and_its_tracks() -> None:
+    """Fingerprint → AcoustID → recordings → release: among all recorded releases the folder's prints find the recorded one, each its own track."""
+    world = [json.loads(line) for line in (SHARED / "acoustid" / "fingerprints.jsonl").read_text().splitlines()]
+    expected = {row["id"]: row["world_releases"] for row in world if row["world_releases"]}
+    assert expected
+    chains = {key: pair for key, pair in outcomes(tags=True).items() if key in expected}
+    votes = {
+        key: tuple(
+            RecordingVote(mbid=mbid, confidence=0.9 if decision.recording_mbid == mbid else 0.5)
+            for mbid in dict.fromkeys(
+                [decision.recording_mbid] if decision.recording_mbid else [offer.recording_mbid for offer in one.offers]
+            )
+            if mbid is not None
+        )
+        for key, (one, decision) in chains.items()
+    }
+    offered = OfferedSet(
+        tracks=tuple(
+            OfferedTrack(key=key, duration_ms=one.facts.duration_ms, recordings=votes[key])
+            for key, (one, _) in chains.items()
+        )
+    )  # no word and no number: by their sound alone
+    releases = recorded_releases()
+    assert len(releases) >= 30
+    best = rank(offered, [target_of(one) for one in releases])[0]
+    assert {str(best.release.mbid)} == {mbid for listed in expected.values() for mbid in listed}
+    recorded = {row["id"]: set(row["top"]["recordings"]) for row in world if row["id"] in expected}
+    placed = {pair.offered.key: str(pair.target.recording_mbid) for pair in best.pairs}
+    assert placed.keys() == expected.keys()
+    held = {str(track.recording_mbid) for track in best.release.tracks}
+    on_release = {key for key, mbids in recorded.items() if mbids & held}
+    assert len(on_release) >= 12
+    assert [key for key in sorted(on_release) if placed[key] not in recorded[key]] == []
 
 
 def test_tags_of_another_file_never_make_that_files_recording_decided() -> None:
