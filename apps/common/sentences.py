@@ -288,6 +288,8 @@ def sentence(code: str, params: Params | None = None) -> Sentence:
         name = display_text(code, limit=80).replace("_", " ").capitalize()
         return Sentence(_("%(name)s.") % {"name": name})
     harmless = {key: _value(item) for key, item in (params or {}).items()}
+    if "reason" in harmless:
+        harmless["reason"] = harmless["reason"].rstrip(" .")  # a decoder's own sentence, at the end of ours
     return Sentence(fill(_(str(template)), harmless), str(NEXT.get(code, "")))
 
 

@@ -364,7 +364,8 @@ def _evidence(variants: Collection[int]) -> dict[int, dict[str, ParamValue]]:
                 continue
             numbers = verdict.get("evidence")
             kept = _plain(numbers if isinstance(numbers, dict) else {}, limit=EVIDENCE_NUMBERS)
-            found[variant] = {"score": verdict.get("score"), **kept}
+            score = verdict.get("score")
+            found[variant] = {"score": round(score, 2) if isinstance(score, float) else score, **kept}
     return found
 
 
@@ -509,19 +510,26 @@ def _held(
 def _place_broken(
     held: Mapping[uuid.UUID, list[HeldTrack]], folders: Mapping[tuple[int, bytes], Counter[uuid.UUID]]
 ) -> None:
-    """A file that can't be read is here too, and that is an issue of its own. If nothing else says where it belongs, its folder and its name do."""
+    """A file that can't be read is here too, and that is an issue of its own. If nothing else says where it belongs, its folder and its name do.
+
+    So is one whose tags name no release: its sound says which of the tracks it is.
+    """
     for part in parts_of(sorted(folders)):
         rows = AudioFile.objects.filter(
             folder_hash__in=[folder for _, folder in part],
-            read_state=ReadState.UNREADABLE,
+            read_state__in=[ReadState.UNREADABLE, ReadState.READ],
             release_mbid=None,
             missing_since=None,
         )
-        for root, folder, shown in rows.values_list("root_id", "folder_hash", "display"):
+        for root, folder, shown, state, recording in rows.values_list(
+            "root_id", "folder_hash", "display", "read_state", "variant__recording_mbid"
+        ):
             releases = folders.get((root, bytes(folder)))
-            position = _number_in_front(shown)
-            if releases and position:
-                held[releases.most_common(1)[0][0]].append(HeldTrack(medium=0, position=position, recording_mbid=None))
+            position = _number_in_front(shown) if state == ReadState.UNREADABLE else 0
+            if releases and (position or recording):
+                held[releases.most_common(1)[0][0]].append(
+                    HeldTrack(medium=0, position=position, recording_mbid=recording)
+                )
 
 
 _PLACE: Final = (

@@ -237,6 +237,13 @@ def test_a_file_that_can_not_be_read_is_not_a_missing_track_as_well() -> None:
     assert found() == {"corrupted_file": 1}
 
 
+def test_a_file_whose_tags_name_no_release_is_no_missing_track_beside_the_others_of_its_album() -> None:
+    one, *_ = album(1)
+    AudioFile.objects.filter(id=one.id).update(tags={}, track_position=None, medium_position=None, release_mbid=None)
+    look()
+    assert "missing_track" not in found()
+
+
 def test_ignored_issues_stay_ignored_by_every_look() -> None:
     break_everything()
     look()

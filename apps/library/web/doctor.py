@@ -44,6 +44,7 @@ from apps.library.services_doctor import (
 )
 from apps.library.services_issues import issues_decide
 from apps.library.web.doctor_looks import issue_line, scan_panel, trend_chart, type_cards
+from apps.library.web.issue_evidence import evidence_lines
 
 MAX_IDS: Final = 200
 DECISIONS: Final[Mapping[str, IssueState]] = {
@@ -157,7 +158,7 @@ def issue(request: HttpRequest, issue_id: int) -> HttpResponse:
         "line": issue_line(row),
         "row": row,
         "beside": [issue_line(one) for one in issues_beside(row)],
-        "evidence": _evidence(row.params),
+        "evidence": evidence_lines(row.code, row.params),
         "type_name": _(TYPE_ONE[row.type]) if row.type in TYPE_ONE else row.type,
         "file_url": _url("library-file", row.file_id) if row.file_id else "",
         "remediation_part": ["remediation/_issue.html", "doctor/_no_remediation.html"],
@@ -225,16 +226,6 @@ def _done(name: str, count: int) -> str:
         "reopen": ngettext("%(n)s issue open again.", "%(n)s issues open again.", count),
     }[name]
     return words % {"n": count} if count else _("Nothing changed.")
-
-
-def _evidence(params: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Numbers and texts the finding rests on, by name."""
-    shown = []
-    for key, value in params.items():
-        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        if value not in (None, "", []) and not key.endswith("_mbid"):
-            shown.append((key.replace("_", " "), text))
-    return shown
 
 
 def _who(request: HttpRequest) -> str:
