@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from dataclasses import dataclass, replace
 
 from apps.catalog.selectors import recording_facts, release_facts
 from apps.domain.audio.album_gain import AlbumLevels
 from apps.domain.catalog.release import MediumFacts, RecordingFacts, ReleaseFacts, TrackFacts
+from apps.domain.library.name_facts import OnRelease, extension_of, names_of_track
 from apps.domain.library.naming import NameFacts, relative_path
 from apps.domain.library.tags import VARIOUS_ARTISTS, AudioTags
 from apps.jobs.services_verify import VerifyClaim
@@ -16,10 +16,8 @@ from apps.library.selectors_analysis import album_measured
 from workers.acoustid_kept import acoustid_of
 from workers.gateways.analysis import FileAnalysis
 
-_EXTENSIONS = {"mp4": "m4a", "alac": "m4a", "aac": "m4a", "vorbis": "ogg", "wave": "wav"}
 _REFERENCE_LUFS = -18.0
 """Of ReplayGain 2."""
-_EXTENSION = re.compile(r"[a-z0-9]{1,8}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +41,24 @@ def filing_facts(claim: VerifyClaim) -> FilingFacts:
     return FilingFacts(release=release, medium=None, track=None, recording=recording_facts(claim.recording_mbid))
 
 
-def file_name(claim: VerifyClaim, facts: FilingFacts, *, container: str, template: str) -> bytes:
+def file_name(claim: VerifyClaim, facts: FilingFacts, *, container: str, template: str, codec: str = "") -> bytes:
     """The file's path below the library root, as raw bytes. Raises TemplateError, NameFactsError."""
-    release = facts.release
+    below = relative_path(_names(claim, facts, container=container, codec=codec), template=template)
+    folder = claim.constraints.target_dir
+    return b"/".join([folder.encode(), below]) if folder else below
+
+
+def _names(claim: VerifyClaim, facts: FilingFacts, *, container: str, codec: str) -> NameFacts:
+    """The same as a renaming gives (`workers.renaming`), with the texts of the job."""
+    release, ext = facts.release, extension_of(container)
+    if release is not None and facts.medium is not None and facts.track is not None:
+        place = OnRelease(release=release, medium=facts.medium, track=facts.track)
+        named = names_of_track(place, ext=ext, codec=codec)
+        return replace(named, title=claim.title, artist=claim.artist, album=claim.album or claim.title)
     year = release.year if release else ""
-    names = NameFacts(
+    return NameFacts(
         title=claim.title,
-        ext=_extension(container),
+        ext=ext,
         track=min(claim.position, 9999),
         albumartist=release.artist_credit if release else claim.artist,
         artist=claim.artist,
@@ -59,10 +68,8 @@ def file_name(claim: VerifyClaim, facts: FilingFacts, *, container: str, templat
         discs=min(max(len(release.media), claim.medium), 999) if release else 1,
         label=release.label.name if release and release.label else "",
         catalog_number=release.catalog_number if release else "",
+        codec=codec.upper(),
     )
-    below = relative_path(names, template=template)
-    folder = claim.constraints.target_dir
-    return b"/".join([folder.encode(), below]) if folder else below
 
 
 def file_tags(claim: VerifyClaim, facts: FilingFacts, *, heard: FileAnalysis | None = None) -> AudioTags:
@@ -159,8 +166,3 @@ def album_of(tags: AudioTags, *, root_id: int, relative: bytes) -> AlbumLevels |
         return None
     places = [(medium.position, track.position) for medium, track in release.tracks()]
     return album_measured(release.mbid, root_id=root_id, folder=relative.rpartition(b"/")[0], places=places)
-
-
-def _extension(container: str) -> str:
-    lowered = _EXTENSIONS.get(container.lower(), container.lower())
-    return lowered if _EXTENSION.fullmatch(lowered) else "audio"

@@ -19,6 +19,7 @@ from apps.domain.audio import fingerprint
 from apps.domain.audio.analysis import SoundAnalysis
 from apps.domain.audio.payload import LeavesError, PayloadFacts, PayloadFormat, payload_root
 from apps.domain.audio.profile import ProfileError, parse_profile
+from apps.domain.audio.quality import profile_quality, quality_score
 from apps.domain.errors import DomainError, Param
 from apps.domain.jobs.backoff import retry_delay_s
 from apps.domain.jobs.judgement import Evidence, Judgement, LocalEvidence, NamedRecording, judge
@@ -33,12 +34,13 @@ from apps.jobs.services_verify import (
     verify_accepted,
     verify_claim,
     verify_failed,
+    verify_held,
     verify_later,
     verify_placing,
     verify_rejected,
     verify_renew,
 )
-from apps.library.selectors import verified_fingerprints
+from apps.library.selectors import PlacedSince, placed_since, verified_fingerprints
 from apps.library.services import FilePlace, FileStat, file_record, root_record
 from apps.library.services_analysis import variant_analysed
 from workers.covers import Covers
@@ -51,6 +53,7 @@ from workers.gateways.errors import Permanent, Transient
 from workers.gateways.files import FilesError, Identity, Placed, assemble, identify, place, same_there, translated
 from workers.gateways.tags import TagsError, write_tags
 from workers.lease import LEASE_S, LeaseKeeper, LeaseLost
+from workers.placing import placing_turn
 from workers.sound_facts import quality_facts
 
 log = logging.getLogger(__name__)
@@ -147,13 +150,20 @@ class Verifier:
         if not judgement.accepted:
             raise _Rejected(judgement.code, judgement.params)
         _refuse_sound(claim, analysis)
-        if not decoded.profile.lossless and not lossy_slot_take(claim):
-            raise _Rejected("lossy_limit", {"limit": claim.constraints.lossy_limit})
-        lease.check()
-        placed, sha256 = self._file(claim, identity, analysis, lease, checkpoint)
-        checkpoint("placed")
-        proof = _Proof(decoded=decoded, made=made, judgement=judgement, sound=analysis.sound)
-        self._record(claim, placed, sha256, proof, checkpoint)
+        checkpoint("proven")
+        with placing_turn(claim.recording_mbid):
+            lease.check()
+            if (held := _came_meanwhile(claim, analysis)) is not None:
+                verify_held(claim, held)
+                log.info("track is here already, by another job: job=%s track=%s", claim.job_id, claim.track_id)
+                return
+            if not decoded.profile.lossless and not lossy_slot_take(claim):
+                raise _Rejected("lossy_limit", {"limit": claim.constraints.lossy_limit})
+            lease.check()
+            placed, sha256 = self._file(claim, identity, analysis, lease, checkpoint)
+            checkpoint("placed")
+            proof = _Proof(decoded=decoded, made=made, judgement=judgement, sound=analysis.sound)
+            self._record(claim, placed, sha256, proof, checkpoint)
 
     def _listens(self, claim: VerifyClaim) -> bool:
         """Is the sound analysed in the same decode? Always where the job can't be judged without."""
@@ -214,7 +224,13 @@ class Verifier:
         """
         path, facts = Path(claim.transfer.path), filing_facts(claim)
         cover = self.covers.of(facts) if self.covers is not None else None
-        name = file_name(claim, facts, container=analysis.decoded.container, template=self.template)
+        name = file_name(
+            claim,
+            facts,
+            container=analysis.decoded.container,
+            template=self.template,
+            codec=analysis.decoded.profile.codec.value,
+        )
         root = self._root(claim)
         if claim.place is not None:
             name = claim.place.beside.relative(name)
@@ -328,6 +344,25 @@ def _identified(claim: VerifyClaim, path: Path) -> Identity:
     if _preamble_lies(claim, identity):
         raise _Rejected("preamble_mismatch", {})
     raise _Rejected("payload_mismatch", {"root": identity.root.hex()})
+
+
+def _came_meanwhile(claim: VerifyClaim, analysis: FileAnalysis) -> PlacedSince | None:
+    """The file that another job placed for the same track since this one was asked for, if this download is none better and not the same payload
+    (that one is recognised by its bytes when it is placed)."""
+    decoded, sound = analysis.decoded, analysis.sound
+    ours = quality_score(quality_facts(decoded, sound)).score if sound is not None else profile_quality(decoded.profile)
+    found = placed_since(
+        claim.recording_mbid,
+        release_mbid=claim.release_mbid,
+        place=(claim.medium, claim.position),
+        since=claim.asked_at,
+    )
+    for one in found:
+        bar = claim.constraints.better_than
+        enough = (bar is None or one.score > bar) and not (one.suspect and claim.constraints.download_mode != "any")
+        if one.payload_root != claim.transfer.payload_root and enough and round(ours - one.score, 2) <= 0:
+            return one
+    return None
 
 
 def _placed(claim: VerifyClaim, work: Path, *, root: Path, name: bytes) -> Placed:
