@@ -339,6 +339,36 @@ def test_the_filter_changes_the_address_and_back_works(browser: Browser, small: 
     page.context.close()
 
 
+STREAMS_BY_HAND = """
+window.streams = [];
+window.EventSource = class extends EventTarget {
+  static CLOSED = 2;
+  constructor(url) { super(); this.url = url; this.readyState = 1; window.streams.push(this); }
+  close() { this.readyState = 2; }
+};
+window.stranger = (id) => window.streams[0].dispatchEvent(new MessageEvent("patch", {
+  data: JSON.stringify({parts: {[id]: `<tr id="${id}" data-row><td>A stranger</td></tr>`}, gone: []}),
+}));
+"""
+
+
+def test_rows_of_the_former_list_never_come_into_a_filtered_one(browser: Browser, small: Site) -> None:
+    watched = sign_in(browser, small)
+    page = watched.page
+    page.add_init_script(STREAMS_BY_HAND)
+    page.goto(f"{small.base}/")
+    page.locator("tr[data-row]").first.hover()
+    page.evaluate("stranger('job-held-back')")  # waits until the pointer leaves the list
+    page.evaluate("document.body.addEventListener('htmx:afterSwap', () => stranger('job-late'), {once: true})")
+    page.fill("#filter", "byrjun")
+    page.wait_for_function("() => streams.length === 2")
+    page.mouse.move(5, 600)
+    page.evaluate("streams[1].dispatchEvent(new MessageEvent('patch', {data: JSON.stringify({parts: {}, gone: []})}))")
+    assert page.locator("tr[data-row]").count() == 2
+    assert not watched.complaints
+    page.context.close()
+
+
 def test_the_theme_is_kept_and_there_before_the_first_paint(browser: Browser, small: Site) -> None:
     watched = sign_in(browser, small)
     page = watched.page

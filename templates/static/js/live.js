@@ -7,6 +7,7 @@ let address = "";
 const waiting = [];  // insertions and removals held back while the pointer is on the list
 
 const list = () => document.querySelector("[data-live-list]");
+const shown = () => document.querySelector("[data-live]")?.dataset.live || "";  // the stream that belongs to what the page shows
 const held = () => Boolean(list()?.matches(":hover, :focus-within"));
 
 function element(html) {
@@ -29,12 +30,13 @@ function add(id, html, newer) {
 }
 
 function settle() {
-  if (held()) return;
+  if (held() || shown() !== address) return;
   while (waiting.length) waiting.shift()();
   document.dispatchEvent(new Event("slskdn:patched"));
 }
 
 function patch(event) {
+  if (shown() !== address) return;  // a filter exchanged the list a moment ago: rows of the former one have no place in it
   const { parts, gone } = JSON.parse(event.data);
   const newer = [];
   for (const [id, html] of Object.entries(parts)) {
@@ -51,11 +53,12 @@ function patch(event) {
 }
 
 function connect() {
-  const wanted = document.querySelector("[data-live]")?.dataset.live || "";
+  const wanted = shown();
   if (source && wanted === address && source.readyState !== EventSource.CLOSED) return;
   disconnect();
-  if (!wanted) return;
+  if (wanted !== address) waiting.length = 0;
   address = wanted;
+  if (!wanted) return;
   source = new EventSource(wanted);
   source.addEventListener("patch", patch);
   source.addEventListener("open", () => document.getElementById("offline")?.setAttribute("hidden", ""));
