@@ -10,6 +10,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -130,11 +131,11 @@ def _planned(claim: RenameClaim, checkpoint: Checkpoint) -> None:
 
 
 def plan(*, template: str, root_id: int | None, below: bytes) -> tuple[tuple[Line, ...], PlanSums]:
-    """Every file's line, music first. Only reads: rows, and the names in folders. Raises DomainError `rename_too_many`, TemplateError, FilesError
-    (a root that is away)."""
+    """Every file's line, music first. Only reads: rows, and the names in folders. Files of a root that is away stay and say so. Raises DomainError
+    `rename_too_many`, TemplateError."""
     roots = roots_of_files()
-    wishes = list(_wishes(template, files_to_name(root_id=root_id, below=below), roots))
     listing = _Listing(roots)
+    wishes = [_reachable(one, listing) for one in _wishes(template, files_to_name(root_id=root_id, below=below), roots)]
     lines = settle(wishes, names=listing.names)
     moving = [line.wish for line in lines if line.moves]
     more = list(_sidecar_wishes(moving, listing))
@@ -228,12 +229,22 @@ def _place(file: FileToName, release: ReleaseFacts | None) -> OnRelease | None:
     return next((one for one in there if one in same), same[0] if len(same) == 1 else None)
 
 
+def _reachable(wish: Wish, listing: _Listing) -> Wish:
+    return wish if wish.code or listing.is_there(wish.root_id) else replace(wish, code="library_missing")
+
+
 class _Listing:
     """Names in folders, each folder listed once."""
 
     def __init__(self, roots: Mapping[int, RootOfFiles]) -> None:
         self._roots = roots
         self._known: dict[Spot, tuple[tuple[bytes, bool], ...]] = {}
+        self._away: set[int] = set()
+
+    def is_there(self, root_id: int) -> bool:
+        """Can the root be looked at at all? An unmounted disk is not an empty one."""
+        self.entries(root_id, b"")
+        return root_id not in self._away
 
     def entries(self, root_id: int, folder: bytes) -> tuple[tuple[bytes, bool], ...]:
         """(name, is a regular file)."""
@@ -242,7 +253,7 @@ class _Listing:
                 found = names_in(self._roots[root_id].path, folder)
             except FilesError as error:
                 if error.code == "library_missing":
-                    raise
+                    self._away.add(root_id)
                 found = ()  # what is in the way is found when the file is moved
             self._known[root_id, folder] = found
         return self._known[root_id, folder]

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from apps.common.admin_base import ReadOnlyAdmin, hex_of
-from apps.library import admin_issues  # noqa: F401  (registers itself)
+from apps.library import admin_issues, admin_renames  # noqa: F401  (they register themselves)
 from apps.library.models import (
     AcoustidAnswer,
     AudioFile,

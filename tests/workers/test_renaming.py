@@ -248,6 +248,16 @@ def test_a_file_that_was_renamed_since_or_is_gone_stays_as_it_is(music: Path) ->
     assert not (music / "Ada").exists()
 
 
+def test_files_of_a_disk_that_is_away_stay_and_the_others_do_not_wait_for_it(music: Path, tmp_path: Path) -> None:
+    album(music)
+    other = tmp_path / "other"
+    root_record(other, writable=True)
+    put(other, "x/a.flac", title="X", artist="X", album="X", track=1)
+    other.rename(tmp_path / "unmounted")
+    plan = planned(music)
+    assert (plan.state, plan.planned, told(plan.id)["x/a.flac"][1]) == (RenamingState.PLANNED, 2, "library_missing")
+
+
 def test_nothing_follows_a_link_out_of_the_library(music: Path, tmp_path: Path) -> None:
     album(music)
     outside = tmp_path / "outside"

@@ -128,3 +128,14 @@ def test_a_page_of_a_thousand_lines_takes_as_many_queries_as_one_of_ten(person: 
         if cursor is None:
             break
     assert len(seen) == 1000
+
+
+def test_operators_see_plans_and_their_lines(admin_client: Client) -> None:
+    fill(20)
+    assert "olga" in admin_client.get("/admin/library/libraryrenaming/").content.decode()
+    text = admin_client.get("/admin/library/filemove/").content.decode()
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert" in text
+    line = FileMove.objects.first()
+    assert line is not None
+    assert admin_client.get(f"/admin/library/filemove/{line.id}/change/").status_code == 200
