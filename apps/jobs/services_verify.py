@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -26,6 +26,7 @@ from apps.jobs.models import Job, JobTrack
 from apps.jobs.services import job_refresh_state, lossy_tracks
 from apps.jobs.services_recheck import RECHECK_FIRST
 from apps.jobs.services_resolve import tries_of
+from apps.library.selectors import PlacedSince
 from apps.library.selectors_trash import root_writable
 from apps.transfers.selectors import TransferFacts, transfer_facts
 from apps.transfers.services import denial_write, verdict_write, wants_move
@@ -68,6 +69,8 @@ class VerifyClaim:
     """of the job"""
     wishes: Constraints
     """of this track's want: what is configured and what is held are in it"""
+    asked_at: datetime
+    """when the job was asked for"""
     placing: Mapping[str, object] = field(default_factory=dict)
     """what an earlier attempt noted before it placed (`verify_placing`)"""
 
@@ -128,6 +131,7 @@ def verify_claim(transfer_id: uuid.UUID, *, lease_s: int) -> VerifyClaim | None:
         constraints=Constraints.from_json(track.job.constraints),
         place=_beside(track),
         wishes=Constraints.from_json((track.want or track.job).constraints),
+        asked_at=track.job.created_at,
         placing=track.placing,
     )
 
@@ -199,6 +203,29 @@ def verify_accepted(claim: VerifyClaim, *, file: PlacedFile) -> bool:
         if not done:
             return False
         verdict_write(claim.transfer.id, accepted=True, code=file.code, params=file.params)
+        wants_move([claim.transfer.want_id], desired=WantDesired.SATISFIED)
+        job_refresh_state(claim.job_id)
+    return True
+
+
+def verify_held(claim: VerifyClaim, held: PlacedSince) -> bool:
+    """Another job placed a file for this track meanwhile, and the download is none better: the track ends in that file, the download is not placed."""
+    params: dict[str, Param] = {"profile": held.profile, "score": f"{held.score:.2f}"}
+    with transaction.atomic():
+        done = _ended(
+            claim,
+            TrackState.COMPLETED,
+            code="already_held",
+            params=dict(params),
+            verification="fingerprint" if held.verified else "",
+            audio_file_id=held.file_id,
+            placed_path=held.path[:4000],
+            payload_root=held.payload_root,
+            placing={},
+        )
+        if not done:
+            return False
+        verdict_write(claim.transfer.id, accepted=True, code="already_held", params=params)
         wants_move([claim.transfer.want_id], desired=WantDesired.SATISFIED)
         job_refresh_state(claim.job_id)
     return True

@@ -16,6 +16,8 @@ from typing import Final
 
 from django.db.models import Count, Q, Sum
 
+from apps.domain.audio.profile import ProfileError, parse_profile
+from apps.domain.audio.quality import profile_quality
 from apps.library.models import AudioFile, AudioVariant, LibraryMeasure, LibraryRoot
 from apps.library.selectors_list import IN_TRASH
 from apps.library.services import FileStat, inode_signed
@@ -71,6 +73,53 @@ class FileView:
     title: str
     artist: str
     album: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedSince:
+    """A file that came into the library lately. `score`: as measured, else what its profile is worth."""
+
+    file_id: int
+    path: str
+    """Absolute, harmless to show."""
+    payload_root: bytes
+    profile: str
+    score: float
+    suspect: bool
+    verified: bool
+
+
+def placed_since(
+    recording_mbid: uuid.UUID, *, release_mbid: uuid.UUID | None, place: tuple[int, int], since: datetime
+) -> tuple[PlacedSince, ...]:
+    """Present files of a recording that were added after `since`: for the same place (medium, track) of the release, or, without one, any. The best first."""
+    rows = AudioFile.objects.filter(
+        variant__recording_mbid=recording_mbid, missing_since=None, read_state="read", added_at__gt=since
+    )
+    if release_mbid is not None:
+        rows = rows.filter(release_mbid=release_mbid, medium_position=place[0], track_position=place[1])
+    found = []
+    for row in (
+        rows.select_related("variant", "root").defer("variant__leaf_hashes", "variant__fingerprint").order_by("id")[:20]
+    ):
+        variant = row.variant
+        assert variant is not None  # asked for by its recording
+        try:
+            worth = profile_quality(parse_profile(variant.profile))
+        except ProfileError:
+            worth = 0.0
+        found.append(
+            PlacedSince(
+                file_id=row.id,
+                path=f"{row.root.path}/{row.display}",
+                payload_root=bytes(variant.payload_root),
+                profile=variant.profile,
+                score=worth if variant.quality_score is None else variant.quality_score,
+                suspect=bool(variant.transcode_suspect),
+                verified=variant.verified,
+            )
+        )
+    return tuple(sorted(found, key=lambda one: (-one.score, one.file_id)))
 
 
 def verified_fingerprints(recording_mbid: uuid.UUID, *, limit: int = 20) -> tuple[bytes, ...]:
