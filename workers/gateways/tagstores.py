@@ -23,6 +23,7 @@ from apps.domain.audio.sound import Container, asf_size_at, tail_of
 from apps.domain.errors import DomainError
 from apps.domain.library.tags import KEPT, MP4_ATOMS, NAMES, TOTALS, Kind, TagsError, plain, written_names
 from workers.gateways.files import reading
+from workers.gateways.tagfile import MAX_TAG_BYTES
 from workers.gateways.tagheads import Wanted, comment_body, id3_tag, id3v1_tail, mended
 
 # mutagen ships half of its types; inside this module its classes are Any, outside it nobody sees them.
@@ -114,6 +115,8 @@ def _comment_packet(codec: ogg.Codec, packet: bytes, wanted: Wanted) -> bytes:
 def _chunk_parts(read_at: ReadAt, size: int, wanted: Wanted) -> Iterator[bytes]:
     listed = read_chunks(read_at, size)
     tags = listed.tags()
+    if sum(one.length for one in tags) > MAX_TAG_BYTES:
+        raise _refused("size", "The tags of this file are larger than anybody's.")
     held = b"".join(_id3_only(read_at(one.at + 8, one.length)) for one in tags)
     tag = id3_tag(held, wanted)
     tag += bytes(len(tag) & 1)
