@@ -205,9 +205,13 @@ def run_ffmpeg(
         ) from error
     if returncode != 0:
         raise DecodeFailed(
-            "This file does not decode.", reason=stderr.strip().splitlines()[-1][:200] if stderr.strip() else ""
+            "This file does not decode.", reason=_last_line(stderr).replace(f"file:{path.absolute()}", "file")[:200]
         )
     return stderr
+
+
+def _last_line(text: str) -> str:
+    return text.strip().splitlines()[-1] if text.strip() else ""
 
 
 def _check_layout(*, rate: int, channels: int) -> None:

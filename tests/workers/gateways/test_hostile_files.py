@@ -145,3 +145,11 @@ def test_an_ogg_stream_that_lacks_its_last_page_or_has_a_tag_behind_it_is_sound_
     assert decode_test(path).total_samples > RATE
     path.write_bytes(whole + b"TAG" + bytes(125))
     assert decode_test(path).total_samples == 3 * RATE
+
+
+@needs_ffmpeg
+def test_a_decoders_reason_names_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.mp3").write_bytes(b"nothing" * 1000)
+    with pytest.raises(DecodeFailed) as refused:
+        decode_test(tmp_path / "a.mp3")
+    assert str(tmp_path) not in str(refused.value.params)
