@@ -137,7 +137,8 @@ def remedy_for(issue: IssueFacts, *, replace_existing: bool = True) -> Remedy:
 
 def _replacement(issue: IssueFacts, action: RemedyAction, *, changes: bool) -> Remedy:
     if issue.recording_mbid is None and (issue.release_mbid is None or not issue.track):
-        return _none("fix_recording_unknown")
+        broken = issue.type is IssueType.CORRUPTED_FILE
+        return _none("fix_broken_unknown" if broken else "fix_recording_unknown")
     return _about_file(issue, action, changes=changes)
 
 

@@ -70,6 +70,8 @@ def test_what_cannot_be_done_by_itself_has_a_code() -> None:
     assert remedy_for(replace(ISSUE, has_file=False)).code == "fix_file_missing"
     assert remedy_for(replace(ISSUE, root_writable=False)).code == "root_not_writable"
     assert remedy_for(replace(ISSUE, recording_mbid=None, track=None)).code == "fix_recording_unknown"
+    broken = replace(ISSUE, type=IssueType.CORRUPTED_FILE, recording_mbid=None, track=None)
+    assert remedy_for(broken).code == "fix_broken_unknown"
     assert remedy_for(replace(ISSUE, type=IssueType.TAGS_WRONG, recording_mbid=None)).code == "fix_recording_unknown"
     missing = replace(ISSUE, type=IssueType.MISSING_TRACK, has_file=False, root_writable=False)
     assert remedy_for(missing).action is RemedyAction.FETCH_MISSING
