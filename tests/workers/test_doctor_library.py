@@ -215,7 +215,7 @@ def test_a_library_of_good_and_bad_files_ends_with_exactly_the_expected_issues(
     looked()
     assert found() == [
         ("corrupted_file", "03 Cedar.flac"),
-        ("duplicate_variant", "06 Fern.flac"),
+        ("duplicate_variant", "06 Fern (copy).flac"),
         ("missing_track", "track 5"),
         ("non_canonical_variant", "amber.mp3"),
         ("suspected_transcode", "02 Birch.flac"),
