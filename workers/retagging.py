@@ -18,6 +18,7 @@ from pathlib import Path
 
 from apps.catalog.selectors import recording_facts, release_facts
 from apps.catalog.services import recording_store, release_store
+from apps.common.doorbell import NODE_CHANNEL, ring
 from apps.domain.audio.payload import PayloadFormat, leaf_bytes_of
 from apps.domain.catalog.release import MediumFacts, RecordingFacts, ReleaseFacts, TrackFacts
 from apps.domain.library.tags import says_already
@@ -313,5 +314,6 @@ def _read_again(file: FileOnDisk, *, written: Written | None = None) -> None:
         )
         sound_carried(file.variant_id, payload)
     read_record(file.key, read)
+    ring(NODE_CHANNEL, "library")  # what is served lies elsewhere in the file now, or is another payload
     sha256 = facts_of(file.root, file.relative).sha256
     placed_moved(file.id, path=f"{file.root}/{file.key.display}", sha256=sha256)
