@@ -21,13 +21,14 @@ from apps.catalog.services import editions_store, release_store
 from apps.domain.catalog.release import ReleaseFacts
 from apps.domain.errors import Param
 from apps.domain.jobs.backoff import retry_delay_s
+from apps.domain.matching.discs import without_disc
 from apps.domain.matching.edition import MatchDecision, ReleaseMatch, decide, match_release, rank
 from apps.domain.matching.states import FolderState
 from apps.domain.matching.targets import target_of
 from apps.domain.matching.values import OfferedSet
 from apps.domain.matching.words import text_distance, words_of
 from apps.library.match_kept import candidate_json, explanation_json
-from apps.library.selectors_match import FolderFile, FolderSet, folder_set, text, without_disc
+from apps.library.selectors_match import FolderFile, FolderSet, folder_set, text
 from apps.library.services_match import (
     FilePlaced,
     FolderClaim,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from apps.domain.library.scans import ReadState
+from apps.domain.matching.discs import disc_name, same_set, siblings, without_disc
 from apps.domain.matching.edition import MATCH_VERSION
 from apps.domain.matching.states import FolderState
 from apps.domain.matching.values import OfferedTrack, RecordingVote
@@ -28,8 +28,8 @@ READ_WAIT: Final = timedelta(hours=1)
 FOLDER_ORDER: Final = ("-id",)
 TAG_CONFIDENCE: Final = 0.5
 """Of a recording that only tags name: evidence, not proof."""
-_DISC: Final = re.compile(r"(?i)(?:^|[\s\-_.(\[])((?:cd|dis[ck]|medium|lp)[\s\-_.#]*)(\d{1,2})(?!\d)")
-_MAX_DISCS: Final = 30
+_BESIDE: Final = 200
+"""Folders of one name that are looked through for discs with titles of their own."""
 _MACHINE: Final = (FolderState.MATCHED, FolderState.AMBIGUOUS, FolderState.UNMATCHED)
 
 Row = Mapping[str, Any]
@@ -94,52 +94,67 @@ def folders_outdated(*, limit: int) -> tuple[int, ...]:
 
 
 def folder_set(root_id: int, folder: bytes) -> FolderSet:
-    """What lies in a folder; with it the other discs of the set, where its name says that it is one. At most four queries."""
-    hashes = {hashlib.sha256(folder).digest(): folder, **sibling_folders(folder)}
+    """What lies in a folder; with it the other discs of the set, where its name says that it is one. At most six queries."""
+    hashes = {
+        hashlib.sha256(folder).digest(): folder,
+        **sibling_folders(folder),
+        **titled_siblings(root_id, folder),
+    }
     rows = AudioFile.objects.filter(
         root_id=root_id, folder_hash__in=list(hashes), missing_since=None, read_state="read", variant__isnull=False
     )
     found = list(rows.order_by("id").values(*_COLUMNS)[: MAX_FILES + 1])
     if len(found) > MAX_FILES:
         return FolderSet(files=(), siblings=(), signature="", too_many=True)
-    files = tuple(_file(row, hashes[bytes(row["folder_hash"])], folder) for row in found)
+    # Of "Foo" beside "Foo (Disc 2)" the first is disc 1; alone its name says nothing.
+    named = {digest for row in found if disc_of(hashes[digest := bytes(row["folder_hash"])]) > 1}
+    files = tuple(
+        _file(row, hashes[bytes(row["folder_hash"])], folder, unnamed_disc=1 if named else 0) for row in found
+    )
     files = _of_one_set(files)
     others = {bytes(row["folder_hash"]) for row in found} - {hashlib.sha256(folder).digest()}
-    siblings = FolderMatch.objects.filter(root_id=root_id, folder_hash__in=list(others)).values_list("id", flat=True)
+    discs = FolderMatch.objects.filter(root_id=root_id, folder_hash__in=list(others)).values_list("id", flat=True)
     told = "\n".join(f"{one.file_id} {one.offered} {one.album} {one.release_mbid}" for one in files)
     return FolderSet(
         files=files,
-        siblings=tuple(siblings) if any(not one.here for one in files) else (),
+        siblings=tuple(discs) if any(not one.here for one in files) else (),
         signature=hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()[:32],
     )
 
 
 def sibling_folders(folder: bytes) -> dict[bytes, bytes]:
-    """Hash → path of the folders that are the other discs if this one is "CD1", "Album (Disc 2)" …: the same name with another number."""
+    """Hash → path of folders that may be the other discs of the set, by their names (apps.domain.matching.discs)."""
     parent, slash, name = folder.rpartition(b"/")
     text = name.decode("utf-8", "surrogateescape")
-    match = _DISC.search(text)
-    if match is None:
+    paths = (parent + slash + other.encode("utf-8", "surrogateescape") for other in siblings(text)) if text else ()
+    return {hashlib.sha256(path).digest(): path for path in paths}
+
+
+def titled_siblings(root_id: int, folder: bytes) -> dict[bytes, bytes]:
+    """Hash → path of other discs that have titles of their own ("CD1 – Foo" beside "CD2 – Bar"): looked for beside a disc that has one. One query."""
+    parent, _, name = folder.rpartition(b"/")
+    mine = disc_name(name.decode("utf-8", "surrogateescape"))
+    above = parent.rpartition(b"/")[2].decode("utf-8", "replace")
+    if mine is None or not mine.title or not above:
         return {}
-    width = len(match[2]) if match[2].startswith("0") else 1
-    found: dict[bytes, bytes] = {}
-    for number in range(1, _MAX_DISCS + 1):
-        other = text[: match.start(2)] + f"{number:0{width}}" + text[match.end(2) :]
-        path = parent + slash + other.encode("utf-8", "surrogateescape")
-        if path != folder:
-            found[hashlib.sha256(path).digest()] = path
-    return found
+    rows = having_words(
+        FolderMatch.objects.filter(root_id=root_id), FolderWord.objects.all(), owner="folder", text=above
+    )
+    paths = (bytes(path) for path in rows.order_by("-id").values_list("folder", flat=True)[:_BESIDE])
+    beside = (path for path in paths if path.rpartition(b"/")[0] == parent and path != folder)
+    return {
+        hashlib.sha256(path).digest(): path
+        for path in beside
+        if same_set(
+            name.decode("utf-8", "surrogateescape"), path.rpartition(b"/")[2].decode("utf-8", "surrogateescape")
+        )
+    }
 
 
 def disc_of(folder: bytes) -> int:
     """The disc that a folder's name names; 0: none."""
-    match = _DISC.search(folder.rpartition(b"/")[2].decode("utf-8", "surrogateescape"))
-    return int(match[2]) if match else 0
-
-
-def without_disc(album: str) -> str:
-    """An album's name without "(Disc 2)"."""
-    return re.sub(r"(?i)[\s\-_,]*[(\[]?\s*\b(?:cd|dis[ck])[\s\-_.#]*\d{1,2}\b\s*[)\]]?\s*$", "", album).strip() or album
+    found = disc_name(folder.rpartition(b"/")[2].decode("utf-8", "surrogateescape"))
+    return found.number if found is not None else 0
 
 
 def _of_one_set(files: tuple[FolderFile, ...]) -> tuple[FolderFile, ...]:
@@ -158,7 +173,7 @@ _COLUMNS: Final = (
 )  # fmt: skip
 
 
-def _file(row: Row, path: bytes, folder: bytes) -> FolderFile:
+def _file(row: Row, path: bytes, folder: bytes, *, unnamed_disc: int) -> FolderFile:
     tags: Mapping[str, object] = row["tags"] if isinstance(row["tags"], dict) else {}
     read = bool(tags)  # older rows have no tags of their own: what was taken over from them has to do
     disc = number(tags.get("disc")) if read else row["medium_position"] or 0
@@ -167,7 +182,7 @@ def _file(row: Row, path: bytes, folder: bytes) -> FolderFile:
         title=text(tags.get("title")) if read else row["title"],
         artist=(text(tags.get("artist")) or text(tags.get("albumartist"))) if read else row["artist"],
         duration_ms=row["variant__duration_ms"] or None,
-        disc=disc or disc_of(path),
+        disc=disc or disc_of(path) or unnamed_disc,
         track=number(tags.get("track")) if read else row["track_position"] or 0,
         disc_tracks=number(tags.get("tracks")),
         recordings=_votes(row, mbid(tags.get("recording_mbid"))),
