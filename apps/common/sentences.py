@@ -260,7 +260,9 @@ NEXT: Mapping[str, Words] = {
     "find_unreadable": lazy("Paste one of these:"),
     "root_not_writable": lazy("./slskdn library allow DIR lets files in it be changed when you ask for it."),
     "fix_recording_unknown": lazy("Say what it is in the review queue, then try again."),
-    "fix_broken_unknown": lazy("Say which release its folder is, then let the doctor look again; or put a good copy in its place."),
+    "fix_broken_unknown": lazy(
+        "Say which release its folder is, then let the doctor look again; or put a good copy in its place."
+    ),
     "fix_place_unknown": lazy("Look at the release at musicbrainz.org, and ask for the track there."),
     "fix_file_missing": lazy("A scan takes the issue away."),
     "fix_job_cancelled": lazy("Press Fix to ask again."),

@@ -67,7 +67,9 @@ class IssueQueryIn(PageQuery):
     artist = serializers.CharField(required=False, max_length=200, help_text="The whole name, as issues have it.")
     release = serializers.UUIDField(required=False)
     file = serializers.IntegerField(required=False, min_value=1, max_value=MAX_INTEGER)
-    text = serializers.CharField(required=False, max_length=200, help_text="How words of the artist's or album's name begin.")
+    text = serializers.CharField(
+        required=False, max_length=200, help_text="How words of the artist's or album's name begin."
+    )
     sort = serializers.ChoiceField(list(SORTS), required=False, default="worst")
 
 

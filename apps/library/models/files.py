@@ -14,7 +14,9 @@ class LibraryRoot(models.Model):
     marker = models.CharField(
         max_length=36, blank=True, default=""
     )  # what its marker file says; "" = none could be written
-    mounts = models.JSONField(default=list)  # folders of it (hex of the relative path) whose files were seen on a disk of their own
+    mounts = models.JSONField(
+        default=list
+    )  # folders of it (hex of the relative path) whose files were seen on a disk of their own
     state_code = models.CharField(max_length=60, blank=True, default="")  # why it can't be read now: root_missing …
     last_scan_at = models.DateTimeField(null=True, blank=True)  # end of the last complete one
     created_at = models.DateTimeField(auto_now_add=True)
