@@ -38,8 +38,9 @@ from apps.library.services import (
 from apps.library.services_analysis import variant_analysed
 from apps.library.services_canonical import files_mark
 
-MAX_DEATHS = 3
-"""A file that ended so many readers in a row (a decoder's bug, all of the memory) is read no more."""
+MAX_DEATHS = 5
+"""A file that ended so many readers in a row (a decoder's bug, all of the memory) is read no more. Three were too few: a machine that is restarted again and
+again has the same file in hand each time, and a good file was given up (seen in 20 kills)."""
 _NEXT = 32
 """Candidates looked at for one claim: more than readers that run into one another."""
 
