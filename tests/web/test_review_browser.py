@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.web.test_browser import CHECK, ROOT, Site, browser, photograph, pytestmark, sign_in, start
+from tests.web.browsing import Site, browser, pytestmark, see_clean, sign_in, start_seeded
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -24,10 +22,7 @@ PAGES = {
 
 @pytest.fixture(scope="module", params=[0, 1, 1000], ids=["no-questions", "one-question", "thousand-questions"])
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    for made in start(tmp_path_factory.mktemp("review"), rows=0, debug=False):
-        command = [sys.executable, "-m", "tests.web.identity_seed", str(request.param)]
-        subprocess.run(command, cwd=ROOT, env=made.environment, check=True, timeout=120)
-        yield Site(base=made.base, password=made.password, rows=request.param, environment=made.environment)
+    yield from start_seeded(tmp_path_factory.mktemp("review"), seed="identity_seed", rows=request.param)
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -38,16 +33,7 @@ def test_every_page_of_the_queue_is_clean_and_readable(browser: Browser, site: S
     if site.rows:
         page.goto(f"{site.base}/library/review")
         pages["question"] = str(page.locator("#list tbody a").first.get_attribute("href"))
-    for name, path in pages.items():
-        page.goto(site.base + path)
-        page.wait_for_selector("main")
-        photograph(page, f"{name}-{site.rows}-{theme}-{width}")
-        faults = page.evaluate(CHECK)
-        assert not faults, (name, faults)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} scrolls sideways"
-    page.context.close()
-    assert not watched.complaints
-    assert not watched.strangers
+    see_clean(watched, site, pages, name=f"{site.rows}-{theme}-{width}")
 
 
 def test_questions_are_walked_and_selected_by_keys_and_a_folder_is_confirmed_at_once(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.web.test_browser import CHECK, CHROMIUM, Site, Watched, browser, in_site, photograph, sign_in, start
+from tests.web.browsing import CHECK, CHROMIUM, Site, Watched, browser, in_site, photograph, sign_in, start
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
