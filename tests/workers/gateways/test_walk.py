@@ -79,7 +79,7 @@ def test_a_folder_with_more_names_than_are_kept_at_once_is_read_in_parts(
     walk = walk_child.Walk(
         os.fsencode(tmp_path), below=b"", after=b"", skip=frozenset(), extensions=frozenset({b".flac", b".mp3", b".ogg", b".opus"})
     )  # fmt: skip
-    files, refused, troubles, ended = walk.batch(1000)
+    files, refused, troubles, ended, _mounts = walk.batch(1000)
     assert [one[0] for one in files] == NAMES and ended
     assert (refused, troubles) == (1, [("file_not_regular", b"a9.flac", "")])
 
@@ -133,7 +133,7 @@ def test_what_vanishes_while_it_is_walked_is_told(tmp_path: Path) -> None:
     (tmp_path / "b" / "x.flac").unlink()
     (tmp_path / "b").rmdir()
     (tmp_path / "c.flac").unlink()
-    files, refused, troubles, ended = walk.batch(9)
+    files, refused, troubles, ended, _mounts = walk.batch(9)
     assert (files, refused, ended) == ([], 2, True)
     assert troubles == [("folder_vanished", b"b", "ENOENT"), ("file_vanished", b"c.flac", "ENOENT")]
 
