@@ -256,7 +256,8 @@ class Verifier:
             checkpoint("tagged")
             lease.check()
             placed = _placed(claim, work, root=root, name=name)
-            if self.covers is not None:
+            if self.covers is not None and claim.place is None:
+                # Not beside a fix's file: an undo leaves a person's folder as it was.
                 self.covers.beside(cover, root=root, relative=placed.relative, transfer_id=claim.transfer.id)
             return placed, sha256
         finally:

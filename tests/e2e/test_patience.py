@@ -38,7 +38,9 @@ def missed(demo: Demonstration, hostile: HostileRelease) -> Missed:
     demo.network.start_neighbours([hostile.neighbour("short", "127.0.34.1", tracks=(2,))])
     demo.faults({"kind": "hang", "prefix": "/v2/lookup", "seconds": 300})
     before = len(demo.requests_of("/v2/lookup"))
-    asked = person.ask(hostile.release_mbid, tracks=[{"medium": 1, "position": 2}], constraints={"target_dir": "Lease"})
+    demo.forget_acoustid()  # another test asked about this sound before
+    wishes = {"target_dir": "Lease", "redownload": True}  # and placed it
+    asked = person.ask(hostile.release_mbid, tracks=[{"medium": 1, "position": 2}], constraints=wishes)
     until(lambda: len(demo.requests_of("/v2/lookup")) > before, "its verification asks AcoustID")
     worker = demo.pid("worker")
     pool = children_of(worker)
@@ -94,7 +96,7 @@ def test_sources_that_lie_about_size_or_preamble_are_charged_and_an_honest_one_s
     honest_preamble = alter(neighbours["preamble"], "SELECT preamble FROM library_audiovariant")[0][0]
     altered = honest_preamble[:-1] + bytes([honest_preamble[-1] ^ 1])  # the last byte of the MD5 in STREAMINFO
     alter(neighbours["preamble"], f"UPDATE library_audiovariant SET preamble = x'{altered.hex()}'")
-    job = str(person.ask(hostile.release_mbid, constraints={"target_dir": "Liars"}).json()["id"])
+    job = str(person.ask(hostile.release_mbid, constraints={"target_dir": "Liars", "redownload": True}).json()["id"])
     refused = until(lambda: tracks_by(person.job(job)).get(2, {}).get("rejected"), "the altered preamble is refused")
     assert refused[0]["code"] in {"pcm_md5_mismatch", "preamble_mismatch"}
     liar = f"SELECT violations FROM peers_peer WHERE key = '{neighbours['size'].peer_id}'"

@@ -224,6 +224,10 @@ class Demonstration:
             self.rows(f"UPDATE {table} SET lease_until = {past} WHERE lease_until IS NOT NULL")
             self.rows(f"UPDATE {table} SET next_step_at = {past} WHERE next_step_at IS NOT NULL")
 
+    def forget_acoustid(self) -> None:
+        """What AcoustID answered is no longer known; whoever needs it asks again."""
+        self.rows("DELETE FROM library_acoustidanswer")
+
     # ---- the metadata service
 
     def metadata(self, method: str, path: str, body: object = None) -> Any:
