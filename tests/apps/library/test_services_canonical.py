@@ -260,9 +260,7 @@ def test_a_change_has_only_its_own_recording_and_release_counted_again() -> None
         (file.release_mbid, track, 1) for track in (1, 2, 3)
     ]
     assert TrackStats.objects.filter(variants=99).count() == 36
-    counted = [
-        one["sql"] for one in seen.captured_queries if "SELECT " in one["sql"] and "_audio" in one["sql"]
-    ]
+    counted = [one["sql"] for one in seen.captured_queries if "SELECT " in one["sql"] and "_audio" in one["sql"]]
     assert counted
     for sql in counted:
         assert str(file.variant.recording_mbid.hex)[-6:] in sql or str(file.release_mbid.hex)[-6:] in sql
