@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.library.models import AcoustidAnswer, AudioFile, AudioVariant, FingerprintSlice, Identification, SameSound
@@ -56,7 +57,7 @@ def row_of(variant: AudioVariant) -> Identification:
 
 
 def due_again() -> None:
-    Identification.objects.update(state="pending", lease_until=None, next_step_at=timezone.now())
+    Identification.objects.update(state="pending", lease_until=None, next_step_at=Now())
 
 
 def test_an_album_is_identified_with_a_request_for_ten_and_nothing_is_asked_twice(
@@ -105,7 +106,7 @@ def test_a_service_that_is_away_makes_it_wait_and_in_the_end_go_on_without(
     row = row_of(variant)
     assert (row.state, row.code, row.tries) == ("pending", "acoustid_unavailable", 1)
     assert row.next_step_at is not None and row.next_step_at > timezone.now()
-    Identification.objects.update(tries=11, next_step_at=timezone.now())
+    Identification.objects.update(tries=11, next_step_at=Now())
     metadata.fault("status", count=1)
     run(acoustid, store)
     assert (row_of(variant).state, row_of(variant).code) == ("unknown", "acoustid_unavailable")

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.catalog.services import release_store
@@ -178,7 +179,7 @@ def test_a_plan_that_was_killed_is_made_anew(music: Path) -> None:
     key = rename_ask(template=TEMPLATE, send=False)
     with pytest.raises(Killed):
         rename_step(key, checkpoint=kill_at("written"))
-    LibraryRenaming.objects.update(lease_until=None, state="planning", next_step_at=timezone.now())
+    LibraryRenaming.objects.update(lease_until=None, state="planning", next_step_at=Now())
     rename_step(key)
     assert (view(key).state, FileMove.objects.count()) == (RenamingState.PLANNED, 4)
 

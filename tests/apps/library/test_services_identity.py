@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -165,7 +166,7 @@ def test_a_failed_try_waits_counts_and_says_why() -> None:
     row = Identification.objects.get()
     assert (row.state, row.code, row.tries, row.lease_until) == ("pending", "acoustid_unavailable", 1, None)
     assert claim() == ()
-    Identification.objects.update(next_step_at=timezone.now())
+    Identification.objects.update(next_step_at=Now())
     (one,) = claim()
     services.identify_later(one, code="acoustid_unavailable", params={}, delay_s=30)
     assert Identification.objects.get().tries == 2
