@@ -99,6 +99,7 @@ def _doctor(variants: int) -> Iterator[Asked]:
     yield Asked(name="api issues of a file", path=f"/api/library/health/issues?file={middle}")
     yield Asked(name="api doctor scans", path="/api/library/health/scan")
     yield Asked(name="api remediations", path="/api/library/health/remediations")
+    yield Asked(name="api remediations failed", path="/api/library/health/remediations?state=failed")
 
 
 def _issue_combinations() -> Iterator[Asked]:

@@ -20,6 +20,7 @@ from django.db.models import fields as field_types
 
 from apps.catalog.models import Recording, Release
 from apps.domain.library.issues import OPEN_STATES, SEVERITY_RANK, IssueSeverity, IssueState, IssueType
+from apps.domain.library.remedy import RemedyAction, RemedyState
 from apps.domain.library.trash import FOLDER
 from apps.domain.library.words import words_of
 from apps.library.models import (
@@ -41,8 +42,9 @@ from apps.library.models import (
     VariantEvidence,
 )
 from apps.library.services_measures import quality_measure
+from apps.remediation.models import Remediation
 
-FILL = 2
+FILL = 3
 """Rises when other rows are made: what was kept is filled anew."""
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TRACKS = 12
@@ -56,6 +58,7 @@ GROUPS = 60
 TRASH_EVERY = 50
 """One of so many files is in the trash: the newest."""
 MISSING_EVERY = 400
+FIX_EVERY = 40
 HUB = 300
 """Variants of one recording at most: silence, a hit."""
 CODES = {
@@ -127,6 +130,7 @@ def fill(*, variants: int, issues: int) -> None:
         _copy(CanonicalStats, (_stats(index) for index in range(variants) if recording(index) == _mbid(1, index)))
         _copy(TrackStats, (_track_stats(index) for index in range(variants)))
         _issues(issues, variants)
+        fixes()
         DoctorScan.objects.create(
             state="completed", files=variants, found=issues, done=1, expected=1, started_at=NOW, ended_at=NOW
         )
@@ -434,6 +438,24 @@ def _issues(count: int, variants: int) -> None:
         IssueDay(day=(NOW - timedelta(days=day)).date(), type=kind.value, detected=day, resolved=1, open_at_end=100)
         for day in range(60)
         for kind in types
+    )
+
+
+def fixes() -> None:
+    """Of every fortieth issue an attempt to mend it, ended one way or the other; counted, so that the planner knows there are some."""
+    issues = LibraryIssue.objects.order_by("id").values_list("id", flat=True)
+    Remediation.objects.bulk_create(
+        (
+            Remediation(
+                id=uuid.uuid5(uuid.NAMESPACE_OID, f"fix {issue}"),
+                issue_id=issue,
+                action=RemedyAction.BETTER_VARIANT,
+                state=RemedyState.FAILED if number % 10 == 0 else RemedyState.DONE,
+                ended_at=NOW,
+            )
+            for number, issue in enumerate(issues[::FIX_EVERY])
+        ),
+        batch_size=1000,
     )
 
 
