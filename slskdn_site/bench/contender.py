@@ -15,6 +15,10 @@ class BenchFailed(DomainError):
     default_code = "bench_failed"
 
 
+class SeederLate(BenchFailed):
+    """A round in which not every seeder took part measures something else. It is made again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
     """One payload, made once for all rounds."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from slskdn_site.bench.children import Child
-from slskdn_site.bench.contender import BenchFailed, Delay, Round, Workload
+from slskdn_site.bench.contender import BenchFailed, Delay, Round, SeederLate, Workload
 from slskdn_site.bench.ours_spec import NodeSpec, PeerSpec
 
 SEEDERS: Final = 3
@@ -57,7 +57,7 @@ class Ours:
         given = done["given_bytes"]
         gave = sum(1 for count in given.values() if count) if isinstance(given, Mapping) else 0
         if gave < min(self._seeders, SEEDERS):  # of many, some may come too late
-            raise BenchFailed(f"Only {gave} of {self._seeders} seeders gave something.")
+            raise SeederLate(f"Only {gave} of {self._seeders} seeders gave something.")
         figures = Round(
             download_cpu_s=number_of(done, "cpu_s"),
             seed_cpu_s=sum(after) - sum(before),

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from slskdn_site.bench import memory
+from slskdn_site.bench import memory, transport_run
 from slskdn_site.bench.children import Child
-from slskdn_site.bench.contender import BenchFailed, Workload
+from slskdn_site.bench.contender import BenchFailed, Round, SeederLate, Workload
 from slskdn_site.bench.memory import memory_use
 from slskdn_site.bench.payload import check_same, workload_make
 from slskdn_site.bench.session_cpu import Stopwatch
@@ -60,6 +60,32 @@ def test_three_nodes_serve_a_fourth_and_the_report_is_json(folder: Path, capsys:
     assert 0 <= report["reactor_delay_ms"]["p50"] <= report["reactor_delay_ms"]["p99"]
     assert not list(folder.iterdir())
     assert children() == before
+
+
+class LateAtFirst:
+    """A contender whose seeders are late in its first rounds."""
+
+    name = "late"
+
+    def __init__(self, late: int) -> None:
+        self.late = late
+
+    def missing(self) -> str | None:
+        return None
+
+    def bring(self, work: Workload, folder: Path) -> tuple[Round, Path]:
+        assert not list(folder.iterdir())
+        if self.late:
+            self.late -= 1
+            raise SeederLate("Only 2 of 3 seeders gave something.")
+        return Round(download_cpu_s=1, seed_cpu_s=1, seconds=1), work.path
+
+
+def test_a_round_that_a_seeder_was_late_for_is_made_again_a_few_times(folder: Path, work: Workload) -> None:
+    assert transport_run.bring(LateAtFirst(transport_run.TRIES - 1), work, folder / "round").seconds == 1
+    with pytest.raises(SeederLate):
+        transport_run.bring(LateAtFirst(transport_run.TRIES), work, folder / "round")
+    assert not list(folder.iterdir())
 
 
 @pytest.mark.e2e

@@ -241,6 +241,10 @@ class Demonstration:
         """Order faults of the next answers."""
         self.metadata("POST", "/__fault__", list(orders))
 
+    def end_faults(self) -> None:
+        """Every answer is the true one again."""
+        self.metadata("DELETE", "/__fault__")
+
     def requests_of(self, prefix: str) -> list[dict[str, Any]]:
         """What it was asked below a path."""
         return [one for one in self.metadata("GET", "/__stats__")["requests"] if one["path"].startswith(prefix)]
