@@ -1,0 +1,206 @@
+"""Giving back: how the bytes of both planes relate, and what is done when we take more than is fair. Pure; `now` is monotonic seconds.
+
+The governor turns overlay downloads down in steps and up again only once a ratio is clearly better than its limit, so that it does not flap around it. It
+never stops a download: a node that may take nothing can give nothing either. Below the grace volume it says nothing: a new node has had no time to share.
+In mesh mode only the overlay's own ratio counts, as there is no Soulseek to be fair to (DESIGN §9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from apps.domain.errors import Param
+
+GRACE_BYTES: Final = 2 << 30
+STEPS: Final = (1.0, 0.75, 0.5, 0.25, 0.1)
+"""Shares of the usual overlay download intensity (peers at once, bandwidth)."""
+STEP_S: Final = 60.0
+"""Between two steps down; a step up takes twice as long."""
+CLEARLY: Final = 1.1
+"""A ratio is well again from so many times its limit on."""
+BORDERLINE: Final = 1.3
+"""Nearer to its limit than this it is shown in yellow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """Bytes of a window, of one job or of all."""
+
+    overlay_up: int = 0
+    overlay_down: int = 0
+    soulseek_up: int = 0
+    soulseek_down: int = 0
+
+    @property
+    def total(self) -> int:
+        """All four."""
+        return self.overlay_up + self.overlay_down + self.soulseek_up + self.soulseek_down
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FairnessRules:
+    """`fairness`. None: the rule is off."""
+
+    min_overlay_upload_download_ratio: float | None = 0.3
+    max_overlay_to_soulseek_upload_ratio: float | None = 2.0
+    """the overlay's upload against Soulseek's: whoever gives all to the mesh starves the network it came from"""
+    min_soulseek_contribution: float | None = None
+    """least Soulseek upload per Soulseek download"""
+    overlay_bandwidth_cap: int | None = None
+    """KiB/s of overlay downloads, always"""
+    enforce_per_job: bool = False
+    generous: bool = False
+    """uploads have no limit but the bandwidth's, and nothing is turned down for taking little"""
+
+
+class Colour(StrEnum):
+    """How a ratio is shown. `none`: too little traffic to say."""
+
+    NONE = "none"
+    GREEN = "green"
+    YELLOW = "yellow"
+    RED = "red"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleState:
+    """One rule's figure. `ratio` None: nothing was taken, so nothing is owed. `margin` 1 = exactly at the limit, more is better."""
+
+    rule: str
+    ratio: float | None
+    limit: float
+    margin: float
+    colour: Colour
+
+    @property
+    def violated(self) -> bool:
+        """Beyond the limit."""
+        return self.colour is Colour.RED
+
+
+def rule_states(traffic: Traffic, rules: FairnessRules, *, mode: str = "hybrid") -> tuple[RuleState, ...]:
+    """Every rule that counts in this mode, with its figure."""
+    if mode == "legacy":
+        return ()
+    found = []
+    quiet = traffic.total < GRACE_BYTES
+    if rules.min_overlay_upload_download_ratio is not None:
+        found.append(
+            _at_least(
+                "min_overlay_upload_download_ratio",
+                traffic.overlay_up,
+                traffic.overlay_down,
+                rules.min_overlay_upload_download_ratio,
+                quiet=quiet,
+            )
+        )
+    if mode != "mesh" and rules.max_overlay_to_soulseek_upload_ratio is not None:
+        found.append(
+            _at_least(
+                "max_overlay_to_soulseek_upload_ratio",
+                traffic.soulseek_up,
+                traffic.overlay_up,
+                1 / rules.max_overlay_to_soulseek_upload_ratio,
+                quiet=quiet,
+                inverse=True,
+            )
+        )
+    if mode != "mesh" and rules.min_soulseek_contribution is not None:
+        found.append(
+            _at_least(
+                "min_soulseek_contribution",
+                traffic.soulseek_up,
+                traffic.soulseek_down,
+                rules.min_soulseek_contribution,
+                quiet=quiet,
+            )
+        )
+    return tuple(found)
+
+
+def _at_least(rule: str, given: int, taken: int, limit: float, *, quiet: bool, inverse: bool = False) -> RuleState:
+    """`given` per `taken` should reach `limit`. `inverse`: people know the rule the other way round (taken per given, at most)."""
+    margin = given / (limit * taken) if taken else float("inf")
+    colour = Colour.NONE if quiet else Colour.GREEN
+    if not quiet and margin < 1:
+        colour = Colour.RED
+    elif not quiet and margin < BORDERLINE:
+        colour = Colour.YELLOW
+    if inverse:
+        ratio = taken / given if given else (None if not taken else float("inf"))
+        return RuleState(rule=rule, ratio=ratio, limit=1 / limit, margin=margin, colour=colour)
+    return RuleState(rule=rule, ratio=given / taken if taken else None, limit=limit, margin=margin, colour=colour)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fairness:
+    """What is done. `intensity` 0.1…1 of overlay downloads; `code` and `params` say which rule and why, for the log and the page."""
+
+    intensity: float = 1.0
+    prefer_soulseek: bool = False
+    prefer_soulseek_uploads: bool = False
+    code: str = "fairness_fine"
+    params: dict[str, Param] = field(default_factory=dict)
+
+
+class FairnessGovernor:
+    """See the module. One per node; jobs have none of their own, `job_fairness` judges one on the spot."""
+
+    def __init__(self, rules: FairnessRules) -> None:
+        self.rules: Final = rules
+        self._step = 0
+        self._moved_at: float | None = None
+
+    def look(self, traffic: Traffic, *, now: float, mode: str = "hybrid") -> Fairness:
+        """What is done now. Call it every few seconds; a step takes STEP_S however often it is called."""
+        if self.rules.generous or mode == "legacy":
+            self._step = 0
+            return Fairness(code="fairness_generous" if self.rules.generous else "fairness_fine")
+        states = rule_states(traffic, self.rules, mode=mode)
+        violated = [one for one in states if one.violated]
+        well = all(one.colour is Colour.NONE or one.margin >= CLEARLY for one in states)
+        since = None if self._moved_at is None else now - self._moved_at
+        if violated and self._step < len(STEPS) - 1 and (since is None or since >= STEP_S):
+            self._step, self._moved_at = self._step + 1, now
+        elif not violated and well and self._step and (since is None or since >= 2 * STEP_S):
+            self._step, self._moved_at = self._step - 1, now
+        return self._told(states, violated, mode=mode)
+
+    def _told(self, states: Sequence[RuleState], violated: Sequence[RuleState], *, mode: str) -> Fairness:
+        worst = min(violated or states, key=lambda one: one.margin, default=None)
+        if worst is None or (not self._step and not violated):
+            return Fairness()
+        starved = worst.rule == "max_overlay_to_soulseek_upload_ratio"
+        return Fairness(
+            intensity=STEPS[self._step],
+            prefer_soulseek=mode != "mesh" and bool(self._step),
+            prefer_soulseek_uploads=mode != "mesh" and starved,
+            code="fairness_throttled" if violated else "fairness_recovering",
+            params={
+                "rule": worst.rule,
+                "ratio": None if worst.ratio is None else round(min(worst.ratio, 999_999.0), 3),
+                "limit": round(worst.limit, 3),
+                "percent": round(STEPS[self._step] * 100),
+            },
+        )
+
+
+def job_fairness(
+    traffic: Traffic, rules: FairnessRules, *, max_overlay_to_soulseek_ratio: float, mode: str
+) -> Fairness:
+    """`enforce_per_job`: a job that took far more over the overlay than over Soulseek goes on more slowly. No steps, no memory: a job is short."""
+    if not rules.enforce_per_job or rules.generous or mode != "hybrid" or traffic.total < GRACE_BYTES // 8:
+        return Fairness()
+    allowed = max_overlay_to_soulseek_ratio * traffic.soulseek_down
+    if traffic.overlay_down <= allowed:
+        return Fairness()
+    ratio = round(min(traffic.overlay_down / max(1, traffic.soulseek_down), 999_999.0), 3)
+    return Fairness(
+        intensity=STEPS[3],
+        prefer_soulseek=True,
+        code="fairness_job_throttled",
+        params={"ratio": ratio, "limit": max_overlay_to_soulseek_ratio, "percent": round(STEPS[3] * 100)},
+    )

@@ -1,0 +1,94 @@
+"""The fairness governor."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.domain.soulseek.fairness import (
+    CLEARLY,
+    GRACE_BYTES,
+    STEP_S,
+    STEPS,
+    Colour,
+    FairnessGovernor,
+    FairnessRules,
+    Traffic,
+    job_fairness,
+    rule_states,
+)
+
+RULES = FairnessRules(min_overlay_upload_download_ratio=0.5, max_overlay_to_soulseek_upload_ratio=2.0)
+GIB = 1 << 30
+LEECH = Traffic(overlay_up=1 * GIB, overlay_down=10 * GIB, soulseek_up=5 * GIB)
+FAIR = Traffic(overlay_up=6 * GIB, overlay_down=10 * GIB, soulseek_up=5 * GIB)
+BORDERLINE = Traffic(overlay_up=int(5.2 * GIB), overlay_down=10 * GIB, soulseek_up=5 * GIB)
+
+
+def test_below_the_grace_volume_nothing_is_said() -> None:
+    new = Traffic(overlay_down=GRACE_BYTES - 1)
+    assert {one.colour for one in rule_states(new, RULES)} == {Colour.NONE}
+    assert FairnessGovernor(RULES).look(new, now=0).intensity == 1.0
+
+
+def test_it_turns_down_step_by_step_and_never_to_nothing() -> None:
+    governor = FairnessGovernor(RULES)
+    seen = [governor.look(LEECH, now=second).intensity for second in range(0, 600, 5)]
+    assert sorted(set(seen), reverse=True) == list(STEPS[1:])
+    assert seen == sorted(seen, reverse=True)
+    assert min(seen) > 0
+    told = governor.look(LEECH, now=600)
+    assert (told.code, told.params["rule"]) == ("fairness_throttled", "min_overlay_upload_download_ratio")
+    assert told.prefer_soulseek
+
+
+def test_it_turns_up_again_only_once_the_ratio_is_clearly_better() -> None:
+    governor = FairnessGovernor(RULES)
+    governor.look(LEECH, now=0)
+    governor.look(LEECH, now=STEP_S)
+    assert governor.look(BORDERLINE, now=1000).intensity == STEPS[2]
+    assert governor.look(FAIR, now=2000).intensity == STEPS[1]
+    assert governor.look(FAIR, now=2000 + STEP_S).intensity == STEPS[1]
+    assert governor.look(FAIR, now=2000 + 2 * STEP_S).code == "fairness_fine"
+
+
+def test_giving_all_to_the_mesh_starves_soulseek_and_is_told_the_way_people_know_the_rule() -> None:
+    starving = Traffic(overlay_up=9 * GIB, overlay_down=1, soulseek_up=3 * GIB)
+    (_, state) = rule_states(starving, RULES)
+    assert (state.violated, state.ratio, state.limit) == (True, 3.0, 2.0)
+    assert FairnessGovernor(RULES).look(starving, now=0).prefer_soulseek_uploads
+
+
+def test_in_mesh_mode_only_the_overlays_own_ratio_counts() -> None:
+    starving = Traffic(overlay_up=9 * GIB, overlay_down=GIB)
+    assert not any(one.violated for one in rule_states(starving, RULES, mode="mesh"))
+    told = FairnessGovernor(RULES).look(LEECH, now=0, mode="mesh")
+    assert (told.code, told.prefer_soulseek) == ("fairness_throttled", False)
+
+
+def test_generous_nodes_and_legacy_mode_are_never_throttled() -> None:
+    generous = FairnessRules(min_overlay_upload_download_ratio=0.5, generous=True)
+    assert FairnessGovernor(generous).look(LEECH, now=0).intensity == 1.0
+    assert FairnessGovernor(RULES).look(LEECH, now=0, mode="legacy").intensity == 1.0
+
+
+@pytest.mark.parametrize(("enforced", "intensity"), [(True, STEPS[3]), (False, 1.0)])
+def test_a_job_is_slowed_only_when_that_is_asked_for(enforced: bool, intensity: float) -> None:
+    rules = FairnessRules(enforce_per_job=enforced)
+    traffic = Traffic(overlay_down=5 * GIB, soulseek_down=1 * GIB)
+    told = job_fairness(traffic, rules, max_overlay_to_soulseek_ratio=2.0, mode="hybrid")
+    assert told.intensity == intensity
+
+
+@given(st.lists(st.floats(0.9, 1.09), min_size=20, max_size=200))
+def test_a_ratio_that_wavers_around_its_limit_is_never_released(wavering: list[float]) -> None:
+    governor = FairnessGovernor(RULES)
+    governor.look(LEECH, now=0)
+    lowest = 1.0
+    for at, factor in enumerate(wavering, 1):
+        assert factor < CLEARLY
+        traffic = Traffic(overlay_up=int(5 * GIB * factor), overlay_down=10 * GIB, soulseek_up=5 * GIB)
+        now_is = governor.look(traffic, now=at * 3 * STEP_S).intensity
+        assert now_is <= lowest
+        lowest = now_is
