@@ -1,0 +1,1 @@
+"""The Soulseek plane of the node. Only this package imports aioslsk."""

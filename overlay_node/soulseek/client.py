@@ -1,0 +1,122 @@
+"""aioslsk as we need it: settings from us alone, listening where we say, streams instead of files, and none of its automatic second thoughts.
+
+What is different from the library, and why (each met by hand): its settings read the environment (a variable DEBUG breaks them), so ours read nothing; it
+listens on every address, ours where it is told; it replaces the loop's exception handler, which is put back; two equal requests in flight end in an
+InvalidStateError, which is skipped; its reconnecting swallows refused logins, so `SessionKeeper` decides; its share scan stalls the loop, so shares come
+from our own tables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aioslsk.client import SoulSeekClient
+from aioslsk.network.connection import ListeningConnection
+from aioslsk.network.network import ListeningConnectionErrorMode, Network, PeerConnectMode
+from aioslsk.settings import (
+    CredentialsSettings,
+    ListeningSettings,
+    NetworkSettings,
+    PeerSettings,
+    ServerSettings,
+    Settings,
+    SharesSettings,
+    UpnpSettings,
+)
+from typing_extensions import override
+
+from overlay_node.soulseek.streams import StreamTransferManager
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Who we are at which server. The password is never in a repr."""
+
+    username: str
+    password: str
+    server_host: str
+    server_port: int
+    listen_host: str = "0.0.0.0"  # noqa: S104  (peers come from everywhere; tests say loopback)
+    listen_port: int = 0
+    """0: nobody can connect to us; searches are answered and files fetched where the other side can be reached"""
+    upnp: bool = False
+    race: bool = True
+    """try the direct and the indirect connection at once; off: one after the other (quieter on loopback)"""
+
+    def __repr__(self) -> str:
+        return f"Account({self.username!r} at {self.server_host}:{self.server_port})"
+
+
+class _Settings(Settings):  # type: ignore[misc]  # aioslsk has no types
+    """Only what is given: no environment, no file."""
+
+    @classmethod
+    @override
+    def settings_customise_sources(cls, settings_cls: Any, init_settings: Any, **_others: Any) -> tuple[Any, ...]:
+        return (init_settings,)
+
+
+def settings_of(account: Account) -> Settings:
+    """aioslsk's settings for an account."""
+    return _Settings(
+        credentials=CredentialsSettings(username=account.username, password=account.password),
+        network=NetworkSettings(
+            server=ServerSettings(hostname=account.server_host, port=account.server_port),
+            listening=ListeningSettings(
+                error_mode=ListeningConnectionErrorMode.ANY, port=account.listen_port, obfuscated_port=0
+            ),
+            peer=PeerSettings(connect_mode=PeerConnectMode.RACE if account.race else PeerConnectMode.FALLBACK),
+            upnp=UpnpSettings(enabled=account.upnp),
+        ),
+        shares=SharesSettings(scan_on_start=False, download="/nonexistent"),
+    )
+
+
+class _Network(Network):  # type: ignore[misc]
+    """Listens where it is told; tolerates answers to requests that are answered already."""
+
+    def __init__(self, settings: Settings, events: Any, *, listen_host: str) -> None:
+        self._listen_host: Final = listen_host
+        super().__init__(settings, events)
+
+    @override
+    def create_listening_connections(self) -> tuple[ListeningConnection | None, None]:
+        port = self._settings.network.listening.port
+        if not port:
+            return None, None
+        return ListeningConnection(self._listen_host, port, self, obfuscated=False), None
+
+    @override
+    async def on_message_received(self, message: Any, connection: Any) -> None:
+        # The base class would complete each waiting future without looking whether an equal message had done so.
+        waiting: list[Any] = self._expected_response_futures
+        waiting[:] = [one for one in waiting if not one.done()]
+        await super().on_message_received(message, connection)
+
+
+class SoulseekClient(SoulSeekClient):  # type: ignore[misc]
+    """One account's client. Made anew for each account; used again after a lost connection."""
+
+    def __init__(self, account: Account, **more: Any) -> None:
+        self._account: Final = account
+        super().__init__(settings_of(account), **more)
+
+    @override
+    def create_network(self) -> Network:
+        return _Network(self.settings, self.events, listen_host=self._account.listen_host)
+
+    @override
+    def create_transfer_manager(self, cache: Any) -> StreamTransferManager:
+        return StreamTransferManager(self.settings, self.events, self.users, self.shares, self.network, cache=cache)
+
+    @override
+    async def start(self, connect: bool = True) -> None:
+        """As the library's, but the loop keeps its own exception handler."""
+        loop = asyncio.get_running_loop()
+        handler = loop.get_exception_handler()
+        try:
+            await super().start(connect=connect)
+        finally:
+            loop.set_exception_handler(handler)

@@ -1,0 +1,98 @@
+"""Downloads as streams: bytes of a file as they land, from the offset we choose to the byte at which we have enough.
+
+aioslsk downloads into a file it opens itself, from that file's size to the end. Here each download has a sink instead: it is asked where to begin and is
+given every block with its offset; when it wants no more, the connection is closed, which a sharer sees as an aborted upload and nothing worse. Relies on
+four private names of aioslsk's TransferManager, which is why its minor version is pinned and tests/overlay_node/soulseek keeps both ends honest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, Protocol
+
+from aioslsk.exceptions import ConnectionReadError
+from aioslsk.network.connection import CloseReason, PeerConnection, PeerConnectionState
+from aioslsk.transfer.manager import TransferManager
+from aioslsk.transfer.model import FailReason, Transfer, TransferDirection
+from typing_extensions import override
+
+BLOCK_TIMEOUT_S: Final = 60.0
+"""A sharer that sends nothing for so long has lost its turn; aioslsk would wait three minutes."""
+
+
+class StreamSink(Protocol):
+    """Takes one file's bytes."""
+
+    def next_offset(self, size: int) -> int:
+        """Where to begin; `size` is what the sharer says the whole file has. Anything ≥ `size`: nothing is wanted."""
+
+    async def write(self, offset: int, data: bytes) -> bool:
+        """A block, in order. False: no more is wanted, of this block or behind it. Raises OSError where it can't be kept."""
+
+
+class StreamTransfer(Transfer):  # type: ignore[misc]  # aioslsk has no types
+    """A download with a sink. It has no file of its own, so nothing is ever removed when it ends."""
+
+    def __init__(self, user: str, path: str, sink: StreamSink) -> None:
+        super().__init__(user, path, TransferDirection.DOWNLOAD)
+        self.sink: Final = sink
+        self.enough = False
+        """the sink wanted no more: the end that follows is a good one"""
+
+
+class StreamTransferManager(TransferManager):  # type: ignore[misc]
+    """aioslsk's, for which a StreamTransfer is a download like any other. The client makes it by `create_transfer_manager`."""
+
+    @override
+    async def _prepare_download_path(self, transfer: Transfer) -> None:
+        if not isinstance(transfer, StreamTransfer):
+            await super()._prepare_download_path(transfer)
+
+    @override
+    async def _calculate_offset(self, transfer: Transfer) -> int:
+        if not isinstance(transfer, StreamTransfer):
+            return int(await super()._calculate_offset(transfer))
+        size = int(transfer.filesize or 0)
+        return max(0, min(transfer.sink.next_offset(size), size))
+
+    @override
+    async def _download_file(self, transfer: Transfer, connection: PeerConnection) -> None:
+        if not isinstance(transfer, StreamTransfer):
+            await super()._download_file(transfer, connection)
+            return
+        connection.set_connection_state(PeerConnectionState.TRANSFERRING)
+        connection.transfer_read_timeout = BLOCK_TIMEOUT_S
+        await transfer.state.start_transferring()
+        try:
+            await self._take(transfer, connection)
+        except asyncio.CancelledError:  # paused, aborted or shut down: whoever did it moves the state
+            await connection.disconnect(CloseReason.REQUESTED)
+            raise
+        except OSError:
+            await connection.disconnect(CloseReason.REQUESTED)
+            await transfer.state.fail(reason=FailReason.FILE_READ_ERROR)
+        except ConnectionReadError:
+            await transfer.state.incomplete()
+        else:
+            await connection.disconnect(CloseReason.REQUESTED)
+            if transfer.enough or transfer.is_transfered():
+                await transfer.state.complete()
+            else:  # the sharer closed before the end, without an error of the socket
+                await transfer.state.incomplete()
+
+    @staticmethod
+    async def _take(transfer: StreamTransfer, connection: PeerConnection) -> None:
+        """Read until the file ends, the sharer does, or the sink has enough. Only bytes that the sink kept count as transferred."""
+        size = int(transfer.filesize or 0)
+        while transfer.bytes_transfered < size:
+            wanted = await connection.download_rate_limiter.take_tokens()
+            data = await connection.receive_data(wanted)
+            if data is None:
+                return
+            block = bytes(data)[: size - transfer.bytes_transfered]
+            kept = await transfer.sink.write(transfer.bytes_transfered, block)
+            if not kept:
+                transfer.enough = True
+                return
+            transfer._transfer_progress_callback(block)
+        transfer.enough = transfer.bytes_transfered >= size
