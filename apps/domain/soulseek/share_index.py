@@ -1,0 +1,251 @@
+"""What is shared, in memory: found by the words of its path, by its exact path, by its folder. Pure, and never slow for long.
+
+Everything that a peer can ask for goes through here by *exact* virtual path: a path is a key in a table and is never turned into a path of the filesystem, so
+there is nothing to climb out of. Entries come in batches from the library's rows; every call does a bounded amount of work, so that the event loop that
+serves peers is not held up by a large library.
+
+A search matches when every word is a word of the virtual path (`*ord` matches its end), and no word that begins with "-" is. Words are runs of letters and
+digits, compared without case and accents, as Nicotine+ and the official client do it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+MAX_QUERY_WORDS: Final = 20
+MAX_QUERY_CHARS: Final = 500
+MAX_LOOKED_AT: Final = 2_000
+"""Entries that one search may look at; a query of nothing but common words is answered from the first of them."""
+MAX_WILDCARD_WORDS: Final = 200
+_WORD: Final = re.compile(r"[^\W_]+", re.UNICODE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedEntry:
+    """A shared file. `audience` empty: everybody; else names of groups (`buddies`) of whom a user must be in one.
+
+    `attributes`: the protocol's codes and values (0 kbps, 1 seconds, 2 VBR, 4 Hz, 5 bits).
+    """
+
+    file_id: int
+    path: str
+    """virtual: `Music\\Artist\\Album\\01 Title.flac`"""
+    size: int
+    attributes: tuple[tuple[int, int], ...] = ()
+    audience: frozenset[str] = frozenset()
+
+    @property
+    def folder(self) -> str:
+        """Without its name."""
+        return self.path.rpartition("\\")[0]
+
+    def visible_to(self, groups: Iterable[str]) -> bool:
+        """May a user of these groups have it?"""
+        return not self.audience or not self.audience.isdisjoint(groups)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Answer to a search: what the asker may have, and what only others may (shown as locked)."""
+
+    visible: tuple[SharedEntry, ...] = ()
+    locked: tuple[SharedEntry, ...] = ()
+
+
+@dataclass(slots=True)
+class _Query:
+    wanted: list[str] = field(default_factory=list)
+    endings: list[str] = field(default_factory=list)
+    unwanted: set[str] = field(default_factory=set)
+
+
+class ShareIndex:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self._entries: list[SharedEntry | None] = []
+        self._dead = 0
+        self._by_path: dict[str, int] = {}
+        self._by_file: dict[int, set[str]] = {}
+        self._by_folder: dict[str, dict[str, int]] = {}
+        self._by_word: dict[str, array[int]] = {}
+
+    # ---- filling
+
+    def put(self, entries: Iterable[SharedEntry]) -> None:
+        """Add or replace, by path. Call it with a hundred at a time: about 5 ms."""
+        for entry in entries:
+            slot = self._by_path.get(entry.path)
+            if slot is not None:
+                old = self._entries[slot]
+                assert old is not None
+                self._by_file[old.file_id].discard(old.path)
+                self._entries[slot] = entry
+            else:
+                slot = len(self._entries)
+                self._entries.append(entry)
+                self._by_path[entry.path] = slot
+                self._by_folder.setdefault(entry.folder, {})[entry.path] = slot
+                for word in set(words_of(entry.path)):
+                    self._by_word.setdefault(word, array("I")).append(slot)
+            self._by_file.setdefault(entry.file_id, set()).add(entry.path)
+
+    def drop(self, paths: Iterable[str]) -> int:
+        """Take out by path; how many were there."""
+        dropped = 0
+        for path in paths:
+            slot = self._by_path.pop(path, None)
+            if slot is None:
+                continue
+            entry = self._entries[slot]
+            assert entry is not None
+            folder = self._by_folder[entry.folder]
+            del folder[path]
+            if not folder:
+                del self._by_folder[entry.folder]
+            self._by_file[entry.file_id].discard(path)
+            if not self._by_file[entry.file_id]:
+                del self._by_file[entry.file_id]
+            # The lists of words keep the dead slot: taking it out of that of "flac" would cost a look at all its files.
+            self._entries[slot] = None
+            self._dead += 1
+            dropped += 1
+        return dropped
+
+    @property
+    def worn(self) -> bool:
+        """So much was dropped that a new index should be filled, in batches, and take this one's place."""
+        return self._dead > max(1000, len(self._by_path))
+
+    # ---- asking
+
+    def at(self, path: str) -> SharedEntry | None:
+        """The file under exactly this path: same case, same characters. There is no other way to a file."""
+        slot = self._by_path.get(path)
+        return None if slot is None else self._entries[slot]
+
+    def paths_of(self, file_id: int) -> tuple[str, ...]:
+        """Under which paths a file is shared."""
+        return tuple(sorted(self._by_file.get(file_id, ())))
+
+    def search(
+        self, query: str, *, groups: Sequence[str] = (), excluded: Iterable[str] = (), limit: int = 100
+    ) -> Found:
+        """What matches, at most `limit` of each kind. `excluded`: phrases that the server wants to see in no answer."""
+        asked = _read(query)
+        if not asked.wanted and not asked.endings:
+            return Found()
+        phrases = [plain for plain in (_plain(one) for one in excluded) if plain]
+        visible: list[SharedEntry] = []
+        locked: list[SharedEntry] = []
+        for looked_at, entry in enumerate(self._candidates(asked)):
+            if looked_at >= MAX_LOOKED_AT or len(visible) >= limit:
+                break
+            words = words_of(entry.path)
+            if not _fits(asked, words) or (phrases and _says(words, phrases)):
+                continue
+            if entry.visible_to(groups):
+                visible.append(entry)
+            elif len(locked) < limit:
+                locked.append(entry)
+        return Found(visible=tuple(visible), locked=tuple(locked))
+
+    def folder(self, path: str, *, groups: Sequence[str] = ()) -> tuple[SharedEntry, ...]:
+        """The files right in a folder that a user may have, by name."""
+        slots = self._by_folder.get(path, {})
+        found = (self._entries[slot] for _, slot in sorted(slots.items()))
+        return tuple(one for one in found if one is not None and one.visible_to(groups))
+
+    def folders(self) -> tuple[str, ...]:
+        """Every folder with files in it, sorted."""
+        return tuple(sorted(self._by_folder))
+
+    def counts(self) -> tuple[int, int]:
+        """(folders, files)."""
+        return len(self._by_folder), len(self._by_path)
+
+    # ---- inside
+
+    def _candidates(self, asked: _Query) -> Iterator[SharedEntry]:
+        """Entries with the rarest of the wanted words, or of any word with a wanted ending."""
+        lists: list[Iterable[int]] = []
+        sizes: list[int] = []
+        for word in asked.wanted:
+            slots = self._by_word.get(word)
+            if slots is None:
+                return
+            lists.append(slots)
+            sizes.append(len(slots))
+        if lists:
+            rarest = lists[sizes.index(min(sizes))]
+        else:
+            ending = asked.endings[0]
+            found = [word for word in self._by_word if word.endswith(ending)][:MAX_WILDCARD_WORDS]
+            rarest = dict.fromkeys(slot for word in found for slot in self._by_word[word])
+        for slot in rarest:
+            entry = self._entries[slot]
+            if entry is not None:
+                yield entry
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """Its words, in order, without case and accents."""
+    return tuple(_WORD.findall(_plain(text)))
+
+
+def _plain(text: str) -> str:
+    flat = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(one for one in flat if not unicodedata.combining(one))
+
+
+def _read(query: str) -> _Query:
+    found = _Query()
+    for part in query[:MAX_QUERY_CHARS].split()[:MAX_QUERY_WORDS]:
+        if part.startswith("-"):
+            found.unwanted.update(words_of(part[1:]))
+        elif part.startswith("*"):
+            found.endings.extend(words_of(part[1:])[:1])
+        else:
+            found.wanted.extend(words_of(part))
+    return found
+
+
+def _fits(asked: _Query, words: Sequence[str]) -> bool:
+    there = set(words)
+    return (
+        all(one in there for one in asked.wanted)
+        and there.isdisjoint(asked.unwanted)
+        and all(any(word.endswith(ending) for word in there) for ending in asked.endings)
+    )
+
+
+def _says(words: Sequence[str], phrases: Sequence[str]) -> bool:
+    text = f" {' '.join(words)} "
+    return any(f" {' '.join(words_of(phrase))} " in text for phrase in phrases)
+
+
+def attributes_of(facts: Mapping[str, int | bool | None]) -> tuple[tuple[int, int], ...]:
+    """The protocol's attributes from measured facts: `lossless`, `bitrate_kbps`, `length_s`, `vbr`, `rate`, `bits`. What is unknown is left out.
+
+    Lossless files tell length, rate and depth; lossy ones bit rate, length and VBR: what other clients write and read.
+    """
+    told: list[tuple[int, int]] = []
+
+    def tell(code: int, value: int | None) -> None:
+        if value is not None:
+            told.append((code, int(value)))
+
+    if facts.get("lossless"):
+        tell(1, facts.get("length_s"))
+        tell(4, facts.get("rate"))
+        tell(5, facts.get("bits"))
+    else:
+        tell(0, facts.get("bitrate_kbps"))
+        tell(1, facts.get("length_s"))
+        tell(2, facts.get("vbr"))
+    return tuple(told)
