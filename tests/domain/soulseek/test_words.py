@@ -1,0 +1,26 @@
+"""Every code of the plane has words, and every word belongs to a code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from apps.domain.soulseek.words import SOULSEEK_SENTENCES
+
+FOLDER = Path(__file__).parents[3] / "apps" / "domain" / "soulseek"
+TOLD = (
+    r'code="(\w+)"', r'code="\w+" if .* else "(\w+)"', r'_(?:no|yes)\(\s*"(\w+)"', r'"(rescue_\w+)"', r'yield Query\(.*, "(\w+)"\)$', r'return "(\w+)"$',
+    r'"(soulseek_\w+)"', r'= "(queued_too_long|queue_stands|too_slow|stalled)"', r'\["(too_many_lossy)"\]', r'default="(fits_badly)"',
+    r'for code, .*"(quota_\w+)"', r'\("(quota_\w+)"', r'code: str = "(\w+)"', r'"(fairness_\w+)"',
+)  # fmt: skip
+
+
+def test_every_code_has_words_and_every_word_a_code() -> None:
+    told = set()
+    for module in FOLDER.glob("*.py"):
+        if module.name != "words.py":
+            text = module.read_text("utf-8")
+            for pattern in TOLD:
+                told |= set(re.findall(pattern, text, re.MULTILINE))
+    assert told - set(SOULSEEK_SENTENCES) == set()
+    assert set(SOULSEEK_SENTENCES) - told == set()
