@@ -25,8 +25,8 @@ from urllib.parse import urlsplit
 import musicbrainzngs
 from musicbrainzngs import musicbrainz as _library
 
+from apps.domain.catalog.fields import MetadataGarbled
 from apps.domain.catalog.release import (
-    MetadataGarbled,
     RecordingFacts,
     ReleaseFacts,
     ReleaseRef,

@@ -121,9 +121,8 @@ def understand(text: str) -> Asked:
         return DiscogsAsked(id=int(named[2]), kind=DiscogsKind(named[1].lower()))
     if (short := _DISCOGS_SHORT.fullmatch(text)) and (text[0] == "[" or "=" in text):
         return DiscogsAsked(id=int(short[2]), kind=_DISCOGS_LETTER[short[1].lower()])
-    if address := _ADDRESS.fullmatch(text):
-        if "://" in text or "/" in text:
-            return _address(text, address[1].lower())
+    if (address := _ADDRESS.fullmatch(text)) and ("://" in text or "/" in text):
+        return _address(text, address[1].lower())
     if _BARCODE.fullmatch(text):
         return _barcode(re.sub(r"[ -]", "", text))
     if isrc := _ISRC.fullmatch(text):
