@@ -37,7 +37,7 @@ def release_facts(mbid: uuid.UUID, *, fresh_for: timedelta | None = RELEASE_FRES
 
 def _release(mbid: uuid.UUID, *, fresh_for: timedelta | None) -> ReleaseFacts | None:
     row = Release.objects.select_related("release_group", "label").filter(mbid=mbid).first()
-    if row is None or (fresh_for is not None and row.fetched_at < timezone.now() - fresh_for):
+    if row is None or row.fetched_at is None or (fresh_for is not None and row.fetched_at < timezone.now() - fresh_for):
         return None
     tracks = list(
         Track.objects.filter(medium__release_id=mbid)
