@@ -38,6 +38,7 @@ from apps.domain.jobs.placement import Beside
 from apps.domain.jobs.sentences import JOB_WIDE_CODES
 from apps.domain.jobs.verdicts import REVOCABLE
 from apps.jobs.models import Job, JobKind, JobTrack
+from apps.jobs.services_manifest import manifest_mark
 from apps.transfers.models import Transfer
 from apps.transfers.services import denials_revoke, wants_lossy, wants_move
 
@@ -104,6 +105,7 @@ def job_create(
                 placements={key: place.to_json() for key, place in (placements or {}).items()},
             )
             Job.objects.filter(id=job.id).update(next_step_at=Now())
+            manifest_mark([job.id])
             enqueue(TaskName.RESOLVE_JOB, str(job.id))
             ring(WEB_CHANNEL, f"job {job.id}")
     except IntegrityError:
@@ -144,6 +146,7 @@ def job_pause(job_id: uuid.UUID) -> JobState:
         if not advance(_rows(job_id), moves=JOB_MOVES, to=JobState.PAUSED, lease_until=None):
             return _unmoved(job_id, JobState.PAUSED, action="paused")
         wants_move(_open_wants(job_id), desired=WantDesired.PAUSED)
+        manifest_mark([job_id])
         ring(WEB_CHANNEL, f"job {job_id}")
     return JobState.PAUSED
 
@@ -161,6 +164,7 @@ def job_resume(job_id: uuid.UUID) -> JobState:
             next_step_at=None if resolved else Now(),
         ):
             return _unmoved(job_id, JobState.PENDING, JobState.RESOLVING, JobState.RUNNING, action="resumed")
+        manifest_mark([job_id])
         _wake(job_id, resolved=resolved)
     return job_refresh_state(job_id) if resolved else target
 
@@ -190,6 +194,7 @@ def job_cancel(job_id: uuid.UUID) -> JobState:
             next_step_at=None,
         )
         wants_move(wants, desired=WantDesired.CANCELLED)
+        manifest_mark([job_id])
         ring(WEB_CHANNEL, f"job {job_id}")
     return JobState.CANCELLED
 
@@ -232,6 +237,7 @@ def job_retry(job_id: uuid.UUID) -> JobState:
             file_sha256=None,
         )
         denials_revoke(recordings, codes=REVOCABLE)
+        manifest_mark([job_id])
         paused = state is JobState.PAUSED
         wants_move(wants, desired=WantDesired.ACTIVE)
         if paused:
@@ -261,6 +267,7 @@ def job_refresh_state(job_id: uuid.UUID) -> JobState:
                 lease_until=None,
             )
             if ended:
+                manifest_mark([job_id])
                 ring(WEB_CHANNEL, f"job {job_id}")
         else:
             _show_waiting(job_id)

@@ -29,6 +29,7 @@ from apps.domain.library.canonical import (
 )
 from apps.jobs.models import Job, JobTrack
 from apps.jobs.services import job_refresh_state
+from apps.jobs.services_manifest import manifest_mark
 from apps.library.selectors_canonical import canonical_of, files_of_variants, held_variants
 from apps.transfers.services import want_create
 
@@ -54,6 +55,7 @@ def resolve_claim(job_id: uuid.UUID, *, lease_s: int) -> ResolveClaim | None:
             return None
         advance(_job(job_id), moves=JOB_MOVES, to=JobState.RESOLVING)
         _job(job_id).filter(started_at=None).update(started_at=Now())
+        manifest_mark([job_id])
         ring(WEB_CHANNEL, f"job {job_id}")
     job = Job.objects.get(id=job_id)
     return ResolveClaim(
@@ -123,6 +125,7 @@ def job_resolved(claim: ResolveClaim, *, manifest: Manifest, policy: CanonicalPo
             _track(job, track, want=want)
         if job_refresh_state(claim.job_id) is JobState.COMPLETED:
             _job(claim.job_id).update(code="all_held", params={"tracks": len(manifest.tracks)})
+        manifest_mark([claim.job_id])
         ring(NODE_CHANNEL, f"job {claim.job_id}")
         ring(WEB_CHANNEL, f"job {claim.job_id}")
     return True
@@ -221,6 +224,7 @@ def _give_back(claim: ResolveClaim, state: JobState, **changes: object) -> bool:
             _mine(claim), moves=JOB_MOVES, to=state, only_from=[JobState.RESOLVING], lease_until=None, **changes
         )
         if moved:
+            manifest_mark([claim.job_id])
             ring(WEB_CHANNEL, f"job {claim.job_id}")
     return moved == 1
 

@@ -24,6 +24,7 @@ from apps.domain.jobs.placement import Beside, placement_of
 from apps.domain.jobs.verdicts import DENYING
 from apps.jobs.models import Job, JobTrack
 from apps.jobs.services import job_refresh_state, lossy_tracks
+from apps.jobs.services_manifest import manifest_mark
 from apps.jobs.services_recheck import RECHECK_FIRST
 from apps.jobs.services_resolve import tries_of
 from apps.library.selectors import PlacedSince
@@ -280,6 +281,7 @@ def _ended(claim: VerifyClaim, state: TrackState, **changes: object) -> bool:
         **{"next_step_at": None, **changes},
     )
     if moved:
+        manifest_mark([claim.job_id])
         ring(WEB_CHANNEL, f"job {claim.job_id}")
     return moved == 1
 
