@@ -20,6 +20,7 @@ class TaskName(StrEnum):
     """Every task there is. The value is the registered name of the task in `workers`."""
 
     RESOLVE_JOB = "workers.resolve_job"
+    EXPAND_JOB = "workers.expand"
     VERIFY_DOWNLOAD = "workers.verify_download"
     SAMPLE_DOWNLOAD = "workers.sample_download"
     CONSUME_NODE_EVENTS = "workers.consume_node_events"
@@ -39,10 +40,12 @@ class TaskName(StrEnum):
     READ_FILES = "workers.read_files"
     REREAD_TAGS = "workers.reread_tags"
     IDENTIFY_VARIANTS = "workers.identify_variants"
+    DELIVER_WEBHOOKS = "workers.deliver_webhooks"
 
 
 QUEUES: dict[TaskName, str] = {
     TaskName.RESOLVE_JOB: "default",
+    TaskName.EXPAND_JOB: "default",
     TaskName.VERIFY_DOWNLOAD: "verify",
     TaskName.SAMPLE_DOWNLOAD: "verify",
     TaskName.CONSUME_NODE_EVENTS: "default",
@@ -62,6 +65,7 @@ QUEUES: dict[TaskName, str] = {
     TaskName.READ_FILES: "analyse",
     TaskName.REREAD_TAGS: "analyse",
     TaskName.IDENTIFY_VARIANTS: "verify",
+    TaskName.DELIVER_WEBHOOKS: "default",
 }
 
 LAST: Final = 9

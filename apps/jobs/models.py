@@ -62,6 +62,7 @@ class Job(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    expanded_at = models.DateTimeField(null=True, blank=True)  # a job of jobs had all its children then
     manifest_due_at = models.DateTimeField(null=True, blank=True)  # its manifest on disk is older than the row
 
     class Meta:
@@ -82,6 +83,7 @@ class Job(models.Model):
             models.Index(fields=["-created_at", "-id"], name="job_newest"),
             models.Index(fields=["next_step_at"], name="job_open", condition=~models.Q(state__in=sorted(JOB_ENDED))),
             models.Index(fields=["parent", "state"], name="job_child_state"),
+            models.Index(fields=["target_mbid"], name="job_target"),
             models.Index(
                 fields=["manifest_due_at"], name="job_manifest_due", condition=models.Q(manifest_due_at__isnull=False)
             ),
@@ -168,6 +170,7 @@ class JobTrack(models.Model):
             models.UniqueConstraint(fields=["job", "medium_position", "position"], name="job_track_position_once"),
         ]
         indexes = [
+            models.Index(fields=["recording_mbid"], name="job_track_recording"),
             models.Index(fields=["next_step_at"], name="job_track_open", condition=models.Q(state="verifying")),
             models.Index(
                 fields=["next_step_at"], name="job_track_unconfirmed", condition=models.Q(verification="unconfirmed")
@@ -176,3 +179,9 @@ class JobTrack(models.Model):
 
     def __str__(self) -> str:
         return f"{self.medium_position}-{self.position:02} {self.title}"
+
+
+# Django finds the rows of an app in its `models`.
+from apps.jobs.models_webhooks import Webhook, WebhookDelivery  # noqa: E402
+
+__all__ = ["Job", "JobKind", "JobTrack", "PlannedRelease", "PlannedState", "TargetSource", "Webhook", "WebhookDelivery"]
