@@ -368,6 +368,33 @@ class Swarm(Section):
     tracing: Tracing = Tracing()
 
 
+class DiscographyCore(Section):
+    """Which groups are an artist's core discography; a request may say otherwise."""
+
+    exclude_compilations: bool = Field(
+        True,  # noqa: FBT003
+        description="True: compilations are no part of a core discography.",
+    )
+    exclude_live: bool = Field(
+        True,  # noqa: FBT003
+        description="True: live albums are no part of a core discography.",
+    )
+    secondary_types: list[str] = Field(
+        default_factory=list,
+        description="Secondary types of MusicBrainz that count as core besides, in lower case, such as soundtrack, remix.",
+    )
+
+
+class DiscographySection(Section):
+    core: DiscographyCore = DiscographyCore()
+
+
+class Jobs(Section):
+    max_open_children: int = Field(
+        4, ge=1, le=64, description="Releases of one discography or label crate that are fetched at the same time."
+    )
+
+
 class Config(Section):
     """Everything a person can set."""
 
@@ -385,6 +412,8 @@ class Config(Section):
     multi_source: MultiSource = MultiSource()
     integration: Integration = Integration()
     verify: Verify = Verify()
+    jobs: Jobs = Jobs()
+    discography: DiscographySection = DiscographySection()
     swarm: Swarm = Swarm()
     worker: Worker = Worker()
     flower: Flower = Flower()
