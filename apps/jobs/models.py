@@ -182,6 +182,18 @@ class JobTrack(models.Model):
 
 
 # Django finds the rows of an app in its `models`.
+from apps.jobs.models_find import AlbumTarget, Find  # noqa: E402
 from apps.jobs.models_webhooks import Webhook, WebhookDelivery  # noqa: E402
 
-__all__ = ["Job", "JobKind", "JobTrack", "PlannedRelease", "PlannedState", "TargetSource", "Webhook", "WebhookDelivery"]
+__all__ = [
+    "AlbumTarget",
+    "Find",
+    "Job",
+    "JobKind",
+    "JobTrack",
+    "PlannedRelease",
+    "PlannedState",
+    "TargetSource",
+    "Webhook",
+    "WebhookDelivery",
+]
