@@ -64,6 +64,7 @@ class Job(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
     expanded_at = models.DateTimeField(null=True, blank=True)  # a job of jobs had all its children then
     manifest_due_at = models.DateTimeField(null=True, blank=True)  # its manifest on disk is older than the row
+    imported_tracks = models.JSONField(default=list, blank=True)  # places that its manifest said were completed: "1-7"
 
     class Meta:
         ordering = ["-created_at", "-id"]
