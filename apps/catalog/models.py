@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from django.db import models
+
+from apps.domain.catalog.walks import WalkKind, WalkState
+
+
+def _choices(names: type[StrEnum]) -> list[tuple[str, str]]:
+    return [(one.value, one.value.replace("_", " ").title()) for one in names]
 
 
 class Artist(models.Model):
@@ -134,7 +142,7 @@ class MergedMbid(models.Model):
     """An MBID that MusicBrainz merged into another one, as it told when it was asked for the old one: nobody asks for that again. Written with what
     the answer held (apps.catalog.services)."""
 
-    kind = models.CharField(max_length=10)  # release, recording
+    kind = models.CharField(max_length=10)  # release, recording, artist, label, group
     old = models.UUIDField()
     mbid = models.UUIDField()  # what it is now
     seen_at = models.DateTimeField(auto_now=True)
@@ -237,37 +245,26 @@ class EntityTag(models.Model):
         return f"{self.name} ({self.count})"
 
 
-class WalkKind(models.TextChoices):
-    """Which list of MusicBrainz is read page by page."""
-
-    ARTIST_GROUPS = "artist_groups"
-    ARTIST_RELEASES = "artist_releases"
-    LABEL_RELEASES = "label_releases"
-    GROUP_RELEASES = "group_releases"
-
-
-class WalkState(models.TextChoices):
-    """How far. `done` walks are taken up again when they are older than what is fresh, or by hand."""
-
-    WAITING = "waiting"
-    WALKING = "walking"
-    DONE = "done"
-    FAILED = "failed"
-
-
 class Walk(models.Model):
     """The resumable reading of one list: each page is stored in one transaction with `taken`, so that a killed worker loses a page at most.
 
     `lease_until`, `attempt` and `next_step_at` belong to the worker that moves it (fencing, as of Job). `total` None: not told yet; `unreadable`:
-    entries that were left out because of their shape.
+    entries that were left out because of their shape. `passes`, `moved` and `again`: apps.domain.catalog.walks.Step. `refresh`: whose list it is is
+    looked up again first, however fresh. `read_at`: when the list was last read to its end; a renewed walk keeps it. Written by
+    apps.catalog.services_walk alone.
     """
 
-    kind = models.CharField(max_length=20, choices=WalkKind.choices)
+    kind = models.CharField(max_length=20, choices=_choices(WalkKind))
     mbid = models.UUIDField()
-    state = models.CharField(max_length=10, choices=WalkState.choices, default=WalkState.WAITING)
+    state = models.CharField(max_length=10, choices=_choices(WalkState), default=WalkState.WAITING.value)
     taken = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(null=True, blank=True)
     unreadable = models.PositiveIntegerField(default=0)
+    passes = models.PositiveSmallIntegerField(default=0)
+    moved = models.BooleanField(default=False)
+    again = models.BooleanField(default=False)
+    refresh = models.BooleanField(default=False)
+    read_at = models.DateTimeField(null=True, blank=True)
     code = models.CharField(max_length=60, blank=True, default="")
     params = models.JSONField(default=dict)
     attempt = models.PositiveIntegerField(default=0)
@@ -285,6 +282,22 @@ class Walk(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.mbid} {self.taken}/{self.total}"
+
+
+class Validator(models.Model):
+    """What MusicBrainz said by which an answer is known again (RFC 9110 §8.8): asked for with it, it need not send what is here already. Written with
+    what the answer held (apps.catalog.services_graph)."""
+
+    kind = models.CharField(max_length=20)  # artist, label, release_group, release
+    mbid = models.UUIDField()
+    etag = models.CharField(max_length=200, blank=True, default="")
+    last_modified = models.CharField(max_length=60, blank=True, default="")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["kind", "mbid"], name="validator_once")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.mbid} {self.etag}"
 
 
 class DiscogsEntity(models.Model):

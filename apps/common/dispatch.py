@@ -40,6 +40,7 @@ class TaskName(StrEnum):
     READ_FILES = "workers.read_files"
     REREAD_TAGS = "workers.reread_tags"
     IDENTIFY_VARIANTS = "workers.identify_variants"
+    WALK_STEP = "workers.walk_step"
     DELIVER_WEBHOOKS = "workers.deliver_webhooks"
 
 
@@ -65,6 +66,7 @@ QUEUES: dict[TaskName, str] = {
     TaskName.READ_FILES: "analyse",
     TaskName.REREAD_TAGS: "analyse",
     TaskName.IDENTIFY_VARIANTS: "verify",
+    TaskName.WALK_STEP: "default",
     TaskName.DELIVER_WEBHOOKS: "default",
 }
 
