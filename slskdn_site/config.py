@@ -345,6 +345,18 @@ class Worker(Section):
     concurrency: int = Field(0, ge=0, le=64, description="Celery pool processes; 0: one per core.")
 
 
+class Webhooks(Section):
+    allow_private: bool = Field(
+        True,  # noqa: FBT003
+        description="False: receivers at loopback, private and shared addresses are refused; true: they are where other programs of this house are. "
+        "Link-local addresses are refused always.",
+    )
+    timeout_s: float = Field(10.0, ge=1, le=30, description="Seconds that a receiver has to take one event and answer.")
+    keep_days: int = Field(
+        30, ge=1, le=3650, description="Days that the log keeps an event that was delivered or given up."
+    )
+
+
 class Flower(Section):
     port: Port = Field(5555, description="TCP port of Flower on loopback.")
 
@@ -415,6 +427,7 @@ class Config(Section):
     jobs: Jobs = Jobs()
     discography: DiscographySection = DiscographySection()
     swarm: Swarm = Swarm()
+    webhooks: Webhooks = Webhooks()
     worker: Worker = Worker()
     flower: Flower = Flower()
 

@@ -15,6 +15,7 @@ from celery import shared_task
 
 from apps.common.dispatch import TaskName, enqueue
 from apps.jobs.services_sweep import jobs_waiting, tracks_put_right, verifications_waiting
+from apps.jobs.services_webhooks import hooks_waiting
 from apps.library.selectors_rename import renamings_waiting
 from apps.library.selectors_trash import trash_proven, trash_waiting
 from apps.library.services_trash import trash_purge_ask
@@ -36,6 +37,7 @@ def sweep() -> None:
     sent += sum(_send_again(TaskName.TRASH_STEP, step.id, step.attempt) for step in trash_waiting())
     sent += sum(_send_again(TaskName.RENAME_STEP, key, attempt) for key, attempt in renamings_waiting())
     sent += sum(_send_again(TaskName.REMEDIATE, step.id, step.attempt) for step in remediations_due())
+    sent += sum(_send_again(TaskName.DELIVER_WEBHOOKS, key, attempt) for key, attempt in hooks_waiting())
     mended, proven = transcodes_mend(), len(trash_purge_ask(trash_proven()))
     if mended or proven:
         log.info("sweep: transcodes_mended=%s replaced_purged=%s", mended, proven)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from workers.analyse_variants import analyse_variants
 from workers.consume_node_events import consume_node_events
+from workers.deliver_webhooks import deliver_webhooks
 from workers.doctor_scan import doctor_due, doctor_look
 from workers.identify_variants import identify_variants
 from workers.match_folders import match_folders
@@ -24,6 +25,7 @@ from workers.verify_download import verify_download
 __all__ = [
     "analyse_variants",
     "consume_node_events",
+    "deliver_webhooks",
     "doctor_due",
     "doctor_look",
     "identify_variants",

@@ -95,6 +95,25 @@ OWN: Mapping[str, Words] = {
     "node_silent": lazy("The node has given no sign of life for a while."),
     "mesh_disabled": lazy("The mesh is switched off (mesh.enabled)."),
     "mesh_passive": lazy("Passive: this node fetches from the mesh and announces nothing (mesh.passive)."),
+    # Webhooks
+    "webhook_unknown": lazy("There is no such webhook."),
+    "webhook_delivery_unknown": lazy("There is no such delivery."),
+    "webhook_url_invalid": lazy(
+        "A webhook's address is http(s)://host[:port]/path, without a name, password or fragment."
+    ),
+    "webhook_event_unknown": lazy("There is no event {event}."),
+    "webhooks_full": lazy("At most {limit} webhooks."),
+    "webhook_name_unknown": lazy("The name {host} has no address."),
+    "webhook_address_refused": lazy("{host} is at an address that is not told anything (webhooks.allow_private)."),
+    "webhook_timeout": lazy("The receiver took longer than {seconds} s."),
+    "webhook_tls": lazy("The receiver's certificate or TLS was refused: {reason}"),
+    "webhook_unreachable": lazy("The receiver can't be reached: {reason}"),
+    "webhook_garbled": lazy("The receiver's answer is no HTTP."),
+    "webhook_redirected": lazy(
+        "The receiver answered {status}, a redirect; none is followed. Give the address it points to."
+    ),
+    "webhook_answered": lazy("The receiver answered {status}."),
+    "webhook_too_old": lazy("It could not be delivered for three days and was given up."),
     # Jobs and waits
     "idempotency_conflict": lazy("This idempotency key was used for another request."),
     "pending": lazy("Waiting for a worker."),

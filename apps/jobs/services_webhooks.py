@@ -207,6 +207,18 @@ def delivery_again(delivery_id: int) -> int:
     return again
 
 
+def deliveries_expire(hook_id: uuid.UUID | None = None) -> int:
+    """Give up what has waited for MAX_AGE_S (of one hook, or of all); how many."""
+    old = WebhookDelivery.objects.filter(
+        state=DeliveryState.WAITING, by_hand=False, created_at__lt=Now() - timedelta(seconds=MAX_AGE_S)
+    )
+    if hook_id is not None:
+        old = old.filter(hook_id=hook_id)
+    return advance(
+        old, moves=DELIVERY_MOVES, to=DeliveryState.DEAD, next_step_at=None, ended_at=Now(), code="webhook_too_old"
+    )
+
+
 def deliveries_forget(*, ended_before: datetime, batch: int = 5000) -> int:
     """Delete lines of the log that ended before then; how many."""
     total = 0
@@ -246,7 +258,6 @@ class DueDelivery:
     event: str
     body: str
     tries: int
-    age_s: float
 
 
 def hooks_waiting() -> list[tuple[uuid.UUID, int]]:
@@ -287,8 +298,7 @@ def delivery_next(claim: HookClaim) -> DueDelivery | None:
     row = due.order_by("next_step_at", "id").first()
     if row is None:
         return None
-    age = (timezone.now() - row.created_at).total_seconds()
-    return DueDelivery(id=row.id, event_id=row.event_id, event=row.event, body=row.body, tries=row.tries, age_s=age)
+    return DueDelivery(id=row.id, event_id=row.event_id, event=row.event, body=row.body, tries=row.tries)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,7 +322,7 @@ def delivery_ended(claim: HookClaim, due: DueDelivery, told: Answered) -> Delive
         pause = max(pause, told.retry_after_s)
     if not told.code:
         state = DeliveryState.DELIVERED
-    elif pause is None or due.age_s > MAX_AGE_S:
+    elif pause is None:
         state = DeliveryState.DEAD
     else:
         state = DeliveryState.WAITING

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import json
 import uuid
 from collections.abc import Mapping, Sequence
@@ -108,6 +109,18 @@ def _invalid(reason: str) -> WebhookRefused:
         code="webhook_url_invalid",
         reason=reason,
     )
+
+
+def address_allowed(address: ipaddress.IPv4Address | ipaddress.IPv6Address, *, private: bool) -> bool:
+    """Whether a receiver may be at this address. Link-local ones (where clouds keep credentials), multicast and the like: never. `private`: also
+    loopback, RFC 1918 and 6598 and unique local ones, which is where a self-hosted machine's other programs are."""
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if address.is_link_local or address.is_multicast or address.is_unspecified:
+        return False
+    if address.is_loopback:
+        return private
+    return not address.is_reserved and (private or address.is_global)
 
 
 def events_checked(events: Sequence[str]) -> list[str]:
