@@ -401,7 +401,20 @@ class DiscographySection(Section):
     core: DiscographyCore = DiscographyCore()
 
 
+class Manifests(Section):
+    enabled: bool = Field(
+        True,  # noqa: FBT003
+        description="True: every job is kept as a YAML file beside the database, from which `./slskdn jobs restore` brings it back.",
+    )
+    path: str = Field(
+        "jobs/",
+        min_length=1,
+        description="Folder of these files (`active/` and `completed/` in it); a relative one is below the data folder.",
+    )
+
+
 class Jobs(Section):
+    manifests: Manifests = Manifests()
     max_open_children: int = Field(
         4, ge=1, le=64, description="Releases of one discography or label crate that are fetched at the same time."
     )

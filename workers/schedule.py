@@ -22,6 +22,9 @@ CONSUME_NODE_EVENTS_S = 2.0
 SWEEP_S = 5.0
 """One indexed query each over open jobs and tracks."""
 
+WRITE_MANIFESTS_S = 5.0
+"""What a changed job waits for its file at most; one look into an index when nothing waits."""
+
 RECOUNT_CANONICAL_S = 10.0
 """What a change costs until statistics show it; one query when nothing waits."""
 
@@ -55,6 +58,7 @@ def _every(task: TaskName, seconds: float) -> BeatEntry:
 BEAT_SCHEDULE: dict[str, BeatEntry] = {
     "consume-node-events": _every(TaskName.CONSUME_NODE_EVENTS, CONSUME_NODE_EVENTS_S),
     "sweep": _every(TaskName.SWEEP, SWEEP_S),
+    "write-manifests": _every(TaskName.WRITE_MANIFESTS, WRITE_MANIFESTS_S),
     "match-folders": _every(TaskName.MATCH_FOLDERS, MATCH_FOLDERS_S),
     "recount-canonical": _every(TaskName.RECOUNT_CANONICAL, RECOUNT_CANONICAL_S),
     "doctor-due": _every(TaskName.DOCTOR_DUE, DOCTOR_DUE_S),

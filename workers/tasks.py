@@ -7,6 +7,7 @@ from workers.consume_node_events import consume_node_events
 from workers.deliver_webhooks import deliver_webhooks
 from workers.doctor_scan import doctor_due, doctor_look
 from workers.identify_variants import identify_variants
+from workers.manifests import write_manifests
 from workers.match_folders import match_folders
 from workers.read_files import read_files
 from workers.recheck import recheck_unconfirmed
@@ -44,4 +45,5 @@ __all__ = [
     "sweep",
     "trash_step",
     "verify_download",
+    "write_manifests",
 ]

@@ -25,6 +25,7 @@ class TaskName(StrEnum):
     SAMPLE_DOWNLOAD = "workers.sample_download"
     CONSUME_NODE_EVENTS = "workers.consume_node_events"
     SWEEP = "workers.sweep"
+    WRITE_MANIFESTS = "workers.write_manifests"
     RECHECK_UNCONFIRMED = "workers.recheck_unconfirmed"
     RETENTION = "workers.retention"
     RECOUNT_CANONICAL = "workers.recount_canonical"
@@ -51,6 +52,7 @@ QUEUES: dict[TaskName, str] = {
     TaskName.SAMPLE_DOWNLOAD: "verify",
     TaskName.CONSUME_NODE_EVENTS: "default",
     TaskName.SWEEP: "default",
+    TaskName.WRITE_MANIFESTS: "default",
     TaskName.RECHECK_UNCONFIRMED: "verify",
     TaskName.RETENTION: "default",
     TaskName.RECOUNT_CANONICAL: "default",

@@ -93,6 +93,7 @@ OWN: Mapping[str, Words] = {
     "broker_away": lazy("Redis or Valkey does not answer."),
     "node_absent": lazy("The node has never run with this database."),
     "node_silent": lazy("The node has given no sign of life for a while."),
+    "manifests_unwritten": lazy("The files of jobs can't be written: the disk is full, or the folder may not be written."),
     "mesh_disabled": lazy("The mesh is switched off (mesh.enabled)."),
     "mesh_passive": lazy("Passive: this node fetches from the mesh and announces nothing (mesh.passive)."),
     # Webhooks
@@ -298,6 +299,7 @@ NEXT: Mapping[str, Words] = {
     "broker_away": lazy("Work waits and goes on by itself when it is back."),
     "node_absent": lazy("./slskdn up starts it."),
     "node_silent": lazy("The supervisor starts it again; nothing that was fetched is lost."),
+    "manifests_unwritten": lazy("They are tried again every few seconds; jobs themselves go on."),
 }
 """What happens after it, or what a person can do, where the sentence itself does not say so."""
 

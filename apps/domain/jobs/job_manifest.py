@@ -32,6 +32,7 @@ MAX_TRACKS: Final = 5000
 MAX_TEXT: Final = 1000
 
 T = TypeVar("T")
+_Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 class ManifestType(StrEnum):
@@ -120,7 +121,7 @@ class JobManifest:
 
 def manifest_yaml(manifest: JobManifest) -> str:
     """The file's text. Equal manifests give equal texts."""
-    text: str = yaml.safe_dump(_document(manifest), sort_keys=False, allow_unicode=True, width=200)
+    text: str = yaml.dump(_document(manifest), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=200)
     return text
 
 
