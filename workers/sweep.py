@@ -14,7 +14,8 @@ import redis
 from celery import shared_task
 
 from apps.common.dispatch import TaskName, enqueue
-from apps.jobs.services_sweep import jobs_waiting, tracks_put_right, verifications_waiting
+from apps.jobs.services_sweep import jobs_waiting, tracks_put_right, trees_waiting, verifications_waiting
+from apps.jobs.services_tree import trees_put_right
 from apps.jobs.services_webhooks import hooks_waiting
 from apps.library.selectors_rename import renamings_waiting
 from apps.library.selectors_trash import trash_proven, trash_waiting
@@ -33,6 +34,7 @@ RESEND_S = 30
 def sweep() -> None:
     """See the module."""
     sent = sum(_send_again(TaskName.RESOLVE_JOB, step.id, step.attempt) for step in jobs_waiting())
+    sent += sum(_send_again(TaskName.EXPAND_JOB, step.id, step.attempt) for step in trees_waiting())
     sent += sum(_send_again(TaskName.VERIFY_DOWNLOAD, step.id, step.attempt) for step in verifications_waiting())
     sent += sum(_send_again(TaskName.TRASH_STEP, step.id, step.attempt) for step in trash_waiting())
     sent += sum(_send_again(TaskName.RENAME_STEP, key, attempt) for key, attempt in renamings_waiting())
@@ -41,7 +43,7 @@ def sweep() -> None:
     mended, proven = transcodes_mend(), len(trash_purge_ask(trash_proven()))
     if mended or proven:
         log.info("sweep: transcodes_mended=%s replaced_purged=%s", mended, proven)
-    if (put_right := tracks_put_right()) or sent:
+    if (put_right := tracks_put_right() + trees_put_right()) or sent:
         log.info("sweep: sent=%s put_right=%s", sent, put_right)
 
 

@@ -66,48 +66,39 @@ def tree_figures(parent_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, TreeFi
         return {}
     sums: dict[uuid.UUID, dict[str, int]] = {one: {} for one in ids}
 
-    def add(of: uuid.UUID, key: str, count: int | None) -> None:
+    def add(of: uuid.UUID | None, key: str, count: int | None) -> None:
+        assert of is not None  # parents are among `ids`
         sums[of][key] = sums[of].get(key, 0) + (count or 0)
 
-    children = Job.objects.filter(parent_id__in=ids).order_by().values("parent_id", "state").annotate(count=Count("id"))
-    for row in children:
-        state = JobState(row["state"])
-        add(row["parent_id"], "releases_total", row["count"])
+    children = Job.objects.filter(parent_id__in=ids).order_by().values_list("parent_id", "state")
+    for parent, name, count in children.annotate(count=Count("id")):
+        state = JobState(name)
+        add(parent, "releases_total", count)
         if state is JobState.COMPLETED:
-            add(row["parent_id"], "releases_completed", row["count"])
+            add(parent, "releases_completed", count)
         elif state in JOB_ENDED:
-            add(row["parent_id"], "releases_failed", row["count"])
+            add(parent, "releases_failed", count)
         elif state in (JobState.RUNNING, JobState.RESOLVING):
-            add(row["parent_id"], "releases_running", row["count"])
+            add(parent, "releases_running", count)
     unresolved = Q(state=PlannedState.WANTED) & Q(child__release_mbid=None)
-    planned = (
-        PlannedRelease.objects.filter(job_id__in=ids)
-        .order_by()
-        .values("job_id", "state")
-        .annotate(
-            count=Count("id"),
-            childless=Count("id", filter=Q(child=None)),
-            tracks=Sum("track_count", filter=unresolved),
-        )
-    )
-    for row in planned:
-        if row["state"] == PlannedState.WANTED:
-            add(row["job_id"], "releases_total", row["childless"])
-            add(row["job_id"], "tracks_total", row["tracks"])
+    planned = PlannedRelease.objects.filter(job_id__in=ids).order_by().values_list("job_id", "state")
+    for parent, name, count, childless, tracks in planned.annotate(
+        count=Count("id"),
+        childless=Count("id", filter=Q(child=None)),
+        tracks=Sum("track_count", filter=unresolved),
+    ):
+        if name == PlannedState.WANTED:
+            add(parent, "releases_total", childless)
+            add(parent, "tracks_total", tracks)
         else:
-            add(row["job_id"], f"releases_{row['state']}", row["count"])
-    tracks = (
-        JobTrack.objects.filter(job__parent_id__in=ids)
-        .order_by()
-        .values("job__parent_id", "state")
-        .annotate(count=Count("id"))
-    )
-    for row in tracks:
-        add(row["job__parent_id"], "tracks_total", row["count"])
-        if row["state"] == TrackState.COMPLETED:
-            add(row["job__parent_id"], "tracks_completed", row["count"])
-        elif row["state"] in (TrackState.FAILED, TrackState.CANCELLED):
-            add(row["job__parent_id"], "tracks_failed", row["count"])
+            add(parent, f"releases_{name}", count)
+    tracked = JobTrack.objects.filter(job__parent_id__in=ids).order_by().values_list("job__parent_id", "state")
+    for parent, name, count in tracked.annotate(count=Count("id")):
+        add(parent, "tracks_total", count)
+        if name == TrackState.COMPLETED:
+            add(parent, "tracks_completed", count)
+        elif name in (TrackState.FAILED, TrackState.CANCELLED):
+            add(parent, "tracks_failed", count)
     return {key: TreeFigures(**counted) for key, counted in sums.items()}
 
 

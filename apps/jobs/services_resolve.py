@@ -20,6 +20,7 @@ from apps.domain.errors import Param
 from apps.domain.jobs.constraints import Constraints
 from apps.domain.jobs.lifecycle import JOB_MOVES, JobState, TrackState
 from apps.domain.jobs.manifest import Manifest, PlannedTrack
+from apps.domain.jobs.tree import TREE_KINDS
 from apps.domain.library.canonical import (
     CanonicalCandidate,
     CanonicalPolicy,
@@ -30,6 +31,7 @@ from apps.domain.library.canonical import (
 from apps.jobs.models import Job, JobTrack
 from apps.jobs.services import job_refresh_state
 from apps.jobs.services_manifest import manifest_mark
+from apps.jobs.services_tree import tree_touched
 from apps.library.selectors_canonical import canonical_of, files_of_variants, held_variants
 from apps.transfers.services import want_create
 
@@ -47,9 +49,13 @@ class ResolveClaim:
     tries: int
 
 
-def resolve_claim(job_id: uuid.UUID, *, lease_s: int) -> ResolveClaim | None:
-    """Take a job that waits to be resolved and whose time has come; None if it is somebody else's, resolved, or not due yet."""
+def resolve_claim(job_id: uuid.UUID, *, lease_s: int, tree: bool = False) -> ResolveClaim | None:
+    """Take a job that waits to be resolved and whose time has come; None if it is somebody else's, resolved, or not due yet.
+
+    `tree`: a job of jobs, whose resolving is its expansion.
+    """
     due = Job.objects.filter(id=job_id, state__in=[JobState.PENDING, JobState.RESOLVING], next_step_at__lte=Now())
+    due = due.filter(kind__in=TREE_KINDS) if tree else due.exclude(kind__in=TREE_KINDS)
     with transaction.atomic():
         if not lease_claim(due, seconds=lease_s):
             return None
@@ -224,6 +230,7 @@ def _give_back(claim: ResolveClaim, state: JobState, **changes: object) -> bool:
             _mine(claim), moves=JOB_MOVES, to=state, only_from=[JobState.RESOLVING], lease_until=None, **changes
         )
         if moved:
+            tree_touched(claim.job_id)
             manifest_mark([claim.job_id])
             ring(WEB_CHANNEL, f"job {claim.job_id}")
     return moved == 1

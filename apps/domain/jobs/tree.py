@@ -14,6 +14,7 @@ from typing import Final
 from apps.domain.errors import Param
 from apps.domain.jobs.constraints import Constraints, ConstraintsInvalid
 from apps.domain.jobs.lifecycle import JOB_ENDED, JobState
+from apps.domain.jobs.selection import Selection, SelectionInvalid
 
 TREE_KINDS: Final = frozenset({"discography", "label_crate"})
 """Kinds of jobs whose children fetch; they have no tracks of their own."""
@@ -22,6 +23,8 @@ PAUSED_WITH_TREE: Final = "paused_with_tree"
 CANCELLED_WITH_TREE: Final = "cancelled_with_tree"
 TREE_CODES: Final = frozenset({WAITS_FOR_TURN, PAUSED_WITH_TREE, CANCELLED_WITH_TREE})
 """Codes that a tree writes on its children; they mean nothing once a child goes on."""
+OF_CRATES: Final = ("label_name", "studio_only")
+OF_DISCOGRAPHIES: Final = ("profile", "exclude_compilations", "exclude_live", "secondary_types")
 OF_ONE_RELEASE: Final = ("tracks", "better_than", "target_profile")
 """Constraints that speak of one release's tracks or of one file, and so of no tree."""
 
@@ -73,3 +76,12 @@ def refuse_for_tree(wishes: Constraints) -> None:
     for key in OF_ONE_RELEASE:
         if getattr(wishes, key) != getattr(plain, key):
             raise ConstraintsInvalid(f"{key} speaks of one release; a job for many has no use for it.", key=key)
+
+
+def refuse_for_kind(selection: Selection, *, kind: str) -> None:
+    """Refuse a selection of the other kind of tree. Raises SelectionInvalid."""
+    plain = Selection()
+    others = OF_CRATES if kind == "discography" else OF_DISCOGRAPHIES
+    for key in others:
+        if getattr(selection, key) != getattr(plain, key):
+            raise SelectionInvalid(f"{key} is not of a {kind.replace('_', ' ')}.", key=key)
