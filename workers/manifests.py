@@ -108,5 +108,7 @@ def _alone(job_id: uuid.UUID, stamp: datetime) -> list[JobManifest]:
 
 
 def writers_stamp(now: datetime) -> datetime:
-    """`now` with microseconds that no mark has: SQLite's clock gives whole milliseconds, and on Postgres the odds are a thousand to one a microsecond."""
-    return now.replace(microsecond=now.microsecond // 1000 * 1000 + random.randrange(1, 1000))  # noqa: S311
+    """A moment before `now`, so that it is due at once, with microseconds that no mark has: SQLite's clock gives whole milliseconds, and Postgres would
+    have to hit the very microsecond."""
+    before = now - timedelta(milliseconds=10)
+    return before.replace(microsecond=before.microsecond // 1000 * 1000 + random.randrange(1, 1000))  # noqa: S311
