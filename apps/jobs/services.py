@@ -43,6 +43,7 @@ from apps.jobs import services_tree as tree
 from apps.jobs.models import Job, JobKind, JobTrack, TargetSource
 from apps.jobs.refusals import JobRefused, JobUnknown
 from apps.jobs.services_manifest import manifest_mark
+from apps.jobs.services_webhooks import job_event
 from apps.transfers.models import Transfer
 from apps.transfers.services import denials_revoke, wants_lossy, wants_move
 
@@ -135,6 +136,7 @@ def job_create(
                 Job.objects.filter(id=job.id).update(next_step_at=Now())
                 enqueue(TaskName.RESOLVE_JOB if chosen is None else TaskName.EXPAND_JOB, str(job.id))
             manifest_mark([job.id])
+            job_event(job.id, "job.created")
             ring(WEB_CHANNEL, f"job {job.id}")
     except IntegrityError:
         # Another request with this key committed between our look and our insert.
@@ -241,6 +243,7 @@ def job_cancel(job_id: uuid.UUID) -> JobState:
             next_step_at=None,
         )
         wants_move(wants, desired=WantDesired.CANCELLED)
+        job_event(job_id, "job.cancelled")
         tree.tree_touched(job_id)
         manifest_mark([job_id])
         ring(WEB_CHANNEL, f"job {job_id}")
@@ -323,6 +326,7 @@ def job_refresh_state(job_id: uuid.UUID) -> JobState:
                 lease_until=None,
             )
             if ended:
+                job_event(job_id, f"job.{outcome.value}")
                 tree.tree_touched(job_id)
                 manifest_mark([job_id])
                 ring(WEB_CHANNEL, f"job {job_id}")

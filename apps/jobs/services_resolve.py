@@ -32,6 +32,7 @@ from apps.jobs.models import Job, JobTrack
 from apps.jobs.services import job_refresh_state
 from apps.jobs.services_manifest import manifest_mark
 from apps.jobs.services_tree import tree_touched
+from apps.jobs.services_webhooks import job_event, job_events
 from apps.library.selectors_canonical import canonical_of, files_of_variants, held_variants
 from apps.transfers.services import want_create
 
@@ -129,6 +130,9 @@ def job_resolved(claim: ResolveClaim, *, manifest: Manifest, policy: CanonicalPo
                 group_id=job.id,
             )
             _track(job, track, want=want)
+        job_event(claim.job_id, "job.resolved")
+        held = job.tracks.filter(state=TrackState.COMPLETED).values_list("id", flat=True)
+        job_events([claim.job_id], "track.completed", track_ids=list(held))
         if job_refresh_state(claim.job_id) is JobState.COMPLETED:
             _job(claim.job_id).update(code="all_held", params={"tracks": len(manifest.tracks)})
         manifest_mark([claim.job_id])
@@ -230,6 +234,8 @@ def _give_back(claim: ResolveClaim, state: JobState, **changes: object) -> bool:
             _mine(claim), moves=JOB_MOVES, to=state, only_from=[JobState.RESOLVING], lease_until=None, **changes
         )
         if moved:
+            if state is JobState.FAILED:
+                job_event(claim.job_id, "job.failed")
             tree_touched(claim.job_id)
             manifest_mark([claim.job_id])
             ring(WEB_CHANNEL, f"job {claim.job_id}")
