@@ -64,7 +64,10 @@ class Job(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
     expanded_at = models.DateTimeField(null=True, blank=True)  # a job of jobs had all its children then
     manifest_due_at = models.DateTimeField(null=True, blank=True)  # its manifest on disk is older than the row
-    imported_tracks = models.JSONField(default=list, blank=True)  # places that its manifest said were completed: "1-7"
+    imported_tracks = models.JSONField(
+        default=dict, blank=True
+    )  # tracks as its manifest told them, until it has its own
+    awaits_library = models.BooleanField(default=False)  # imported: not begun before the library was read
 
     class Meta:
         ordering = ["-created_at", "-id"]
@@ -88,6 +91,7 @@ class Job(models.Model):
             models.Index(
                 fields=["manifest_due_at"], name="job_manifest_due", condition=models.Q(manifest_due_at__isnull=False)
             ),
+            models.Index(fields=["id"], name="job_awaits_library", condition=models.Q(awaits_library=True)),
         ]
 
     def __str__(self) -> str:

@@ -9,11 +9,18 @@ from dataclasses import replace
 from django.db.models.functions import Now
 
 from apps.domain.jobs.constraints import Constraints
-from apps.domain.jobs.job_manifest import PARENTS, JobManifest, ManifestTrack, ManifestType, TrackProgress
+from apps.domain.jobs.job_manifest import (
+    PARENTS,
+    JobManifest,
+    ManifestTrack,
+    ManifestType,
+    TrackProgress,
+    tracks_of_json,
+)
 from apps.domain.jobs.lifecycle import TrackState
 from apps.domain.jobs.selection import Selection
 from apps.jobs.models import Job, JobTrack, TargetSource
-from apps.jobs.services import JobUnknown
+from apps.jobs.refusals import JobUnknown
 
 SLICE = 200
 """Jobs in one query."""
@@ -108,7 +115,7 @@ def _manifest(job: Job, tracks: tuple[ManifestTrack, ...]) -> JobManifest:
         year=job.year,
         constraints=Constraints.from_json(job.constraints),
         selection=selection,
-        tracks=tracks,
+        tracks=tracks or tracks_of_json(job.imported_tracks),
         created_at=job.created_at,
         created_by=job.requested_by.get_username() if job.requested_by is not None else "",
         state=job.state,

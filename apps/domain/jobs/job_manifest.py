@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -21,11 +21,14 @@ import yaml
 
 from apps.domain.errors import DomainError, Param
 from apps.domain.jobs.constraints import Constraints
+from apps.domain.jobs.lifecycle import JobState
 from apps.domain.jobs.marked_yaml import Marked, read_documents
 from apps.domain.jobs.selection import Selection
 
 MANIFEST_VERSION: Final = "1.0"
 _MAJOR, _MINOR = (int(part) for part in MANIFEST_VERSION.split("."))
+TRACKS_VERSION: Final = 1
+"""Of tracks in a row."""
 MAX_DOCUMENTS: Final = 10_000
 MAX_CHILDREN: Final = 20_000
 MAX_TRACKS: Final = 5000
@@ -139,6 +142,31 @@ def read_manifests(source: bytes | str) -> tuple[JobManifest, ...]:
     return tuple(found)
 
 
+def tracks_json(tracks: Sequence[ManifestTrack]) -> dict[str, object]:
+    """Tracks in a row's form, with its version; {} for none."""
+    listed = [{**_track(track), "progress": track.progress.value} for track in tracks]
+    return {"version": TRACKS_VERSION, "tracks": listed} if listed else {}
+
+
+def tracks_of_json(stored: Mapping[str, object]) -> tuple[ManifestTrack, ...]:
+    """What `tracks_json` wrote; nothing of what a newer version wrote."""
+    listed = stored.get("tracks")
+    if stored.get("version") != TRACKS_VERSION or not isinstance(listed, list):
+        return ()
+    return tuple(
+        ManifestTrack(
+            medium=row["medium"],
+            position=row["position"],
+            title=row["title"],
+            recording_mbid=uuid.UUID(row["mb_recording_id"]) if "mb_recording_id" in row else None,
+            track_mbid=uuid.UUID(row["mb_track_id"]) if "mb_track_id" in row else None,
+            duration_ms=row.get("duration_ms"),
+            progress=TrackProgress(row["progress"]),
+        )
+        for row in listed
+    )
+
+
 def unlined(manifest: JobManifest) -> JobManifest:
     """Without the lines it was read from: what two manifests are compared by."""
     return replace(manifest, line=0, children=tuple(unlined(child) for child in manifest.children))
@@ -231,7 +259,6 @@ _STATUS_KEYS: Final = frozenset(
 )
 _VERSION: Final = re.compile(r"(\d{1,4})(?:\.(\d{1,4}))?")
 _PLACE: Final = re.compile(r"(\d{1,5})-(\d{1,5})")
-_STATES: Final = re.compile(r"[a-z_]{1,20}")
 
 
 def _read(document: Marked, *, parent: JobManifest | None, strict: bool = True) -> JobManifest:
@@ -278,7 +305,7 @@ def _read(document: Marked, *, parent: JobManifest | None, strict: bool = True) 
         tracks=_tracks(fields, status, strict=strict),
         created_at=_datetime(fields, "created_at") or (parent.created_at if parent else _missing_time(document)),
         created_by=_text(fields, "created_by", most=150),
-        state=_state(status),
+        state=_state(status, strict=strict),
         started_at=_datetime(status, "started_at"),
         completed_at=_datetime(status, "completed_at"),
         parent=parent.job_id if parent else _uuid(fields, "parent_job_id"),
@@ -515,13 +542,16 @@ def _datetime(fields: Mapping[str, Marked], key: str) -> datetime | None:
         raise ManifestInvalid(f"{key} is a time such as 2026-01-31T15:30:00Z.", line=marked.line, field=key) from error
 
 
-def _state(status: Mapping[str, Marked]) -> str:
+def _state(status: Mapping[str, Marked], *, strict: bool) -> str:
+    """A newer minor version may know states that this one does not; such a job begins anew."""
     marked = status.get("state")
     if marked is None or marked.value is None:
-        return "pending"
-    if not isinstance(marked.value, str) or not _STATES.fullmatch(marked.value):
-        raise ManifestInvalid("state is one word.", line=marked.line, field="state")
-    return marked.value
+        return JobState.PENDING.value
+    if isinstance(marked.value, str) and marked.value in {state.value for state in JobState}:
+        return marked.value
+    if strict or not isinstance(marked.value, str):
+        raise ManifestInvalid(f"state is one of {', '.join(JobState)}.", line=marked.line, field="state")
+    return JobState.PENDING.value
 
 
 def _missing_time(document: Marked) -> datetime:
