@@ -298,11 +298,19 @@ class Musicbrainz(Section):
         "https://musicbrainz.org", description="Scheme and host of MusicBrainz or a mirror."
     )
     contact: str = Field("", description="Mail address or URL sent in the User-Agent, as MusicBrainz asks.")
-    interval_ms: int = Field(1050, ge=0, description="Least time between two requests over all processes, in ms.")
+    interval_ms: int = Field(
+        1050,
+        ge=0,
+        description="Least time between two requests over all processes, in ms; musicbrainz.org itself is asked every 1050 ms at most.",
+    )
+    offline: bool = Field(
+        False,  # noqa: FBT003
+        description="True: MusicBrainz is never asked. What was fetched before is used however old it is; what was not waits until this is false.",
+    )
     search_by_tags: bool = Field(
         True,  # noqa: FBT003
         description="True: the album and artist in the tags of a folder that nothing else names are searched for there; false: "
-        "only MBIDs are ever sent.",
+        "only MBIDs, and what a person types into a search, are ever sent.",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from apps.domain.library.canonical import CanonicalPolicy
 from slskdn_site.broker import redis_url
@@ -11,6 +12,7 @@ from slskdn_site.config import data_dir, load_config
 from workers.acoustid_kept import KeptAcoustid
 from workers.covers import Covers
 from workers.gateways.acoustid import INTERVAL_MS, Acoustid
+from workers.gateways.coalesce import Coalescer
 from workers.gateways.coverart import INTERVAL_MS as COVER_INTERVAL_MS
 from workers.gateways.coverart import CoverArt
 from workers.gateways.fingerprint_store import FingerprintStore
@@ -22,15 +24,25 @@ from workers.verification import Verifier
 
 VERSION = "0.1"
 """In the User-Agent."""
+PUBLIC_HOSTS = ("musicbrainz.org", "www.musicbrainz.org", "beta.musicbrainz.org")
+PUBLIC_INTERVAL_MS = 1050
+"""Nobody's configuration makes us ask these more often; a mirror of one's own may be asked as one likes."""
 
 
 @functools.cache
 def musicbrainz() -> Musicbrainz:
     """MusicBrainz as configured."""
     section = load_config().integration.musicbrainz
-    limiter = Limiter(redis_url(), name="musicbrainz", interval_ms=section.interval_ms)
+    public = urlsplit(section.host).hostname in PUBLIC_HOSTS
+    interval_ms = max(section.interval_ms, PUBLIC_INTERVAL_MS) if public else section.interval_ms
     return Musicbrainz(
-        host=section.host, contact=section.contact, version=VERSION, limiter=limiter, searching=section.search_by_tags
+        host=section.host,
+        contact=section.contact,
+        version=VERSION,
+        limiter=Limiter(redis_url(), name="musicbrainz", interval_ms=interval_ms),
+        coalescer=Coalescer(redis_url(), name="musicbrainz"),
+        offline=section.offline,
+        searching=section.search_by_tags,
     )
 
 

@@ -13,6 +13,7 @@ import uuid
 import redis
 from celery import shared_task
 
+from apps.catalog.selectors_graph import walks_due
 from apps.common.dispatch import TaskName, enqueue
 from apps.jobs.services_sweep import jobs_waiting, tracks_put_right, trees_waiting, verifications_waiting
 from apps.jobs.services_tree import trees_put_right
@@ -40,6 +41,7 @@ def sweep() -> None:
     sent += sum(_send_again(TaskName.RENAME_STEP, key, attempt) for key, attempt in renamings_waiting())
     sent += sum(_send_again(TaskName.REMEDIATE, step.id, step.attempt) for step in remediations_due())
     sent += sum(_send_again(TaskName.DELIVER_WEBHOOKS, key, attempt) for key, attempt in hooks_waiting())
+    sent += sum(_send_again(TaskName.WALK_STEP, step.id, step.attempt) for step in walks_due())
     mended, proven = transcodes_mend(), len(trash_purge_ask(trash_proven()))
     if mended or proven:
         log.info("sweep: transcodes_mended=%s replaced_purged=%s", mended, proven)
@@ -52,7 +54,7 @@ def _hints() -> redis.Redis:
     return redis.Redis.from_url(redis_url(), socket_timeout=2, socket_connect_timeout=2)
 
 
-def _send_again(task: TaskName, row_id: uuid.UUID, attempt: int) -> bool:
+def _send_again(task: TaskName, row_id: uuid.UUID | int, attempt: int) -> bool:
     try:
         first = _hints().set(f"slskdn:sent:{task.value}:{row_id}:{attempt}", b"1", nx=True, ex=RESEND_S)
     except (redis.RedisError, OSError):

@@ -22,6 +22,7 @@ from workers.scan_library import library_scans, scan_library
 from workers.sweep import sweep
 from workers.trash_step import trash_step
 from workers.verify_download import verify_download
+from workers.walk_step import walk_step
 
 __all__ = [
     "analyse_variants",
@@ -45,5 +46,6 @@ __all__ = [
     "sweep",
     "trash_step",
     "verify_download",
+    "walk_step",
     "write_manifests",
 ]

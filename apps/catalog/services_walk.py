@@ -24,18 +24,11 @@ from apps.common.dispatch import TaskName, enqueue
 from apps.common.transitions import lease_claim
 from apps.domain.catalog.graph import GroupDetail, Page, ReleaseBrief
 from apps.domain.catalog.release import GroupFacts
-from apps.domain.catalog.walks import MAX_LISTED, GraphState, Step, WalkKind, WalkState, WalkStatus, step_after
+from apps.domain.catalog.walks import MAX_LISTED, SUBJECT, GraphState, Step, WalkKind, WalkState, WalkStatus, step_after
 from apps.domain.errors import Param
 
 FAILED_FRESH: Final = timedelta(days=1)
 """A walk that failed is not begun again before, except by hand: what asks for it again and again would do so forever."""
-SUBJECT: Final = {
-    WalkKind.ARTIST_GROUPS: "artist",
-    WalkKind.ARTIST_RELEASES: "artist",
-    WalkKind.LABEL_RELEASES: "label",
-    WalkKind.GROUP_RELEASES: "release_group",
-}
-"""Whose list: kinds of Validator, Relation and EntityTag."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

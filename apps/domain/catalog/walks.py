@@ -36,6 +36,17 @@ class WalkState(StrEnum):
     FAILED = "failed"
 
 
+Subject = Literal["artist", "label", "release_group"]
+"""Whose list: what can be looked up by itself. Kinds of Validator, Relation and EntityTag rows."""
+
+SUBJECT: Final[Mapping[WalkKind, Subject]] = {
+    WalkKind.ARTIST_GROUPS: "artist",
+    WalkKind.ARTIST_RELEASES: "artist",
+    WalkKind.LABEL_RELEASES: "label",
+    WalkKind.GROUP_RELEASES: "release_group",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalkStatus:
     """One walk. `total` None: not told yet. `fresh`: read to its end within the last 30 days. `read_at`: when it was last read to its end, which a
