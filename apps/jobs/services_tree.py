@@ -29,7 +29,9 @@ from apps.domain.jobs.lifecycle import (
     WantDesired,
 )
 from apps.domain.jobs.tree import (
+    ASKED_AGAIN,
     CANCELLED_WITH_TREE,
+    CHILDREN_PAUSED,
     PAUSED_WITH_TREE,
     TREE_KINDS,
     WAITS_FOR_TURN,
@@ -214,7 +216,7 @@ def tree_retry(job_id: uuid.UUID) -> JobState:
                 _rows(job_id),
                 moves=JOB_MOVES,
                 to=JobState.RUNNING if expanded else JobState.PENDING,
-                code="",
+                code="" if expanded else ASKED_AGAIN,
                 params={},
                 ended_at=None,
                 next_step_at=None if expanded else Now(),
@@ -293,7 +295,8 @@ def tree_adopt(job_id: uuid.UUID) -> JobState:
 
 def _run_on(parent: Job, state: JobState, *, code: str, params: dict[str, object]) -> None:
     if state is JobState.RUNNING:
-        if (parent.code, parent.params) != (code, params):
+        # A code of another kind (where a crate comes from) stays until there is something to say.
+        if (code or parent.code == CHILDREN_PAUSED) and (parent.code, parent.params) != (code, params):
             _rows(parent.id).filter(state=JobState.RUNNING).update(code=code, params=params, updated_at=Now())
         return
     advance(

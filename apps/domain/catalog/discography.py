@@ -248,7 +248,7 @@ def _pick(
     *,
     held: Collection[uuid.UUID],
 ) -> Pick:
-    weight = _weight(group, editions)
+    weight = weight_of(group, editions)
     return Pick(
         group=group,
         release=release,
@@ -261,7 +261,7 @@ def _pick(
     )
 
 
-def _weight(group: GroupDetail, editions: Sequence[ReleaseBrief]) -> float:
+def weight_of(group: GroupDetail, editions: Sequence[ReleaseBrief]) -> float:
     """Three quarters by type, a quarter by how often it was officially issued, on a logarithmic scale."""
     weight = TYPE_WEIGHT.get(group.facts.primary_type.lower(), UNKNOWN_WEIGHT)
     for secondary in group.facts.secondary_types:

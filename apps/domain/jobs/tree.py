@@ -21,6 +21,9 @@ TREE_KINDS: Final = frozenset({"discography", "label_crate"})
 WAITS_FOR_TURN: Final = "waits_for_turn"
 PAUSED_WITH_TREE: Final = "paused_with_tree"
 CANCELLED_WITH_TREE: Final = "cancelled_with_tree"
+ASKED_AGAIN: Final = "asked_again"
+"""A person retries an expansion that failed: a graph that could not be read is read anew."""
+CHILDREN_PAUSED: Final = "children_paused"
 TREE_CODES: Final = frozenset({WAITS_FOR_TURN, PAUSED_WITH_TREE, CANCELLED_WITH_TREE})
 """Codes that a tree writes on its children; they mean nothing once a child goes on."""
 OF_CRATES: Final = ("label_name", "studio_only")
@@ -49,7 +52,7 @@ def tree_outcome(children: Mapping[JobState, int], *, held: int = 0, waiting: in
     if ended < total:
         paused = children.get(JobState.PAUSED, 0) - waiting
         if paused == total - ended:
-            return TreeOutcome(state=JobState.RUNNING, code="children_paused", params={"paused": paused})
+            return TreeOutcome(state=JobState.RUNNING, code=CHILDREN_PAUSED, params={"paused": paused})
         return TreeOutcome(state=JobState.RUNNING)
     if total == 0:
         if held:
