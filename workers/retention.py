@@ -10,6 +10,8 @@ from django.utils import timezone
 
 from apps.common.dispatch import TaskName
 from apps.jobs.services_events import node_events_forget
+from apps.jobs.services_find import STAYS as FINDS_STAY
+from apps.jobs.services_find import finds_forget
 from apps.jobs.services_retention import job_limits_forget
 from apps.jobs.services_webhooks import deliveries_expire, deliveries_forget
 from apps.library.selectors_trash import trash_expired
@@ -33,12 +35,13 @@ TRASH_ROWS_STAY = timedelta(days=365)
 @shared_task(name=TaskName.RETENTION.value)
 def retention() -> None:
     """Processed node events and limits of ended jobs after a week, strangers among peers after a month, traces as `swarm.tracing` says,
-    files in the trash as `library.trash` says, AcoustID's answers after 90 days, the log of webhooks as `webhooks.keep_days` says."""
+    files in the trash as `library.trash` says, AcoustID's answers after 90 days, the log of webhooks as `webhooks.keep_days` says, finds after
+    a day."""
     now = timezone.now()
     keep_days = load_config().library.trash.keep_days
     log.info(
         "retention: events=%s peers=%s limits=%s traces=%s trash=%s trash_rows=%s renamings=%s acoustid=%s "
-        "webhooks_given_up=%s webhooks=%s",
+        "webhooks_given_up=%s webhooks=%s finds=%s",
         node_events_forget(),
         peers_forget(unseen_since=now - STRANGERS_STAY),
         job_limits_forget(ended_before=now - LIMITS_STAY),
@@ -49,4 +52,5 @@ def retention() -> None:
         answers_prune(),
         deliveries_expire(),
         deliveries_forget(ended_before=now - timedelta(days=load_config().webhooks.keep_days)),
+        finds_forget(made_before=now - FINDS_STAY),
     )

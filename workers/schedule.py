@@ -50,6 +50,10 @@ REREAD_TAGS_S = 300.0
 """Once, after a version that keeps more fields of tags; one look into an index when nothing waits."""
 
 
+TARGETS_COUNT_S = 60.0
+"""What a change of the library costs until lists of targets show it; a few looks into indexes when nothing changed."""
+
+
 def _every(task: TaskName, seconds: float) -> BeatEntry:
     options: dict[str, object] = {"queue": QUEUES[task], "expires": 2 * seconds, "priority": PRIORITIES.get(task, 0)}
     return {"task": task.value, "schedule": seconds, "options": options}
@@ -65,6 +69,7 @@ BEAT_SCHEDULE: dict[str, BeatEntry] = {
     "identify-variants": _every(TaskName.IDENTIFY_VARIANTS, IDENTIFY_VARIANTS_S),
     "analyse-variants": _every(TaskName.ANALYSE_VARIANTS, ANALYSE_VARIANTS_S),
     "reread-tags": _every(TaskName.REREAD_TAGS, REREAD_TAGS_S),
+    "targets-count": _every(TaskName.TARGETS_COUNT, TARGETS_COUNT_S),
     "library-scans": _every(TaskName.LIBRARY_SCANS, LIBRARY_SCANS_S),
     "recheck-unconfirmed": {
         "task": TaskName.RECHECK_UNCONFIRMED.value,

@@ -15,6 +15,7 @@ from celery import shared_task
 
 from apps.catalog.selectors_graph import walks_due
 from apps.common.dispatch import TaskName, enqueue
+from apps.jobs.selectors_find import finds_waiting
 from apps.jobs.services_sweep import jobs_waiting, tracks_put_right, trees_waiting, verifications_waiting
 from apps.jobs.services_tree import trees_put_right
 from apps.jobs.services_webhooks import hooks_waiting
@@ -42,6 +43,7 @@ def sweep() -> None:
     sent += sum(_send_again(TaskName.REMEDIATE, step.id, step.attempt) for step in remediations_due())
     sent += sum(_send_again(TaskName.DELIVER_WEBHOOKS, key, attempt) for key, attempt in hooks_waiting())
     sent += sum(_send_again(TaskName.WALK_STEP, step.id, step.attempt) for step in walks_due())
+    sent += sum(_send_again(TaskName.FIND, key, attempt) for key, attempt in finds_waiting())
     mended, proven = transcodes_mend(), len(trash_purge_ask(trash_proven()))
     if mended or proven:
         log.info("sweep: transcodes_mended=%s replaced_purged=%s", mended, proven)

@@ -42,6 +42,8 @@ class TaskName(StrEnum):
     REREAD_TAGS = "workers.reread_tags"
     IDENTIFY_VARIANTS = "workers.identify_variants"
     WALK_STEP = "workers.walk_step"
+    FIND = "workers.find"
+    TARGETS_COUNT = "workers.targets_count"
     DELIVER_WEBHOOKS = "workers.deliver_webhooks"
 
 
@@ -69,6 +71,8 @@ QUEUES: dict[TaskName, str] = {
     TaskName.REREAD_TAGS: "analyse",
     TaskName.IDENTIFY_VARIANTS: "verify",
     TaskName.WALK_STEP: "default",
+    TaskName.FIND: "default",
+    TaskName.TARGETS_COUNT: "default",
     TaskName.DELIVER_WEBHOOKS: "default",
 }
 
