@@ -74,7 +74,8 @@ class _Deadline:
             sock, self._sock = self._sock, None
         if sock is not None:
             sock.close()
-        if self.over:  # also when it looks like an answer: http.client takes the end of the stream for the end of the headers
+        # Also when it looks like an answer: http.client takes the end of the stream for the end of the headers.
+        if self.over:
             raise TimeoutError from error
 
     def watch(self, sock: socket.socket) -> None:

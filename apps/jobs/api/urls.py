@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from apps.jobs.actions import ACTIONS
-from apps.jobs.api import streams, swarm, traces, views
+from apps.jobs.api import streams, swarm, traces, views, webhooks
 
 urlpatterns = [
     path("jobs", views.Jobs.as_view(), name="api-jobs"),
@@ -19,6 +19,16 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/trace/summary", traces.TraceSummaryView.as_view(), name="api-job-trace-summary"),
     path("jobs/<uuid:job_id>/trace/tracks/<str:track>", traces.TrackSummaryView.as_view(), name="api-job-trace-track"),
     path("swarm/tracing", traces.Tracing.as_view(), name="api-tracing"),
+    path("webhooks", webhooks.Webhooks.as_view(), name="api-webhooks"),
+    path("webhooks/<uuid:hook_id>", webhooks.OneWebhook.as_view(), name="api-webhook"),
+    path("webhooks/<uuid:hook_id>/secret", webhooks.WebhookSecret.as_view(), name="api-webhook-secret"),
+    path("webhooks/<uuid:hook_id>/test", webhooks.WebhookTest.as_view(), name="api-webhook-test"),
+    path("webhooks/<uuid:hook_id>/deliveries", webhooks.Deliveries.as_view(), name="api-webhook-deliveries"),
+    path(
+        "webhooks/<uuid:hook_id>/deliveries/<int:delivery_id>/redeliver",
+        webhooks.Redeliver.as_view(),
+        name="api-webhook-redeliver",
+    ),
     path("events", streams.list_events, name="api-events"),
     *(
         path(

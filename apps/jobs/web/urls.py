@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.jobs.web import swarm, traces, views
+from apps.jobs.web import swarm, traces, views, webhooks
 
 urlpatterns = [
     path("", views.arriving, name="arriving"),
@@ -14,6 +14,15 @@ urlpatterns = [
     path("jobs/act/<slug:name>", views.action, name="job-action"),
     path("find", views.find, name="find"),
     path("ask", views.ask, name="ask"),
+    path("system/webhooks", webhooks.webhooks, name="webhooks"),
+    path("system/webhooks/add", webhooks.webhook_add, name="webhook-add"),
+    path("system/webhooks/<uuid:hook_id>", webhooks.webhook, name="webhook"),
+    path("system/webhooks/<uuid:hook_id>/act/<slug:name>", webhooks.webhook_act, name="webhook-act"),
+    path(
+        "system/webhooks/<uuid:hook_id>/deliveries/<int:delivery_id>/again",
+        webhooks.delivery_again,
+        name="webhook-again",
+    ),
     path("live/arriving", views.live_list, name="live-arriving"),
     path("live/jobs/<uuid:job_id>", views.live_job, name="live-job"),
 ]
