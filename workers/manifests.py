@@ -22,7 +22,10 @@ from apps.domain.errors import DomainError
 from apps.domain.jobs.job_manifest import JobManifest
 from apps.jobs.manifest_trouble import trouble_clear, trouble_note
 from apps.jobs.selectors_manifest import manifests_due, manifests_of
+from apps.jobs.services_import import imports_begin, imports_waiting
 from apps.jobs.services_manifest import manifest_written, manifests_take
+from apps.library.selectors_ready import library_reading
+from apps.library.services_scan import scan_create
 from slskdn_site.config import Config, data_dir, load_config
 from workers.gateways.files import FilesError
 from workers.gateways.manifests import Checkpoint, ManifestFolder
@@ -47,8 +50,24 @@ class Written:
 def write_manifests() -> None:
     """See the module. Nothing is written while jobs.manifests.enabled is false; jobs stay due."""
     config = load_config()
+    begin_imported(clock=time.monotonic)
     if config.jobs.manifests.enabled:
         write_due(manifests_folder(config), clock=time.monotonic)
+
+
+def begin_imported(*, clock: Callable[[], float], budget_s: float = BUDGET_S) -> int:
+    """Let imported jobs begin if the library was read; a folder that nobody ever asked to be walked is. Returns how many began."""
+    if not imports_waiting():
+        return 0
+    reading = library_reading()
+    for root_id in reading.unasked:
+        scan_create(root_id, origin="schedule")
+    until, begun = clock() + budget_s, 0
+    while clock() < until and (some := imports_begin(reading)):
+        begun += some
+    if begun:
+        log.info("imported jobs begin: jobs=%s", begun)
+    return begun
 
 
 def manifests_folder(config: Config) -> Path:

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from django.db.models import F
 from django.db.models.functions import Now
 
 from apps.domain.jobs.constraints import Constraints
@@ -43,8 +44,10 @@ def manifest_of(job_id: uuid.UUID) -> JobManifest:
     (manifest,) = found
     if manifest.type not in PARENTS:
         return manifest
-    children = Job.objects.filter(parent_id=job_id).order_by("created_at", "id").values_list("id", flat=True)
-    return replace(manifest, children=tuple(manifests_of(list(children))))
+    children = Job.objects.filter(parent_id=job_id).order_by(
+        F("planned_release__position").asc(nulls_last=True), "created_at", "id"
+    )
+    return replace(manifest, children=tuple(manifests_of(list(children.values_list("id", flat=True)))))
 
 
 def manifests_of(job_ids: Sequence[uuid.UUID]) -> list[JobManifest]:

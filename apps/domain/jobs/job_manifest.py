@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -165,6 +165,11 @@ def tracks_of_json(stored: Mapping[str, object]) -> tuple[ManifestTrack, ...]:
         )
         for row in listed
     )
+
+
+def places_done(tracks: Iterable[ManifestTrack]) -> frozenset[tuple[int, int]]:
+    """(medium, position) of the tracks that are completed."""
+    return frozenset((one.medium, one.position) for one in tracks if one.progress is TrackProgress.COMPLETED)
 
 
 def unlined(manifest: JobManifest) -> JobManifest:
