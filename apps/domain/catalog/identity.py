@@ -19,3 +19,13 @@ def label_name_id(name: str) -> uuid.UUID:
 def discogs_id(kind: str, number: int) -> uuid.UUID:
     """The id of a Discogs release, master, label or artist."""
     return uuid.uuid5(_NAMESPACE, f"discogs:{kind}:{number}")
+
+
+def discogs_track_id(release: int, medium: int, position: int) -> uuid.UUID:
+    """The id of a place on a Discogs release: a track, and what is heard there. It is nobody's MBID; nothing outside of this machine is asked for it."""
+    return uuid.uuid5(_NAMESPACE, f"discogs:release:{release}:{medium}:{position}")
+
+
+def is_derived(given: uuid.UUID) -> bool:
+    """Whether an id may be one of these. MBIDs are of versions 4 and 3 (the oldest): none of them is a name's hash of version 5."""
+    return given.version == 5
