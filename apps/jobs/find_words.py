@@ -8,6 +8,7 @@ from typing import Final, assert_never
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import ngettext
 
 from apps.common.text import display_text
 from apps.domain.catalog.candidates import CandidateKind, Reason
@@ -21,6 +22,7 @@ from apps.domain.catalog.links import (
     MbidAsked,
     WordsAsked,
 )
+from apps.library.match_words import change_says, penalty_says
 
 KIND_WORDS: Final[Mapping[CandidateKind, Promise]] = {
     CandidateKind.RELEASE: lazy("Release"),
@@ -88,3 +90,73 @@ def reason_says(reason: Reason) -> str:
     """Why a candidate stands where it does."""
     words = _REASONS.get(reason.code)
     return str(words).format(amount=display_text(reason.amount, limit=60)) if words is not None else reason.code
+
+
+_SOLUTIONS: Final[Mapping[str, Promise]] = {
+    "solved": lazy("{tracks} of {of} tracks of this edition are held or on offer; no other edition comes as near."),
+    "equal_tracklist": lazy(
+        "{tracks} of {of} tracks of this edition are held or on offer; {alike} others have this very track list: only the sleeve differs."
+    ),
+    "editions_alike": lazy(
+        "{tracks} of {of} tracks of this edition are held or on offer; {alike} others come as near."
+    ),
+    "no_offers": lazy("Nothing of it is held here, and no peer is known to have it."),
+    "no_editions": lazy("No edition with a track list is known."),
+    "strict_complete": lazy("Every track of the named release is held or on offer, and is that very recording."),
+    "strict_incomplete": lazy(
+        "{tracks} of {of} tracks of the named release are held or on offer; refused as another recording, version or length: {refused}. "
+        "Editions that come nearer: {nearer}."
+    ),
+    "strict_unknown": lazy("The named release is not among the editions of this album."),
+}
+
+
+def solution_says(code: str, params: Mapping[str, object]) -> str:
+    """What the edition solver found."""
+    return str(_SOLUTIONS.get(code, code)).format_map({key: str(value) for key, value in params.items()})
+
+
+def edition_penalty_says(code: str, params: Mapping[str, object]) -> str:
+    """Why an edition's plan costs what it costs."""
+    number = _count(params)
+    match code:
+        case "taken_tracks":
+            return ngettext(
+                "%(n)s track comes from elsewhere than the rest",
+                "%(n)s tracks come from elsewhere than the rest",
+                number,
+            ) % {"n": number}
+        case "to_fetch":
+            return ngettext("%(n)s track has to be fetched", "%(n)s tracks have to be fetched", number) % {"n": number}
+        case "refused_tracks":
+            return ngettext(
+                "%(n)s file is another recording, version or length, and is not taken",
+                "%(n)s files are another recording, version or length, and are not taken",
+                number,
+            ) % {"n": number}
+        case _:
+            return penalty_says(code, params)
+
+
+def edition_change_says(code: str, params: Mapping[str, object]) -> str:
+    """The cheapest change that would complete an edition."""
+    number = _count(params)
+    match code:
+        case "take_missing":
+            return ngettext(
+                "Fetching %(n)s track that others have would complete it.",
+                "Fetching %(n)s tracks that others have would complete it.",
+                number,
+            ) % {"n": number}
+        case "take_some":
+            return _("Fetching what others have (%(n)s) helps; %(left)s would still be missing.") % {
+                "n": number,
+                "left": params.get("missing"),
+            }
+        case _:
+            return change_says(code, params)
+
+
+def _count(params: Mapping[str, object]) -> int:
+    count = params.get("count")
+    return count if isinstance(count, int) else 0

@@ -66,7 +66,7 @@ def find_ask(text: str, *, requested_by: User | None = None, again: bool = False
     """
     asked = understand(text.replace("\0", ""))
     key = asked_key(asked)
-    if not again and (equal := _equal(key)) is not None:
+    if (equal := _equal(key, also_ended=not again)) is not None:
         return equal
     known = None if again else known_answer(asked)
     if known is None and Find.objects.exclude(state__in=sorted(FIND_ENDED)).count() >= MAX_OPEN:
@@ -191,7 +191,8 @@ def _mine(claim: FindClaim) -> QuerySet[Find]:
     return Find.objects.filter(id=claim.find_id, attempt=claim.attempt, state=FindState.ASKING)
 
 
-def _equal(key: str) -> uuid.UUID | None:
+def _equal(key: str, *, also_ended: bool) -> uuid.UUID | None:
     """A find of the same that did not fail, of the last minutes."""
     rows = Find.objects.filter(asked_key=key, created_at__gte=timezone.now() - EQUAL_FOR)
-    return rows.exclude(state=FindState.FAILED).order_by("-created_at").values_list("id", flat=True).first()
+    gone = [FindState.FAILED] if also_ended else sorted(FIND_ENDED)
+    return rows.exclude(state__in=gone).order_by("-created_at").values_list("id", flat=True).first()
