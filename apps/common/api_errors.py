@@ -20,6 +20,8 @@ from apps.domain.errors import DomainError
 STATUS_OF_CODE: Mapping[str, int] = {
     "idempotency_conflict": 409,
     "seed_limit_reached": 409,
+    "manifest_id_taken": 409,
+    "manifest_too_large": 413,
     "rate_limits_full": 409,
     "job_ended": 409,
     "scan_state": 409,

@@ -73,6 +73,7 @@ class ImportedJob:
     """A line of the report. `orphan`: the manifest names a parent that is neither in the file nor here, so the job stands alone."""
 
     line: int
+    file: str
     manifest_id: uuid.UUID
     job_id: uuid.UUID
     outcome: Outcome
@@ -206,6 +207,7 @@ def _planned(manifests: Iterable[JobManifest]) -> list[_Plan]:
                 f"Two jobs have the id {manifest.job_id}; the other one begins in line {seen[manifest.job_id]}.",
                 code="manifest_id_repeated",
                 line=manifest.line,
+                file=manifest.file,
                 id=str(manifest.job_id),
             )
         seen[manifest.job_id] = manifest.line
@@ -225,12 +227,21 @@ def _refuse(manifest: JobManifest) -> None:
                 refuse_for_kind(manifest.selection, kind=manifest.type.value)
         elif manifest.type is ManifestType.RECORDING and manifest.parent is not None:
             raise ManifestInvalid(
-                "The children of a discography or crate are releases.", code="manifest_child_type", line=manifest.line
+                "The children of a discography or crate are releases.",
+                code="manifest_child_type",
+                line=manifest.line,
+                file=manifest.file,
             )
     except ManifestInvalid:
         raise
     except DomainError as error:
-        raise ManifestInvalid(error.sentence, code=error.code, line=manifest.line, **error.params) from error
+        raise ManifestInvalid(
+            error.sentence,
+            code=error.code,
+            line=manifest.line,
+            file=manifest.file,
+            key=str(error.params.get("key", "")),
+        ) from error
 
 
 def _target(manifest: JobManifest) -> tuple[uuid.UUID, TargetSource, str]:
@@ -260,6 +271,7 @@ def _ids_given(plans: Sequence[_Plan], *, keep: bool, id_of: Callable[[], uuid.U
                     f"Another job has the id {plan.manifest.job_id}: it asks for something else.",
                     code="manifest_id_taken",
                     line=plan.manifest.line,
+                    file=plan.manifest.file,
                     id=str(plan.manifest.job_id),
                 )
             plan.outcome, plan.parent = Outcome.KEPT, here[2]
@@ -298,7 +310,10 @@ def _below(
         plan.parent, plan.orphan = None, True
     else:
         raise ManifestInvalid(
-            "Two children of one job are for the same release.", code="manifest_child_twice", line=plan.manifest.line
+            "Two children of one job are for the same release.",
+            code="manifest_child_twice",
+            line=plan.manifest.line,
+            file=plan.manifest.file,
         )
 
 
@@ -314,6 +329,7 @@ def _told(plan: _Plan) -> ImportedJob:
     manifest = plan.manifest
     return ImportedJob(
         line=manifest.line,
+        file=manifest.file,
         manifest_id=manifest.job_id,
         job_id=plan.job_id,
         outcome=plan.outcome,

@@ -22,7 +22,8 @@ import yaml
 from apps.domain.errors import DomainError, Param
 from apps.domain.jobs.constraints import Constraints
 from apps.domain.jobs.lifecycle import JobState
-from apps.domain.jobs.marked_yaml import Marked, read_documents
+from apps.domain.jobs.manifest_words import where_of
+from apps.domain.jobs.marked_yaml import Marked, YamlRefused, read_documents
 from apps.domain.jobs.selection import Selection
 
 MANIFEST_VERSION: Final = "1.0"
@@ -63,8 +64,12 @@ class ManifestInvalid(DomainError):
 
     default_code = "manifest_field_invalid"
 
-    def __init__(self, sentence: str, *, code: str | None = None, line: int | None = None, **params: Param) -> None:
-        super().__init__(sentence, code=code, retryable=False, line=line, **params)
+    def __init__(
+        self, sentence: str, *, code: str | None = None, line: int | None = None, file: str = "", **params: Param
+    ) -> None:
+        where, why = where_of(line, file), sentence.removesuffix(".")
+        params |= {"where": where, "why": why, "line": line} | ({"file": file} if file else {})
+        super().__init__(f"{where}: {why}.", code=code, retryable=False, **params)
 
 
 class TrackProgress(StrEnum):
@@ -93,7 +98,7 @@ class ManifestTrack:
 class JobManifest:
     """A job as its file tells it. `target` None: a crate by name alone, or a release that only Discogs knows (`discogs_release_id`).
 
-    `state` is the job's word for its state; `line` where its document begins in the file it was read from (0: made here).
+    `state` is the job's word for its state; `line` where its document begins in the file it was read from (0: made here), `file` that file's name.
     """
 
     job_id: uuid.UUID
@@ -115,6 +120,7 @@ class JobManifest:
     imported_from: uuid.UUID | None = None
     children: tuple[JobManifest, ...] = ()
     line: int = 0
+    file: str = ""
 
     @property
     def file_name(self) -> str:
@@ -128,8 +134,22 @@ def manifest_yaml(manifest: JobManifest) -> str:
     return text
 
 
-def read_manifests(source: bytes | str) -> tuple[JobManifest, ...]:
-    """Every job of the text. Raises ManifestInvalid, YamlRefused, ConstraintsInvalid's words as ManifestInvalid with their line."""
+def read_manifests(source: bytes | str, *, file: str = "") -> tuple[JobManifest, ...]:
+    """Every job of the text; `file`: its name, for whoever is told what is wrong. Raises ManifestInvalid alone, with the line where it is known."""
+    try:
+        found = _read_all(source)
+    except (ManifestInvalid, YamlRefused) as error:
+        known = {key: one for key, one in error.params.items() if key not in ("where", "why", "line", "file")}
+        line = error.params.get("line")
+        raise ManifestInvalid(
+            str(error.params["why"]), code=error.code, line=line if isinstance(line, int) else None, file=file, **known
+        ) from error
+    return tuple(
+        replace(one, file=file, children=tuple(replace(child, file=file) for child in one.children)) for one in found
+    )
+
+
+def _read_all(source: bytes | str) -> list[JobManifest]:
     found: list[JobManifest] = []
     for document in read_documents(source):
         if len(found) >= MAX_DOCUMENTS:
@@ -138,8 +158,8 @@ def read_manifests(source: bytes | str) -> tuple[JobManifest, ...]:
             )
         found.append(_read(document, parent=None))
     if not found:
-        raise ManifestInvalid("This file holds no job.", code="manifest_empty")
-    return tuple(found)
+        raise ManifestInvalid("There is no job in it.", code="manifest_empty")
+    return found
 
 
 def tracks_json(tracks: Sequence[ManifestTrack]) -> dict[str, object]:
@@ -173,8 +193,8 @@ def places_done(tracks: Iterable[ManifestTrack]) -> frozenset[tuple[int, int]]:
 
 
 def unlined(manifest: JobManifest) -> JobManifest:
-    """Without the lines it was read from: what two manifests are compared by."""
-    return replace(manifest, line=0, children=tuple(unlined(child) for child in manifest.children))
+    """Without the file and lines it was read from: what two manifests are compared by."""
+    return replace(manifest, line=0, file="", children=tuple(unlined(child) for child in manifest.children))
 
 
 def _document(manifest: JobManifest) -> dict[str, object]:

@@ -14,7 +14,8 @@ from typing import Final, TypeAlias
 
 import yaml
 
-from apps.domain.errors import DomainError
+from apps.domain.errors import DomainError, Param
+from apps.domain.jobs.manifest_words import where_of
 
 MAX_BYTES: Final = 10 * 1024 * 1024
 MAX_DEPTH: Final = 12
@@ -46,6 +47,10 @@ class YamlRefused(DomainError):
     `manifest_repeated_key`, `manifest_key_not_text`. `line` where it is known."""
 
     default_code = "manifest_not_yaml"
+
+    def __init__(self, sentence: str, *, code: str | None = None, line: int | None = None, **params: Param) -> None:
+        where, why = where_of(line), sentence.removesuffix(".")
+        super().__init__(f"{where}: {why}.", code=code, retryable=False, where=where, why=why, line=line, **params)
 
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

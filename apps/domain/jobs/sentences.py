@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 
 from apps.domain.jobs.choice_words import CHOICE_SENTENCES
+from apps.domain.jobs.manifest_words import MANIFEST_SENTENCES
 from apps.domain.library.canonical_words import CANONICAL_PHRASES, CANONICAL_SENTENCES
 from apps.domain.library.identity_words import IDENTITY_SENTENCES
 from apps.domain.library.issue_words import ISSUE_SENTENCES
@@ -123,6 +124,7 @@ SENTENCES: Mapping[str, str] = {
     "folder_missing": "There is no such folder.",
     **TRACE_SENTENCES,
     **CHOICE_SENTENCES,
+    **MANIFEST_SENTENCES,
     **CANONICAL_PHRASES,
     **CANONICAL_SENTENCES,
     **ISSUE_SENTENCES,
