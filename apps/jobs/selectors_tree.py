@@ -10,6 +10,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 
 from apps.common.pagination import DEFAULT_LIMIT, Page, keyset_page
 from apps.domain.jobs.lifecycle import JOB_ENDED, JobState, TrackState
+from apps.domain.jobs.sentences import sentence
 from apps.jobs.models import Job, JobTrack, PlannedRelease, PlannedState
 
 
@@ -57,6 +58,16 @@ class PlannedView:
     child_state: str
     child_code: str
     child_params: Mapping[str, object]
+
+    @property
+    def sentence(self) -> str:
+        """Why it was taken or left out, in words."""
+        return sentence(self.reason, {})
+
+    @property
+    def child_sentence(self) -> str:
+        """What the job that fetches it says; "" when there is nothing to say."""
+        return sentence(self.child_code, self.child_params) if self.child_code else ""
 
 
 def tree_figures(parent_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, TreeFigures]:

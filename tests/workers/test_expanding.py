@@ -193,7 +193,7 @@ def test_what_the_library_holds_in_full_is_no_child_and_what_it_holds_in_part_is
     job_id = ask_discography()
     job = run(job_id, policy=CanonicalPolicy())
     assert {(line.title, line.state, line.reason) for line in planned_page(job_id).items} == {
-        ("Album 0000", "held", "all_held"),
+        ("Album 0000", "held", "held_in_full"),
         ("Album 0001", "wanted", "edition_held"),
         ("Album 0002", "wanted", "edition_standard"),
     }

@@ -12,7 +12,7 @@ from apps.domain.catalog.discography import Discography, Omitted, Pick, kind_of
 from apps.domain.jobs.selection import MAX_RELEASES
 
 BEYOND_LIMIT: Final = "beyond_limit"
-HELD: Final = "all_held"
+HELD: Final = "held_in_full"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

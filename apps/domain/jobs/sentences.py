@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from apps.domain.jobs.choice_words import CHOICE_SENTENCES
 from apps.domain.jobs.manifest_words import MANIFEST_SENTENCES
+from apps.domain.jobs.tree_words import TREE_SENTENCES
 from apps.domain.library.canonical_words import CANONICAL_PHRASES, CANONICAL_SENTENCES
 from apps.domain.library.identity_words import IDENTITY_SENTENCES
 from apps.domain.library.issue_words import ISSUE_SENTENCES
@@ -125,6 +126,7 @@ SENTENCES: Mapping[str, str] = {
     **TRACE_SENTENCES,
     **CHOICE_SENTENCES,
     **MANIFEST_SENTENCES,
+    **TREE_SENTENCES,
     **CANONICAL_PHRASES,
     **CANONICAL_SENTENCES,
     **ISSUE_SENTENCES,

@@ -5,12 +5,15 @@ from __future__ import annotations
 from django.urls import path
 
 from apps.jobs.actions import ACTIONS
-from apps.jobs.api import streams, swarm, traces, views, webhooks
+from apps.jobs.api import streams, swarm, traces, trees, views, webhooks
 
 urlpatterns = [
     path("jobs", views.Jobs.as_view(), name="api-jobs"),
     path("jobs/mb-release", views.ReleaseJobs.as_view(), name="api-job-mb-release"),
     path("jobs/recording", views.RecordingJobs.as_view(), name="api-job-recording"),
+    path("jobs/discography", trees.DiscographyJobs.as_view(), name="api-job-discography"),
+    path("jobs/label-crate", trees.LabelCrateJobs.as_view(), name="api-job-label-crate"),
+    path("jobs/<uuid:job_id>/releases", trees.Planned.as_view(), name="api-job-releases"),
     path("jobs/<uuid:job_id>", views.OneJob.as_view(), name="api-job"),
     path("jobs/<uuid:job_id>/events", streams.job_events, name="api-job-events"),
     path("swarm/jobs/<uuid:job_id>", swarm.OneJobSwarm.as_view(), name="api-swarm-job"),

@@ -31,7 +31,7 @@ def test_the_limit_leaves_out_the_last_ones_and_held_ones_count() -> None:
     picks, omitted = crate(releases, popularity={}, filters=Filters())
     lines = crate_plan(picks, omitted, held={picks[0].release.mbid}, limit=2)
     assert [(line.state, line.reason) for line in lines] == [
-        ("held", "all_held"),
+        ("held", "held_in_full"),
         ("wanted", "edition_only"),
         ("omitted", "beyond_limit"),
         ("omitted", "beyond_limit"),
