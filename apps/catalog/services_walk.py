@@ -22,8 +22,8 @@ from apps.catalog.selectors_graph import GRAPH_FRESH, graph_state, label_state, 
 from apps.catalog.services_graph import MERGED_KIND, briefs_store, groups_store, merged_note
 from apps.common.dispatch import TaskName, enqueue
 from apps.common.transitions import lease_claim
-from apps.domain.catalog.graph import GroupDetail, Page, ReleaseBrief
-from apps.domain.catalog.release import GroupFacts
+from apps.domain.catalog.graph import GroupDetail, LabelNumber, Page, ReleaseBrief
+from apps.domain.catalog.release import ArtistFacts, GroupFacts, LabelFacts
 from apps.domain.catalog.walks import MAX_LISTED, SUBJECT, GraphState, Step, WalkKind, WalkState, WalkStatus, step_after
 from apps.domain.errors import Param
 
@@ -240,19 +240,30 @@ def _ended(claim: WalkClaim, state: WalkState, code: str, params: Mapping[str, P
 
 
 def _store(claim: WalkClaim, entries: Sequence[GroupDetail | ReleaseBrief]) -> None:
+    """A list need not repeat whose it is: that is put where the entries leave it out."""
     groups = [one for one in entries if isinstance(one, GroupDetail)]
     briefs = [one for one in entries if isinstance(one, ReleaseBrief)]
+    if any(not one.artists for one in groups):
+        artist = Artist.objects.filter(mbid=claim.mbid).first()
+        name = artist.name if artist else ""
+        credit = (ArtistFacts(mbid=claim.mbid, name=name, sort_name=artist.sort_name if artist else ""),)
+        groups = [one if one.artists else replace(one, artists=credit, artist_credit=name) for one in groups]
+    if claim.kind is WalkKind.GROUP_RELEASES and any(one.group is None for one in briefs):
+        title = ReleaseGroup.objects.filter(mbid=claim.mbid).values_list("title", flat=True).first() or ""
+        briefs = [one if one.group else replace(one, group=GroupFacts(mbid=claim.mbid, title=title)) for one in briefs]
+    if claim.kind is WalkKind.LABEL_RELEASES:
+        name = Label.objects.filter(mbid=claim.mbid).values_list("name", flat=True).first() or ""
+        own = LabelNumber(label=LabelFacts(mbid=claim.mbid, name=name), catalog_number="")
+        briefs = [
+            one
+            if any(each.label and each.label.mbid == claim.mbid for each in one.labels)
+            else replace(one, labels=(*one.labels, own))
+            for one in briefs
+        ]
     if groups:
         groups_store(groups)
-    if not briefs:
-        return
-    if claim.kind is WalkKind.GROUP_RELEASES:
-        # A list of a group's releases need not repeat whose they are.
-        title = ReleaseGroup.objects.filter(mbid=claim.mbid).values_list("title", flat=True).first()
-        if title is not None:
-            group = GroupFacts(mbid=claim.mbid, title=title)
-            briefs = [one if one.group else replace(one, group=group) for one in briefs]
-    briefs_store(briefs)
+    if briefs:
+        briefs_store(briefs)
 
 
 def _gone(claim: WalkClaim) -> None:
