@@ -93,7 +93,10 @@ OWN: Mapping[str, Words] = {
     "broker_away": lazy("Redis or Valkey does not answer."),
     "node_absent": lazy("The node has never run with this database."),
     "node_silent": lazy("The node has given no sign of life for a while."),
-    "manifests_unwritten": lazy("The files of jobs can't be written: the disk is full, or the folder may not be written."),
+    "manifests_unwritten": lazy(
+        "The files of jobs can't be written: the disk is full, or the folder may not be written."
+    ),
+    "manifests_held": lazy("Another process writes into this folder."),
     "mesh_disabled": lazy("The mesh is switched off (mesh.enabled)."),
     "mesh_passive": lazy("Passive: this node fetches from the mesh and announces nothing (mesh.passive)."),
     # Webhooks

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from apps.domain.errors import DomainError
+from slskdn_site.cli import _manifests
 
 if TYPE_CHECKING:
     from apps.jobs.selectors import JobTree, TrackView
 
-SUMMARY = "Ask for releases and recordings by MBID; list, show, pause, resume, cancel and retry jobs."
+SUMMARY = "Ask for releases and recordings by MBID; list, show, pause, resume, cancel and retry jobs; export, import, restore them."
 _POLL_S = 1.0
 
 
@@ -62,6 +63,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--wait", action="store_true", help="wait for the end; exit status 0 only if completed")
     show.add_argument("--json", action="store_true", help="print JSON")
     show.set_defaults(run=_show)
+    _manifests.register(commands)
     for action, what in (
         ("pause", "Hold a job; what was fetched stays."),
         ("resume", "Go on with a paused job."),

@@ -23,7 +23,7 @@ from apps.jobs.services_manifest import manifest_mark, manifest_written, manifes
 from apps.nodelink.health import CheckState
 from tests.workers.conftest import Killed, kill_at
 from workers.gateways.files import FilesError
-from workers.gateways.manifests import ManifestFolder, manifest_files
+from workers.gateways.manifests import ManifestFolder, manifest_file, manifest_paths
 from workers.manifests import write_due, writers_stamp
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -238,11 +238,11 @@ def test_links_in_the_folder_are_not_followed(folder: Path, tmp_path: Path) -> N
     (folder / "active" / "x.yaml").symlink_to(outside)
     assert write(folder) == 1
     assert outside.read_text() == "mine"
-    codes = {file.path.name: file.code for file in manifest_files(folder)}
+    codes = {path.name: manifest_file(path).code for path in manifest_paths(folder)}
     assert codes[name] == ""
     assert codes["x.yaml"] != ""
     with pytest.raises(FilesError):
-        list(manifest_files(folder / "nothing here"))
+        manifest_paths(folder / "nothing here")
 
 
 def test_many_jobs_are_told_in_two_queries(django_assert_num_queries: Callable[[int], object]) -> None:

@@ -118,16 +118,13 @@ class ManifestFile:
     code: str = ""
 
 
-def manifest_files(folder: Path) -> Iterator[ManifestFile]:
-    """Every manifest below a folder (or the one file that `folder` is), by name, read one at a time; no link is followed, no hidden name looked at.
+def manifest_paths(folder: Path) -> list[Path]:
+    """Every file of manifests below a folder, or the one file that `folder` is, the newest first; no hidden name is looked at, no folder behind a link.
     Raises FilesError if the folder itself can't be read."""
     with translated(folder):
-        if folder.is_file():
-            yield manifest_file(folder)
-            return
-        paths = sorted(_walk(folder))
-    for path in paths:
-        yield manifest_file(path)
+        if not stat.S_ISDIR(folder.stat().st_mode):
+            return [folder]
+        return [path for _, path in sorted((-_mtime(path), path) for path in _walk(folder))]
 
 
 def manifest_file(path: Path) -> ManifestFile:
@@ -149,6 +146,13 @@ def _walk(folder: Path) -> Iterator[Path]:
                 if count > MAX_FILES:
                     raise FilesError("This folder holds too many files.", code="manifest_too_large", limit=MAX_FILES)
                 yield Path(base, name)
+
+
+def _mtime(path: Path) -> float:
+    try:
+        return path.lstat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _raise(error: OSError) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from apps.jobs.actions import ACTIONS
-from apps.jobs.api import streams, swarm, traces, trees, views, webhooks
+from apps.jobs.api import manifests, streams, swarm, traces, trees, views, webhooks
 
 urlpatterns = [
     path("jobs", views.Jobs.as_view(), name="api-jobs"),
@@ -14,6 +14,8 @@ urlpatterns = [
     path("jobs/discography", trees.DiscographyJobs.as_view(), name="api-job-discography"),
     path("jobs/label-crate", trees.LabelCrateJobs.as_view(), name="api-job-label-crate"),
     path("jobs/<uuid:job_id>/releases", trees.Planned.as_view(), name="api-job-releases"),
+    path("jobs/import", manifests.JobImport.as_view(), name="api-job-import"),
+    path("jobs/<uuid:job_id>/export", manifests.JobExport.as_view(), name="api-job-export"),
     path("jobs/<uuid:job_id>", views.OneJob.as_view(), name="api-job"),
     path("jobs/<uuid:job_id>/events", streams.job_events, name="api-job-events"),
     path("swarm/jobs/<uuid:job_id>", swarm.OneJobSwarm.as_view(), name="api-swarm-job"),
