@@ -5,8 +5,18 @@ from __future__ import annotations
 from django.db import models
 
 from apps.mesh.models_adverts import Advert, AvailableVariant
+from apps.mesh.models_labels import LabelPresence, LabelSighting
 
-__all__ = ["Advert", "Announcement", "AvailableVariant", "Claim", "ClaimVerdict", "SeededRelease"]
+__all__ = [
+    "Advert",
+    "Announcement",
+    "AvailableVariant",
+    "Claim",
+    "ClaimVerdict",
+    "LabelPresence",
+    "LabelSighting",
+    "SeededRelease",
+]
 
 
 class SeededRelease(models.Model):

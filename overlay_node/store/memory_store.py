@@ -18,6 +18,7 @@ from apps.domain.contracts.events import (
     TransferSampled,
     TransferStarted,
 )
+from apps.domain.contracts.label_work import ReleaseSighted
 from apps.domain.contracts.node_work import (
     AddressTried,
     AdvertHeld,
@@ -119,6 +120,9 @@ class MemoryStore:
         self.progress: dict[uuid.UUID, WantReport] = {}
         self.claims: dict[tuple[str, uuid.UUID, str, bytes], tuple[ClaimReport, str]] = {}
         self.adverts: dict[str, AdvertRow] = {}
+        self.sighted: dict[tuple[str, uuid.UUID], ReleaseSighted] = {}
+        """by peer and release, as told"""
+        self.labels_due = 0
         self.peers: dict[str, PeerRow] = {}
         self.traffic: dict[tuple[str, str, str, str], int] = {}
         self.events: list[NodeEventPayload] = []
@@ -454,6 +458,26 @@ class MemoryStore:
                 if place is not None
             ),
         )
+
+    async def labels_heard(self, reports: Sequence[ReleaseSighted]) -> None:
+        """What peers told last of releases. No quotas and no catalogue here."""
+        for one in reports:
+            self._peer(one.peer)
+            self.sighted[one.peer, one.release_mbid] = one
+            self.labels_due += 1
+
+    async def labels_advertised(self, peer: str) -> None:
+        """Nothing here knows which releases recordings are on."""
+        self._peer(peer)
+
+    async def labels_recount(self, *, limit: int) -> int:
+        """No figures are kept here."""
+        counted, self.labels_due = min(limit, self.labels_due), max(self.labels_due - limit, 0)
+        return counted
+
+    async def labels_expire(self) -> int:
+        """No time passes here."""
+        return 0
 
     async def peer_met(self, report: PeerReport) -> None:
         """A peer proved its key."""
