@@ -11,10 +11,13 @@ from slskdn_site.broker import redis_url
 from slskdn_site.config import data_dir, load_config
 from workers.acoustid_kept import KeptAcoustid
 from workers.covers import Covers
+from workers.discogs_kept import KeptDiscogs
 from workers.gateways.acoustid import INTERVAL_MS, Acoustid
 from workers.gateways.coalesce import Coalescer
 from workers.gateways.coverart import INTERVAL_MS as COVER_INTERVAL_MS
 from workers.gateways.coverart import CoverArt
+from workers.gateways.discogs import INTERVAL_MS as DISCOGS_INTERVAL_MS
+from workers.gateways.discogs import TOKEN_INTERVAL_MS, Discogs
 from workers.gateways.fingerprint_store import FingerprintStore
 from workers.gateways.limiter import Limiter
 from workers.gateways.musicbrainz import Musicbrainz
@@ -44,6 +47,25 @@ def musicbrainz() -> Musicbrainz:
         offline=section.offline,
         searching=section.search_by_tags,
     )
+
+
+@functools.cache
+def discogs() -> KeptDiscogs:
+    """Discogs as configured, through its rows; nothing is asked when it is disabled."""
+    config = load_config().integration
+    section = config.discogs
+    if not section.enabled:
+        return KeptDiscogs(None)
+    interval_ms = TOKEN_INTERVAL_MS if section.token else DISCOGS_INTERVAL_MS
+    port = Discogs(
+        base_url=section.base_url,
+        token=section.token,
+        contact=config.musicbrainz.contact,
+        version=VERSION,
+        limiter=Limiter(redis_url(), name="discogs", interval_ms=interval_ms),
+        interval_ms=interval_ms,
+    )
+    return KeptDiscogs(port)
 
 
 @functools.cache

@@ -305,6 +305,7 @@ class DiscogsEntity(models.Model):
 
     kind = models.CharField(max_length=10)
     discogs_id = models.PositiveBigIntegerField()
+    derived_id = models.UUIDField(null=True, blank=True, db_index=True)  # apps.domain.catalog.identity.discogs_id
     facts = models.JSONField(default=dict)
     etag = models.CharField(max_length=200, blank=True, default="")
     fetched_at = models.DateTimeField()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from apps.domain.catalog.discogs_words import DISCOGS_SENTENCES
 from apps.domain.jobs.choice_words import CHOICE_SENTENCES
 from apps.domain.jobs.manifest_words import MANIFEST_SENTENCES
 from apps.domain.jobs.tree_words import TREE_SENTENCES
@@ -123,6 +124,7 @@ SENTENCES: Mapping[str, str] = {
     "leaves_invalid": "The file changed while it was read.",
     "file_changed": "The file changed while it was read.",
     "folder_missing": "There is no such folder.",
+    **DISCOGS_SENTENCES,
     **TRACE_SENTENCES,
     **CHOICE_SENTENCES,
     **MANIFEST_SENTENCES,

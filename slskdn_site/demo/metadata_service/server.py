@@ -26,6 +26,7 @@ from slskdn_site.demo.answer_shapes import Json, JsonObject
 from slskdn_site.demo.metadata_service.acoustid import AcoustidCatalogue
 from slskdn_site.demo.metadata_service.catalogue import MusicBrainzCatalogue, Reply, json_reply
 from slskdn_site.demo.metadata_service.covers import cover_reply
+from slskdn_site.demo.metadata_service.discogs import discogs_reply
 from slskdn_site.demo.metadata_service.faults import (
     Fault,
     FaultError,
@@ -211,6 +212,9 @@ class _Request(BaseHTTPRequestHandler):
             return "musicbrainz", self._validated(reply)
         if path.startswith("/v2/"):
             return "acoustid", self._home.acoustid.reply(path, pairs)
+        sent = {name.lower(): value for name, value in self.headers.items()}
+        if method == "GET" and (told := discogs_reply(path, sent)) is not None:
+            return "discogs", told
         if method == "GET" and (cover := cover_reply(path, self._home.musicbrainz)) is not None:
             return "coverart", cover
         return "none", json_reply(404, {"error": "Not Found"}, rule="none")

@@ -31,7 +31,7 @@ REFUSALS = (".404", ".429")
 @needs_recorded
 def test_every_recorded_answer_is_read_and_read_again_from_its_row() -> None:
     read, refused = 0, 0
-    for kind, path in ((kind, path) for kind in DiscogsKind for path in (FIXTURES / f"{kind}s").glob("*.json")):
+    for kind, path in ((each, one) for each in DiscogsKind for one in (FIXTURES / f"{each}s").glob("*.json")):
         value = json.loads(path.read_text("utf-8"))
         if path.stem.endswith(REFUSALS):
             with pytest.raises(DiscogsGarbled):

@@ -1,0 +1,26 @@
+"""Writes what Discogs told: one row for each thing, replaced whole."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+
+from apps.catalog.models import DiscogsEntity
+from apps.domain.catalog.discogs import DiscogsFacts
+from apps.domain.catalog.identity import discogs_id
+from apps.domain.catalog.links import DiscogsKind
+
+
+def discogs_store(kind: DiscogsKind, facts: DiscogsFacts, *, etag: str = "") -> None:
+    """Keep an answer, with what it is known again by."""
+    told = {
+        "facts": facts.to_json(),
+        "etag": etag,
+        "derived_id": discogs_id(kind.value, facts.id),
+        "fetched_at": timezone.now(),
+    }
+    DiscogsEntity.objects.update_or_create(kind=kind.value, discogs_id=facts.id, defaults=told)
+
+
+def discogs_still(kind: DiscogsKind, number: int) -> None:
+    """It was asked for again, and is as it was."""
+    DiscogsEntity.objects.filter(kind=kind.value, discogs_id=number).update(fetched_at=timezone.now())
