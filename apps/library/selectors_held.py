@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from apps.catalog.models import Release
 from apps.library.models import AudioFile
 
 CHUNK = 500
@@ -43,3 +45,11 @@ def places_held(release_mbids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, froz
             if release is not None:
                 found.setdefault(release, set()).add(HeldPlace(medium, position, recording))
     return {release: frozenset(places) for release, places in found.items()}
+
+
+def tracks_held_by_release(artist_mbid: uuid.UUID) -> Mapping[uuid.UUID, int]:
+    """release → at how many of its places a present file lies, for the known releases of an artist's groups; one query."""
+    releases = Release.objects.filter(release_group__credits__artist_id=artist_mbid).values("mbid")
+    rows = AudioFile.objects.filter(release_mbid__in=releases, missing_since=None).order_by()
+    places = rows.values_list("release_mbid", "medium_position", "track_position").distinct()
+    return dict(Counter(release for release, _, _ in places if release is not None))

@@ -24,7 +24,6 @@ from apps.jobs.selectors_tree import planned_page, tree_figures
 from apps.jobs.services import job_cancel, job_create, job_pause, job_resume, job_retry
 from apps.jobs.services_expand import children_make, expand_claim
 from apps.jobs.services_sweep import trees_waiting
-from apps.library.models import AudioFile, AudioVariant, LibraryRoot
 from tests.apps.jobs.tree_rows import (
     ARTIST,
     LABEL,
@@ -33,6 +32,7 @@ from tests.apps.jobs.tree_rows import (
     editions_of,
     graph_store,
     group_of,
+    hold,
 )
 from tests.workers.conftest import Killed, kill_at
 from workers.expanding import expand
@@ -160,29 +160,6 @@ def test_an_artist_without_groups_fails_with_the_reason() -> None:
     graph_store([])
     job = run(ask_discography())
     assert (job.state, job.code) == (JobState.FAILED, "nothing_planned")
-
-
-def hold(release_mbid: uuid.UUID, *, tracks: int, lossless: bool = True) -> None:
-    """A good file in every place of a release."""
-    root, _ = LibraryRoot.objects.get_or_create(path=b"/music")
-    for position in range(1, tracks + 1):
-        mark = an_id("variant", release_mbid, position).bytes
-        variant = AudioVariant.objects.create(
-            payload_format="flac-frames" if lossless else "mp3-frames",
-            payload_root=mark * 2,
-            profile="flac-16-44100-2" if lossless else "mp3-cbr-320-44100-2",
-            codec="flac" if lossless else "mp3",
-            lossless=lossless,
-            quality_score=0.95,
-            transcode_suspect=False,
-            recording_mbid=an_id("recording", release_mbid, position),
-            verified=True,
-            payload_bytes=1,
-        )
-        AudioFile.objects.create(
-            root=root, rel_path=mark, rel_path_hash=mark * 2, display=str(position), size_bytes=1, mtime_ns=1,
-            variant=variant, release_mbid=release_mbid, medium_position=1, track_position=position,
-        )  # fmt: skip
 
 
 def test_what_the_library_holds_in_full_is_no_child_and_what_it_holds_in_part_is() -> None:

@@ -154,7 +154,7 @@ def discography(
     omitted: list[Omitted] = []
     for group in {one.facts.mbid: one for one in groups}.values():
         of_group = tuple(editions.get(group.facts.mbid, {}).values())
-        code = _left_out(group, of_group, profile, filters)
+        code = left_out(group, official=_official(of_group), profile=profile, filters=filters)
         chosen = None if code else edition_of(of_group, filters=filters, held=held)
         if isinstance(chosen, tuple):
             picks.append(_pick(group, of_group, *chosen, held=held))
@@ -215,7 +215,8 @@ def kind_of(group: GroupDetail) -> str:
     return secondary[0] if secondary else group.facts.primary_type or "Other"
 
 
-def _left_out(group: GroupDetail, editions: Sequence[ReleaseBrief], profile: Profile, filters: Filters) -> str | None:
+def left_out(group: GroupDetail, *, official: int, profile: Profile, filters: Filters) -> str | None:
+    """Why a group of so many official editions is not of the profile (`type_excluded`, `not_well_known`); None: it is."""
     if profile is Profile.ALL or _is_core(group, filters):
         return None
     if profile is Profile.CORE:
@@ -226,7 +227,7 @@ def _left_out(group: GroupDetail, editions: Sequence[ReleaseBrief], profile: Pro
         return None
     if primary not in ("album", "ep") or not secondary <= {"live", "compilation", *filters.secondary_types}:
         return "type_excluded"
-    return None if _official(editions) >= WELL_KNOWN_EDITIONS else "not_well_known"
+    return None if official >= WELL_KNOWN_EDITIONS else "not_well_known"
 
 
 def _is_core(group: GroupDetail, filters: Filters) -> bool:

@@ -9,13 +9,23 @@ from datetime import timedelta
 from django.utils import timezone
 
 from apps.catalog.models import Walk
+from apps.catalog.services import release_store
 from apps.catalog.services_graph import artist_store, briefs_store, groups_store, label_store
 from apps.domain.catalog.graph import ArtistDetail, GroupDetail, LabelDetail, LabelNumber, ReleaseBrief
-from apps.domain.catalog.release import ArtistFacts, GroupFacts, LabelFacts
+from apps.domain.catalog.release import (
+    ArtistFacts,
+    GroupFacts,
+    LabelFacts,
+    MediumFacts,
+    RecordingFacts,
+    ReleaseFacts,
+    TrackFacts,
+)
 from apps.domain.catalog.walks import WalkKind, WalkState
 from apps.domain.jobs.lifecycle import JobState, TrackState, WantDesired
 from apps.jobs.models import Job, JobTrack
 from apps.jobs.services import job_create
+from apps.library.models import AudioFile, AudioVariant, LibraryRoot
 from apps.transfers.models import Want
 
 ARTIST = ArtistFacts(mbid=uuid.UUID("5b11f4ce-a62d-471e-81fc-a69a8278c7da"), name="Nirvana")
@@ -126,3 +136,70 @@ def tracks_of(job: Job, *, count: int = 2) -> None:
 def state_of(job: Job) -> tuple[str, str]:
     row = Job.objects.get(id=job.id)
     return row.state, row.code
+
+
+def hold(release_mbid: uuid.UUID, *, tracks: int, lossless: bool = True) -> None:
+    """A good file in every place of a release."""
+    root, _ = LibraryRoot.objects.get_or_create(path=b"/music")
+    for position in range(1, tracks + 1):
+        mark = an_id("variant", release_mbid, position).bytes
+        variant = AudioVariant.objects.create(
+            payload_format="flac-frames" if lossless else "mp3-frames",
+            payload_root=mark * 2,
+            profile="flac-16-44100-2" if lossless else "mp3-cbr-320-44100-2",
+            codec="flac" if lossless else "mp3",
+            lossless=lossless,
+            quality_score=0.95,
+            transcode_suspect=False,
+            recording_mbid=an_id("recording", release_mbid, position),
+            verified=True,
+            payload_bytes=1,
+        )
+        AudioFile.objects.create(
+            root=root, rel_path=mark, rel_path_hash=mark * 2, display=str(position), size_bytes=1, mtime_ns=1,
+            variant=variant, release_mbid=release_mbid, medium_position=1, track_position=position,
+        )  # fmt: skip
+
+
+def tracklist_store(group: GroupDetail, release_mbid: uuid.UUID, *, tracks: int = 10) -> None:
+    """A release's tracklist, as a lookup tells it."""
+    release_store(
+        ReleaseFacts(
+            mbid=release_mbid,
+            title=group.facts.title,
+            artist_credit=ARTIST.name,
+            artists=(ARTIST,),
+            group=group.facts,
+            label=LABEL,
+            catalog_number="",
+            barcode="",
+            date=group.facts.first_release_date,
+            country="US",
+            status="Official",
+            media=(
+                MediumFacts(
+                    position=1,
+                    title="",
+                    format="CD",
+                    tracks=tuple(
+                        TrackFacts(
+                            mbid=an_id("track", release_mbid, position),
+                            position=position,
+                            number=str(position),
+                            title=f"Song {position}",
+                            artist_credit=ARTIST.name,
+                            length_ms=200_000,
+                            recording=RecordingFacts(
+                                mbid=an_id("recording", release_mbid, position),
+                                title=f"Song {position}",
+                                artist_credit=ARTIST.name,
+                                artists=(ARTIST,),
+                                length_ms=200_000,
+                            ),
+                        )
+                        for position in range(1, tracks + 1)
+                    ),
+                ),
+            ),
+        )
+    )
