@@ -131,6 +131,7 @@ def _import(args: argparse.Namespace) -> int:
 
 
 def _read(name: str) -> tuple[JobManifest, ...]:
+    from apps.common.sentences import message_of
     from apps.domain.jobs.job_manifest import ManifestInvalid, read_manifests
     from apps.domain.jobs.marked_yaml import MAX_BYTES
     from workers.gateways.manifests import manifest_file
@@ -139,7 +140,7 @@ def _read(name: str) -> tuple[JobManifest, ...]:
         return read_manifests(sys.stdin.buffer.read(MAX_BYTES + 1), file="-")
     file = manifest_file(Path(name))
     if file.code:
-        raise ManifestInvalid(f"It can't be read ({file.code}).", code="manifest_file_missing", file=name)
+        raise ManifestInvalid(message_of(file.code, {"path": name}), code="manifest_file_missing", file=name)
     return read_manifests(file.data, file=name)
 
 

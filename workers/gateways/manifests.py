@@ -131,7 +131,8 @@ def manifest_file(path: Path) -> ManifestFile:
     """One file, at most a byte more than a manifest may have."""
     try:
         with translated(path):
-            return ManifestFile(path, _content(path, most=MAX_BYTES) or b"")
+            data = _content(path, most=MAX_BYTES)
+        return ManifestFile(path, data) if data is not None else ManifestFile(path, code="file_missing")
     except FilesError as error:
         return ManifestFile(path, code=error.code)
 

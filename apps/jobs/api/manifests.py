@@ -11,7 +11,6 @@ from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser, MultiPartParser
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
@@ -167,7 +166,7 @@ def _manifests(request: Request) -> list[JobManifest]:
         return uploads_read(files)
     document = request.data.get("document") if isinstance(request.data, dict) else None
     if not isinstance(document, bytes):
-        raise ParseError
+        raise ManifestInvalid("There is no job in it.", code="manifest_empty")
     return list(read_manifests(document))
 
 
