@@ -112,6 +112,13 @@ def label_state(label_mbid: uuid.UUID) -> GraphState:
     return _graph_state(mbid, None, _walks(mbid, (WalkKind.LABEL_RELEASES,))[0], told, with_groups=False)
 
 
+def group_state(group_mbid: uuid.UUID) -> GraphState:
+    """What is known of a release group's releases."""
+    mbid = merged_into("group", group_mbid) or group_mbid
+    told = ReleaseGroup.objects.filter(mbid=mbid).values_list("fetched_at", flat=True).first()
+    return _graph_state(mbid, None, _walks(mbid, (WalkKind.GROUP_RELEASES,))[0], told, with_groups=False)
+
+
 def artist_detail(mbid: uuid.UUID) -> ArtistDetail | None:
     """An artist of any age; with a name alone where others named them only. None: unknown."""
     row = Artist.objects.filter(mbid=merged_into("artist", mbid) or mbid).first()

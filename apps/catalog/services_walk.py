@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.catalog.models import Artist, GroupArtist, Label, ReleaseGroup, Walk
-from apps.catalog.selectors_graph import GRAPH_FRESH, graph_state, label_state, merged_into, walk_status
+from apps.catalog.selectors_graph import GRAPH_FRESH, graph_state, group_state, label_state, merged_into, walk_status
 from apps.catalog.services_graph import MERGED_KIND, briefs_store, groups_store, merged_note
 from apps.common.dispatch import TaskName, enqueue
 from apps.common.transitions import lease_claim
@@ -86,6 +86,12 @@ def label_graph_ask(mbid: uuid.UUID, *, refresh: bool = False) -> GraphState:
     """As `artist_graph_ask`, of a label and its releases."""
     walk_ask(WalkKind.LABEL_RELEASES, mbid, refresh=refresh)
     return label_state(mbid)
+
+
+def group_graph_ask(mbid: uuid.UUID, *, refresh: bool = False) -> GraphState:
+    """As `artist_graph_ask`, of a release group and its releases."""
+    walk_ask(WalkKind.GROUP_RELEASES, mbid, refresh=refresh)
+    return group_state(mbid)
 
 
 def walk_claim(walk_id: int, *, lease_s: int) -> WalkClaim | None:
