@@ -87,7 +87,8 @@ def _sets(manifests: Iterable[JobManifest]) -> Iterator[list[JobManifest]]:
     """Each tree with the children that have files of their own; then the others, some at a time."""
     trees: dict[uuid.UUID, list[JobManifest]] = {}
     alone: list[JobManifest] = []
-    for manifest in manifests:
+    # Children were made in the order of their plan, and ids rise.
+    for manifest in sorted(manifests, key=lambda one: (one.created_at, one.job_id)):
         if manifest.parent is not None:
             trees.setdefault(manifest.parent, []).append(manifest)
         else:
