@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from django.db.models import Count
 
@@ -62,3 +63,61 @@ def _chunks(mbids: Collection[uuid.UUID]) -> Iterator[Sequence[uuid.UUID]]:
     ordered = sorted(set(mbids))
     for at in range(0, len(ordered), CHUNK):
         yield ordered[at : at + CHUNK]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseKind:
+    """What kind of release it is, as MusicBrainz says of its group."""
+
+    primary: str
+    secondary: tuple[str, ...]
+
+    @property
+    def studio(self) -> bool:
+        """An album that is nothing else besides."""
+        return self.primary.lower() == "album" and not self.secondary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelRelease:
+    """A release in MusicBrainz' list of a label."""
+
+    mbid: uuid.UUID
+    title: str
+    artist: str
+    year: str
+    track_count: int
+    kind: ReleaseKind
+
+
+def release_kinds(mbids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, ReleaseKind]:
+    """Kinds of those releases whose group is known; one query for 500."""
+    found: dict[uuid.UUID, ReleaseKind] = {}
+    for some in _chunks(mbids):
+        rows = Release.objects.filter(mbid__in=some, release_group__isnull=False).values_list(
+            "mbid", "release_group__primary_type", "release_group__secondary_types"
+        )
+        found.update({mbid: ReleaseKind(primary=one, secondary=tuple(more)) for mbid, one, more in rows})
+    return found
+
+
+def label_list(mbid: uuid.UUID, *, limit: int, studio_only: bool = False) -> tuple[int, tuple[LabelRelease, ...]]:
+    """How many releases of a label the catalogue knows, and the newest of them. Two queries."""
+    rows = Release.objects.filter(mbid__in=ReleaseLabel.objects.filter(label_id=mbid).values("release_id"))
+    if studio_only:
+        rows = rows.filter(release_group__primary_type="Album", release_group__secondary_types=[])
+    newest = rows.order_by("-date", "mbid").select_related("release_group")[:limit]
+    return rows.count(), tuple(
+        LabelRelease(
+            mbid=row.mbid,
+            title=row.title,
+            artist=row.artist_credit,
+            year=row.date[:4],
+            track_count=row.track_count,
+            kind=ReleaseKind(
+                primary=row.release_group.primary_type if row.release_group else "",
+                secondary=tuple(row.release_group.secondary_types) if row.release_group else (),
+            ),
+        )
+        for row in newest
+    )

@@ -56,6 +56,8 @@ SENTENCES: Mapping[str, str] = {
     "constraints_invalid": "A constraint of the job can't be understood: {why}.",
     "constraint_unavailable": "This version can't keep the constraint {key}.",
     "idempotency_key_invalid": "An idempotency key has 1 to 200 printable characters.",
+    "label_not_heard": "No label called {name} is known here.",
+    "crate_codec_unknown": "No crate is made for the codec {codec}.",
     "seed_limit_reached": "At most {limit} releases can be seeded.",
     # The node's side of a track
     "gave_way": "Nobody could give the rest of this payload; another one is fetched instead.",
