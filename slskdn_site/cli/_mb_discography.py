@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 import time
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from apps.domain.catalog.discography import Discography
     from apps.jobs.selectors_coverage import CoverageGroup
 
-_POLL_S = 1.0
+_POLL_S = 0.5
+_SHARE_S = 5.0
+"""How long one list is read before the other has its turn."""
 
 
 def register(commands: trees.Commands[argparse.ArgumentParser]) -> None:
@@ -46,6 +49,9 @@ def _discography(args: argparse.Namespace) -> int:
     from apps.jobs.selectors_discography import discography_known
 
     found = discography_known(_graph(args), trees.selection_of(args))
+    if args.limit:
+        kept = {one.release.mbid for one in sorted(found.picks, key=lambda one: -one.weight)[: args.limit]}
+        found = dataclasses.replace(found, picks=tuple(one for one in found.picks if one.release.mbid in kept))
     if args.json:
         print(json.dumps(_as_json(found), default=str))
         return 0
@@ -104,26 +110,33 @@ def _print_group(group: CoverageGroup, *, tracks: bool) -> None:
 
 
 def _graph(args: argparse.Namespace) -> uuid.UUID:
-    """The artist, once their graph is read; with --known at once."""
+    """The artist, once their graph is read (here, beside the workers: the rows decide who reads); with --known at once."""
+    from apps.catalog.selectors_graph import graph_state, walk_status
     from apps.catalog.services_walk import artist_graph_ask
+    from apps.domain.catalog.walks import WalkKind
     from apps.jobs.services import mbid_of
+    from workers.composition import musicbrainz
+    from workers.walks import walk
 
     mbid = mbid_of(args.artist)
     if args.known:
         return mbid
-    said = ""
-    while True:
-        graph = artist_graph_ask(mbid)
-        if graph.state == "ready":
-            return mbid
-        if graph.state == "failed":
-            raise DomainError(_says(graph.code, **graph.params), code=graph.code)
-        line = f"MusicBrainz' list is being read: {graph.groups_taken} of {graph.groups_total or '?'} groups, "
-        line += f"{graph.releases_taken} of {graph.releases_total or '?'} releases."
+    graph, said = artist_graph_ask(mbid), ""
+    while graph.state == "walking":
+        line = f"{graph.groups_taken}/{graph.groups_total or '?'} groups, "
+        line += f"{graph.releases_taken}/{graph.releases_total or '?'} releases  {_says(graph.code, **graph.params)}"
         if line != said:
-            print(line, file=sys.stderr, flush=True)
+            print(line.rstrip(), file=sys.stderr, flush=True)
             said = line
-        time.sleep(_POLL_S)
+        for kind in (WalkKind.ARTIST_GROUPS, WalkKind.ARTIST_RELEASES):
+            if (one := walk_status(kind, graph.mbid)) is not None:
+                walk(one.id, musicbrainz=musicbrainz(), clock=time.monotonic, budget_s=_SHARE_S)
+        graph = graph_state(mbid)
+        if graph.state == "walking":
+            time.sleep(_POLL_S)
+    if graph.state == "failed":
+        raise DomainError(_says(graph.code, **graph.params), code=graph.code)
+    return mbid
 
 
 def _says(code: str, **params: object) -> str:
