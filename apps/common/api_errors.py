@@ -51,6 +51,12 @@ STATUS_OF_CODE: Mapping[str, int] = {
     "rename_nothing": 409,
     "trash_purged": 409,
     "root_not_writable": 409,
+    "find_unknown": 404,
+    "finds_full": 429,
+    "editions_unknown": 404,
+    "target_unknown": 404,
+    "target_nothing_missing": 409,
+    "target_tracks_unknown": 409,
 }
 """Codes whose status does not follow from their ending (see `status_of`)."""
 
