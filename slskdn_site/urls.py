@@ -38,6 +38,7 @@ api: list[URLPattern | URLResolver] = [
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("apps.jobs.web.urls")),
+    path("", include("apps.jobs.web.urls_find")),
     path("", include("apps.jobs.web.urls_labels")),
     path("", include("apps.library.web.urls")),
     path("", include("apps.remediation.web.urls")),

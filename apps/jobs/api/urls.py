@@ -17,6 +17,7 @@ urlpatterns = [
     path("jobs/import", manifests.JobImport.as_view(), name="api-job-import"),
     path("jobs/<uuid:job_id>/export", manifests.JobExport.as_view(), name="api-job-export"),
     path("jobs/<uuid:job_id>", views.OneJob.as_view(), name="api-job"),
+    path("jobs/<uuid:job_id>/children", views.JobChildren.as_view(), name="api-job-children"),
     path("jobs/<uuid:job_id>/events", streams.job_events, name="api-job-events"),
     path("swarm/jobs/<uuid:job_id>", swarm.OneJobSwarm.as_view(), name="api-swarm-job"),
     path("jobs/<uuid:job_id>/trace", traces.Trace.as_view(), name="api-job-trace"),

@@ -136,7 +136,7 @@ class ListQuery:
 
 def list_page(query: ListQuery) -> tuple[Page[JobRow], list[JobLine]]:
     """The page and its lines; a fixed number of queries however many jobs there are. Raises CursorInvalid."""
-    page = job_page(query.filter, cursor=query.cursor)
+    page = job_page(query.filter, cursor=query.cursor, counted=False)
     return page, job_lines(page.items)
 
 

@@ -64,14 +64,14 @@ class Releases:
 def releases_of(job_id: uuid.UUID, *, state: str = "", cursor: str | None = None, limit: int = 50) -> Releases:
     """A page of what the job looked at; of one that was imported without its plan, of its children. Six queries at most. Raises CursorInvalid."""
     if not tree_planned(job_id):
-        children = job_page(JobFilter(parent=job_id), cursor=cursor, limit=limit)
-        found = Page[object]((), children.next_cursor, children.previous_cursor)
+        children = job_page(JobFilter(parent=job_id), cursor=cursor, limit=limit, counted=False)
+        found: Page[object] = Page((), children.next_cursor, children.previous_cursor)
         return Releases(job_id=job_id, page=found, lines=tuple(_of_child(line) for line in job_lines(children.items)))
     page = planned_page(job_id, state=state, cursor=cursor, limit=limit)
     rows = jobs_of([view.child_id for view in page.items if view.child_id is not None])
     by_id = {line.row.id: line for line in job_lines(rows)}
     lines = tuple(_line(view, by_id.get(view.child_id) if view.child_id else None) for view in page.items)
-    return Releases(job_id=job_id, page=Page[object](page.items, page.next_cursor, page.previous_cursor), lines=lines)
+    return Releases(job_id=job_id, page=Page(page.items, page.next_cursor, page.previous_cursor), lines=lines)
 
 
 def release_parts(releases: Releases, *, rights: Rights, inside: bool) -> dict[str, object]:
@@ -114,7 +114,7 @@ def _of_child(line: JobLine) -> PlannedLine:
         artist=row.artist,
         year=row.year,
         kind="",
-        track_count=row.tracks_total,
+        track_count=line.tracks,
         recommended=False,
         look=line.look,
         says=line.says,
