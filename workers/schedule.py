@@ -54,6 +54,10 @@ TARGETS_COUNT_S = 60.0
 """What a change of the library costs until lists of targets show it; a few looks into indexes when nothing changed."""
 
 
+DISCOGS_LOOK_S = 30.0
+"""What a file that fits waits until it completes a track of a release that only Discogs has; one look into an index when no such job waits."""
+
+
 def _every(task: TaskName, seconds: float) -> BeatEntry:
     options: dict[str, object] = {"queue": QUEUES[task], "expires": 2 * seconds, "priority": PRIORITIES.get(task, 0)}
     return {"task": task.value, "schedule": seconds, "options": options}
@@ -70,6 +74,7 @@ BEAT_SCHEDULE: dict[str, BeatEntry] = {
     "analyse-variants": _every(TaskName.ANALYSE_VARIANTS, ANALYSE_VARIANTS_S),
     "reread-tags": _every(TaskName.REREAD_TAGS, REREAD_TAGS_S),
     "targets-count": _every(TaskName.TARGETS_COUNT, TARGETS_COUNT_S),
+    "discogs-look": _every(TaskName.DISCOGS_LOOK, DISCOGS_LOOK_S),
     "library-scans": _every(TaskName.LIBRARY_SCANS, LIBRARY_SCANS_S),
     "recheck-unconfirmed": {
         "task": TaskName.RECHECK_UNCONFIRMED.value,

@@ -45,6 +45,7 @@ class TaskName(StrEnum):
     FIND = "workers.find"
     TARGETS_COUNT = "workers.targets_count"
     DELIVER_WEBHOOKS = "workers.deliver_webhooks"
+    DISCOGS_LOOK = "workers.discogs_look"
 
 
 QUEUES: dict[TaskName, str] = {
@@ -74,6 +75,7 @@ QUEUES: dict[TaskName, str] = {
     TaskName.FIND: "default",
     TaskName.TARGETS_COUNT: "default",
     TaskName.DELIVER_WEBHOOKS: "default",
+    TaskName.DISCOGS_LOOK: "default",
 }
 
 LAST: Final = 9

@@ -92,6 +92,9 @@ class Job(models.Model):
                 fields=["manifest_due_at"], name="job_manifest_due", condition=models.Q(manifest_due_at__isnull=False)
             ),
             models.Index(fields=["id"], name="job_awaits_library", condition=models.Q(awaits_library=True)),
+            models.Index(
+                fields=["id"], name="job_discogs_open", condition=models.Q(target_source="discogs", state="running")
+            ),
         ]
 
     def __str__(self) -> str:
@@ -155,7 +158,7 @@ class JobTrack(models.Model):
     state = models.CharField(max_length=12, choices=[(s.value, s.value) for s in TrackState], default=TrackState.WANTED)
     code = models.CharField(max_length=60, blank=True, default="")
     params = models.JSONField(default=dict)
-    verification = models.CharField(max_length=12, blank=True, default="")  # fingerprint, unconfirmed
+    verification = models.CharField(max_length=12, blank=True, default="")  # apps.domain.jobs.likeness.Verification
     audio_file = models.ForeignKey("library.AudioFile", on_delete=models.SET_NULL, null=True, blank=True)
     placed_path = models.CharField(max_length=4000, blank=True, default="")
     file_sha256 = models.BinaryField(max_length=32, null=True, blank=True)

@@ -19,9 +19,10 @@ from django.db.models.functions import Now
 
 from apps.common.dispatch import TaskName, enqueue
 from apps.common.doorbell import WEB_CHANNEL, ring
+from apps.catalog.selectors_discogs import discogs_release_of
 from apps.common.transitions import advance
 from apps.domain.audio.profile import LOSSLESS
-from apps.domain.catalog.identity import label_name_id
+from apps.domain.catalog.identity import discogs_id, label_name_id
 from apps.domain.jobs.constraints import Constraints, refuse_unavailable
 from apps.domain.jobs.lifecycle import (
     JOB_ENDED,
@@ -42,6 +43,7 @@ from apps.domain.jobs.verdicts import REVOCABLE
 from apps.jobs import services_tree as tree
 from apps.jobs.models import Job, JobKind, JobTrack, TargetSource
 from apps.jobs.refusals import JobRefused, JobUnknown
+from apps.jobs.selectors_discogs import discogs_waiting
 from apps.jobs.services_manifest import manifest_mark
 from apps.jobs.services_webhooks import job_event
 from apps.transfers.models import Transfer
@@ -107,6 +109,8 @@ def job_create(
     if origin not in ORIGINS:
         raise JobRefused("Unknown origin of a job.", code="job_origin_unknown", origin=origin[:20])
     mbid = mbid_of(target_mbid)
+    if target_source == TargetSource.MUSICBRAINZ and (at_discogs := discogs_release_of(mbid)) is not None:
+        target_source, target_ref = TargetSource.DISCOGS.value, str(at_discogs.id)
     wishes = constraints if isinstance(constraints, Constraints) else Constraints.from_json(dict(constraints or {}))
     refuse_unavailable(wishes, whole_release=kind != JobKind.RECORDING)
     chosen = _selection(kind, selection, wishes)
@@ -374,6 +378,8 @@ def _show_waiting(job_id: uuid.UUID) -> None:
     """Show on the running job what stops all its tracks (a full disk), and take it away when it is over."""
     waiting = _tracks(job_id).filter(state=TrackState.VERIFYING, code__in=JOB_WIDE_CODES).order_by("id").first()
     code, params = (waiting.code, waiting.params) if waiting else ("", {})
+    if not code and discogs_waiting(job_id):
+        code = "discogs_waits_for_sources"
     _rows(job_id).filter(state=JobState.RUNNING).exclude(code=code).update(code=code, params=params, updated_at=Now())
 
 
@@ -456,7 +462,8 @@ def _check_target(kind: str, mbid: uuid.UUID, *, source: str, ref: str) -> None:
     elif source == TargetSource.NAME:
         fine = fine and kind == JobKind.LABEL_CRATE and bool(ref.strip()) and mbid == label_name_id(ref)
     elif source == TargetSource.DISCOGS:
-        fine = fine and kind == JobKind.MB_RELEASE and ref.isdecimal()
+        fine = fine and kind == JobKind.MB_RELEASE and ref.isascii() and ref.isdecimal() and len(ref) <= 10
+        fine = fine and mbid == discogs_id("release", int(ref))
     if not fine:
         raise JobRefused("The target does not fit its source.", code="target_invalid", source=source[:20])
 
