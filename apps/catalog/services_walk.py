@@ -21,6 +21,7 @@ from apps.catalog.models import Artist, GroupArtist, Label, ReleaseGroup, Walk
 from apps.catalog.selectors_graph import GRAPH_FRESH, graph_state, group_state, label_state, merged_into, walk_status
 from apps.catalog.services_graph import MERGED_KIND, briefs_store, groups_store, merged_note
 from apps.common.dispatch import TaskName, enqueue
+from apps.common.doorbell import WEB_CHANNEL, ring
 from apps.common.transitions import lease_claim
 from apps.domain.catalog.graph import GroupDetail, LabelNumber, Page, ReleaseBrief
 from apps.domain.catalog.release import ArtistFacts, GroupFacts, LabelFacts
@@ -168,6 +169,7 @@ def walk_page(claim: WalkClaim, page: Page, entries: Sequence[GroupDetail | Rele
         if page.unreadable:
             counted.update(unreadable=counted.values_list("unreadable", flat=True)[0] + page.unreadable)
         _store(claim, entries)
+        ring(WEB_CHANNEL, f"walk {claim.id}")
         if step.total > MAX_LISTED:
             _ended(claim, WalkState.FAILED, "graph_too_large", {"total": step.total, "most": MAX_LISTED})
             return None

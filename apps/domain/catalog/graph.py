@@ -6,7 +6,7 @@ A brief holds what tells editions apart and nothing of their recordings: a brows
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -136,14 +136,19 @@ class ReleaseBrief:
 
     @property
     def format_words(self) -> str:
-        """ "2 × CD + DVD": equal neighbours counted, unknown media left out."""
-        runs: list[tuple[str, int]] = []
-        for one in filter(None, self.formats):
-            if runs and runs[-1][0] == one:
-                runs[-1] = (one, runs[-1][1] + 1)
-            else:
-                runs.append((one, 1))
-        return " + ".join(name if count == 1 else f"{count} × {name}" for name, count in runs)
+        """ "2 × CD + DVD"."""
+        return format_words(self.formats)
+
+
+def format_words(formats: Iterable[str]) -> str:
+    """ "2 × CD + DVD": equal neighbours counted, unknown media left out."""
+    runs: list[tuple[str, int]] = []
+    for one in filter(None, formats):
+        if runs and runs[-1][0] == one:
+            runs[-1] = (one, runs[-1][1] + 1)
+        else:
+            runs.append((one, 1))
+    return " + ".join(name if count == 1 else f"{count} × {name}" for name, count in runs)
 
 
 @dataclass(frozen=True, slots=True)
