@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from apps.domain.jobs.constraints import Constraints
@@ -75,6 +75,21 @@ def manifests_of(job_ids: Sequence[uuid.UUID]) -> list[JobManifest]:
             )
         found |= {job.id: _manifest(job, tuple(tracks.get(job.id, ()))) for job in jobs}
     return [found[one] for one in job_ids if one in found]
+
+
+def manifests_exported(job_ids: Sequence[uuid.UUID]) -> list[JobManifest]:
+    """These jobs with their children inside; a child whose parent is among them stands in it alone, and what is gone is left out."""
+    known = jobs_known(job_ids)
+    inside = {one for one, (_, _, parent) in known.items() if parent in known}
+    return [manifest_of(one) for one in job_ids if one in known and one not in inside]
+
+
+def jobs_count(job_ids: Sequence[uuid.UUID] = ()) -> int:
+    """How many jobs an export of these, or of all, would hold."""
+    rows = Job.objects.all()
+    if job_ids:
+        rows = rows.filter(Q(id__in=list(job_ids)) | Q(parent_id__in=list(job_ids)))
+    return rows.count()
 
 
 def manifests_due(*, limit: int) -> list[uuid.UUID]:
