@@ -110,7 +110,7 @@ def test_candidates_of_every_kind_lead_on_and_foreign_text_is_harmless(operator:
     for kind in ("mb_release", "recording", "discography", "label_crate"):
         assert f"/ask?kind={kind}&amp;mbid=" in page
     assert page.count("data-row") == 5
-    parts = find_parts(asked, rights=Rights(operate=True, admin=False))
+    parts = find_parts(asked, rights=Rights(operate=True, administer=False))
     assert "find-answer" in parts
 
 
