@@ -183,8 +183,9 @@ def see_clean(watched: Watched, site: Site, pages: Mapping[str, str], *, name: s
         if which == "not-found":
             watched.complaints[:] = [said for said in watched.complaints if "404" not in said]
         if opened:
-            for closed in page.locator("details:not([open]) summary").all():
-                closed.click()
+            # One that was opened is no longer in the list: the first is always the next.
+            while (closed := page.locator("details:not([open]) summary")).count():
+                closed.first.click()
         photograph(page, f"{which}-{name}")
         faults = page.evaluate(CHECK)
         assert not faults, (which, faults)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from django.urls import path
 
 from apps.jobs.actions import ACTIONS
-from apps.jobs.api import manifests, streams, swarm, traces, trees, views, webhooks
+from apps.jobs.api import coverage, manifests, streams, swarm, traces, trees, views, webhooks
 
 urlpatterns = [
     path("jobs", views.Jobs.as_view(), name="api-jobs"),
     path("jobs/mb-release", views.ReleaseJobs.as_view(), name="api-job-mb-release"),
     path("jobs/recording", views.RecordingJobs.as_view(), name="api-job-recording"),
+    path("catalog/artists/<uuid:artist_mbid>/coverage", coverage.Coverage.as_view(), name="api-artist-coverage"),
     path("jobs/discography", trees.DiscographyJobs.as_view(), name="api-job-discography"),
     path("jobs/label-crate", trees.LabelCrateJobs.as_view(), name="api-job-label-crate"),
     path("jobs/<uuid:job_id>/releases", trees.Planned.as_view(), name="api-job-releases"),
