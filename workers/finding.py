@@ -5,6 +5,7 @@ Every step may be repeated; the row's lease and attempt decide who may write. At
 
 from __future__ import annotations
 
+import functools
 import logging
 import random
 import uuid
@@ -36,7 +37,7 @@ from apps.domain.catalog.links import (
 from apps.domain.catalog.release import RecordingFacts, ReleaseRef
 from apps.domain.errors import Param
 from apps.domain.jobs.backoff import retry_delay_s
-from apps.jobs.selectors_find import discogs_meant, edition_candidates, kind_known, known_answer, recording_on
+from apps.jobs.selectors_find import edition_candidates, kind_known, known_answer, recording_on
 from apps.jobs.services_find import (
     FindClaim,
     find_claim,
@@ -46,6 +47,8 @@ from apps.jobs.services_find import (
     find_renew,
     find_so_far,
 )
+from workers.discogs_kept import KeptDiscogs
+from workers.finding_discogs import discogs_steps
 from workers.gateways.errors import Permanent, Transient
 from workers.gateways.musicbrainz import MusicbrainzPort
 from workers.gateways.musicbrainz_search import Found, words_query
@@ -78,7 +81,11 @@ class Answer:
 
 
 def find(
-    find_id: uuid.UUID, *, musicbrainz: MusicbrainzPort, checkpoint: Callable[[str], None] = lambda _: None
+    find_id: uuid.UUID,
+    *,
+    musicbrainz: MusicbrainzPort,
+    discogs: KeptDiscogs | None = None,
+    checkpoint: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Answer a find that is due; nothing happens if it is not, or somebody else has it. `checkpoint`: after each step, for tests."""
     claim = find_claim(find_id, lease_s=LEASE_S)
@@ -87,7 +94,7 @@ def find(
     answer = Answer()
     with LeaseKeeper(lambda: find_renew(claim, lease_s=LEASE_S)) as lease:
         try:
-            for step in _steps(claim, answer, musicbrainz):
+            for step in _steps(claim, answer, musicbrainz, discogs or KeptDiscogs(None)):
                 lease.check()
                 if not find_so_far(claim, answer.candidates):
                     raise LeaseLost
@@ -123,18 +130,14 @@ def _again(claim: FindClaim, error: Transient) -> None:
         find_later(claim, code=error.code, params=error.params, delay_s=delay_s)
 
 
-def _steps(claim: FindClaim, answer: Answer, musicbrainz: MusicbrainzPort) -> Iterator[str]:
+def _steps(claim: FindClaim, answer: Answer, musicbrainz: MusicbrainzPort, discogs: KeptDiscogs) -> Iterator[str]:
     """Ask; after each yield the answer holds more. Raises Transient, Permanent."""
     match claim.asked:
         case MbidAsked(mbid=mbid, kind=kind):
             yield from _mbid(mbid, kind, answer, musicbrainz)
         case DiscogsAsked() as asked:
-            meant = discogs_meant(asked)
-            if not meant:
-                answer.code, answer.params = "discogs_unavailable", {"kind": asked.kind.value, "id": asked.id}
-            for kind, mbid in meant:
-                _of_kind(kind, mbid, answer, musicbrainz)
-                yield kind.value
+            of_kind = functools.partial(_of_kind, answer=answer, musicbrainz=musicbrainz)
+            yield from discogs_steps(asked, answer, musicbrainz=musicbrainz, discogs=discogs, of_kind=of_kind)
         case BarcodeAsked(digits=digits):
             for form in barcode_forms(digits):
                 answer.candidates += [candidate_of_brief(one) for one in musicbrainz.by_barcode(form)]

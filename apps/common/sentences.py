@@ -99,9 +99,6 @@ OWN: Mapping[str, Words] = {
     "find_none": lazy("MusicBrainz knows nothing by this."),
     "find_merged": lazy("The id {old} was merged into this one."),
     "finds_full": lazy("Too much is being looked up already ({limit} finds)."),
-    "discogs_unavailable": lazy(
-        "Nothing at MusicBrainz that is known here is linked with this page at Discogs, and Discogs itself is not asked."
-    ),
     "editions_unknown": lazy("The editions of this album are not known here yet."),
     "target_unknown": lazy("This is no target."),
     "target_kind_unknown": lazy("A target is a release or a recording."),
@@ -307,7 +304,9 @@ NEXT: Mapping[str, Words] = {
     "barcode_check_digit": lazy("Look at the sleeve again, or type artist and title."),
     "find_none": lazy("Look at the id or the words again."),
     "finds_full": lazy("Try again in a minute."),
-    "discogs_unavailable": lazy("Type artist and title, or paste its address at MusicBrainz."),
+    "discogs_disabled": lazy("Type artist and title, or paste its address at MusicBrainz."),
+    "discogs_not_found": lazy("Look at the number again."),
+    "discogs_token_invalid": lazy("Make a new one at discogs.com/settings/developers, or leave it empty."),
     "editions_unknown": lazy("Look the release group up first: paste its address into the find box."),
     "target_tracks_unknown": lazy("Look it up first."),
     "root_not_writable": lazy("./slskdn library allow DIR lets files in it be changed when you ask for it."),

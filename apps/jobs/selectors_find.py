@@ -13,7 +13,6 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from apps.catalog.models import Artist, Label, MergedMbid, Recording, Release, ReleaseGroup, Track
-from apps.catalog.models import Relation as RelationRow
 from apps.catalog.selectors import recording_facts, release_facts
 from apps.catalog.selectors_editions import group_editions
 from apps.catalog.selectors_graph import (
@@ -36,7 +35,7 @@ from apps.domain.catalog.candidates import (
     candidate_of_release,
 )
 from apps.domain.catalog.graph import ReleaseBrief
-from apps.domain.catalog.links import Asked, DiscogsAsked, EntityKind, MbidAsked
+from apps.domain.catalog.links import Asked, EntityKind, MbidAsked
 from apps.domain.catalog.release import ReleaseFacts
 from apps.jobs.find_words import understood_says
 from apps.jobs.models import AlbumTarget, Find, Job
@@ -140,15 +139,6 @@ def recording_on(mbid: uuid.UUID) -> tuple[str, ...]:
     """Titles of releases that a recording is known to stand on; one query."""
     rows = Track.objects.filter(recording_id=mbid).order_by("medium__release__date")
     return tuple(dict.fromkeys(rows.values_list("medium__release__title", flat=True)[: 5 * MAX_ON]))[:MAX_ON]
-
-
-def discogs_meant(asked: DiscogsAsked) -> tuple[tuple[EntityKind, uuid.UUID], ...]:
-    """What MusicBrainz' relations that the catalog holds say of a page at Discogs: (kind, MBID), at most 50. Reads relations by address."""
-    page = f"discogs.com/{asked.kind.value}/{asked.id}"
-    same = Q(address__in=[f"{scheme}{host}{page}" for scheme in ("https://", "http://") for host in ("www.", "")])
-    rows = RelationRow.objects.filter(same | Q(address__startswith=f"https://www.{page}-"), target_kind="url")
-    pairs = rows.values_list("source_kind", "source_mbid")[:50]
-    return tuple(dict.fromkeys((_ROW_KINDS[kind], mbid) for kind, mbid in pairs if kind in _ROW_KINDS))
 
 
 def finds_waiting(*, limit: int = 50) -> tuple[tuple[uuid.UUID, int], ...]:

@@ -156,7 +156,7 @@ def test_a_merged_id_is_said_to_be_one(musicbrainz: Musicbrainz) -> None:
 
 def test_discogs_is_answered_by_what_musicbrainz_links(musicbrainz: Musicbrainz) -> None:
     view = answered("https://www.discogs.com/artist/125246-Nirvana", musicbrainz)
-    assert (view.state, view.code) == ("done", "discogs_unavailable")
+    assert (view.state, view.code) == ("done", "discogs_disabled")
     Relation.objects.create(
         source_kind="release", source_mbid=RELEASE, kind="discogs", target_kind="url", address="https://www.discogs.com/release/249504",
     )  # fmt: skip

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import musicbrainzngs
 
+from apps.domain.catalog.discogs_links import read_linked
 from apps.domain.catalog.fields import MetadataGarbled
 from apps.domain.catalog.graph import (
     ArtistDetail,
@@ -31,6 +32,7 @@ from apps.domain.catalog.graph import (
     read_label,
     read_page,
 )
+from apps.domain.catalog.links import EntityKind
 from apps.domain.catalog.release import RecordingFacts, ReleaseFacts, ReleaseRef, read_recording, read_release
 from apps.domain.catalog.validators import HttpValidator
 from apps.domain.catalog.walks import Subject, WalkKind
@@ -62,6 +64,7 @@ ARTIST_INCLUDES: Final = ["aliases", "tags", "artist-rels", "url-rels"]
 LABEL_INCLUDES: Final = ["aliases", "tags", "label-rels", "url-rels"]
 GROUP_INCLUDES: Final = ["artist-credits", "tags", "release-group-rels", "url-rels"]
 ISRC_INCLUDES: Final = ["artists", "releases", "isrcs"]
+ADDRESS_INCLUDES: Final = ["artist-rels", "label-rels", "release-rels", "release-group-rels"]
 BUSY_PUSH_S: Final = 5.0
 """How long nobody asks after a 503 that states no Retry-After."""
 _NOT_FOUND = {
@@ -71,6 +74,7 @@ _NOT_FOUND = {
     "artist": "artist_not_found",
     "label": "label_not_found",
     "search": "musicbrainz_refused",
+    "url": "url_not_found",
 }
 BROWSE_LIMIT: Final = 100
 """The most WS/2 gives at once. With recordings it gives fewer where they have many tracks, so pages are followed by what came."""
@@ -149,6 +153,10 @@ class MusicbrainzPort(Protocol):
 
     def by_isrc(self, isrc: str) -> tuple[tuple[RecordingFacts, tuple[ReleaseRef, ...]], ...]:
         """Recordings with an ISRC and their releases; none: Permanent `isrc_not_found`."""
+
+
+    def by_address(self, address: str) -> tuple[tuple[EntityKind, uuid.UUID], ...]:
+        """What is linked with an address outside; none: empty."""
 
 
 class Musicbrainz:
@@ -300,6 +308,17 @@ class Musicbrainz:
             raise Permanent("This is no ISRC.", code="isrc_not_found", isrc=isrc[:40])
         ask = functools.partial(musicbrainzngs.get_recordings_by_isrc, isrc.upper(), includes=ISRC_INCLUDES)
         return _garbled_is_transient(recordings_of, self._ask(ask, "isrc", None, isrc=isrc.upper())[0])
+
+    def by_address(self, address: str) -> tuple[tuple[EntityKind, uuid.UUID], ...]:
+        """See MusicbrainzPort."""
+        ask = functools.partial(musicbrainzngs.browse_urls, resource=address, includes=ADDRESS_INCLUDES)
+        try:
+            answer = self._ask(ask, "url", None)[0]
+        except Permanent as error:
+            if error.code != "url_not_found":
+                raise
+            return ()
+        return _garbled_is_transient(read_linked, answer)
 
     def _by_query(self, entity: str, query: str, read: Callable[[object], T], limit: int) -> tuple[Found[T], ...]:
         if not query.strip():

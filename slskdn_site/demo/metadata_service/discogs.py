@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from slskdn_site.demo.album import album
 from slskdn_site.demo.answer_folder import json_bytes
 from slskdn_site.demo.answer_shapes import Json, JsonObject
 from slskdn_site.demo.metadata_service.catalogue import Reply, json_reply
@@ -125,3 +127,29 @@ def discogs_reply(path: str, headers: Mapping[str, str]) -> Reply | None:
     if headers.get("if-none-match", "").removeprefix("W/") == etag:
         return Reply(304, b"", "application/json", {**pace, "ETag": etag}, "not-modified")
     return Reply(200, body, "application/json", {**pace, "ETag": etag}, "discogs")
+
+
+LINKS: Final[Mapping[str, tuple[str, str]]] = {
+    # The demonstration's own album stands at Discogs as well, as far as this service is asked.
+    "https://www.discogs.com/release/9000003": ("release", album("full").release_mbid),
+}
+
+
+def link_reply(path: str, pairs: Sequence[tuple[str, str]]) -> Reply | None:
+    """WS/2's answer for an address that MusicBrainz links with one of its things; None: it is not asked for one, or links nothing with it."""
+    resource = dict(pairs).get("resource", "")
+    if path.rstrip("/") != "/ws/2/url" or resource not in LINKS:
+        return None
+    kind, mbid = LINKS[resource]
+    relation: JsonObject = {
+        "type": "discogs",
+        "direction": "backward",
+        "target-type": kind.replace("-", "_"),
+        kind.replace("-", "_"): {"id": mbid},
+    }
+    answer: JsonObject = {
+        "id": str(uuid.uuid5(uuid.NAMESPACE_URL, resource)),
+        "resource": resource,
+        "relations": [relation],
+    }
+    return json_reply(200, answer, rule="link")

@@ -26,7 +26,7 @@ from slskdn_site.demo.answer_shapes import Json, JsonObject
 from slskdn_site.demo.metadata_service.acoustid import AcoustidCatalogue
 from slskdn_site.demo.metadata_service.catalogue import MusicBrainzCatalogue, Reply, json_reply
 from slskdn_site.demo.metadata_service.covers import cover_reply
-from slskdn_site.demo.metadata_service.discogs import discogs_reply
+from slskdn_site.demo.metadata_service.discogs import discogs_reply, link_reply
 from slskdn_site.demo.metadata_service.faults import (
     Fault,
     FaultError,
@@ -208,7 +208,8 @@ class _Request(BaseHTTPRequestHandler):
         if path.startswith("/ws/2/"):
             if method != "GET":
                 return "musicbrainz", json_reply(405, {"error": "Method not allowed"}, rule="none")
-            reply = self._home.musicbrainz.reply(path, pairs, accept=self.headers.get("Accept", ""))
+            accept = self.headers.get("Accept", "")
+            reply = link_reply(path, pairs) or self._home.musicbrainz.reply(path, pairs, accept=accept)
             return "musicbrainz", self._validated(reply)
         if path.startswith("/v2/"):
             return "acoustid", self._home.acoustid.reply(path, pairs)
