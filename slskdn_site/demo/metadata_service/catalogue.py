@@ -101,6 +101,11 @@ class _Shelf:
         ]
         return min(fitting, key=lambda entry: len(entry.incs), default=None)
 
+    def fullest(self, path: str) -> Entry | None:
+        """The entry of a lookup that carries most, although less than was asked for."""
+        found = [entry for entry in self._by_path.get((path, True), ()) if entry.status == 200]
+        return max(found, key=lambda entry: len(entry.incs), default=None)
+
     def browse(self, path: str, query: Mapping[str, str]) -> tuple[Entry | Reply, str] | None:
         """A recorded page of the same limit and offset, else a page cut from a complete list. JSON only."""
         filters = _filters(query)
@@ -244,7 +249,8 @@ class MusicBrainzCatalogue:
     def _made(self, path: str, query: Mapping[str, str]) -> Reply | None:
         """What can be put together although nothing was recorded for just this request."""
         if path.startswith("/ws/2/isrc/"):
-            return self._isrc(path.rsplit("/", 1)[-1])
+            recorded = next((one for shelf in self._shelves if (one := shelf.fullest(path)) is not None), None)
+            return entry_reply(recorded, rule="lookup-less") if recorded else self._isrc(path.rsplit("/", 1)[-1])
         collection = _COLLECTION.match(path)
         if collection is not None and "query" in query:
             return self._search(collection.group(1), query)
