@@ -100,8 +100,11 @@ def candidate_line(view: CandidateView, *, asked: Mapping[str, object]) -> Candi
                 opened = more = find_address(f"release-group/{mbid}")
                 more_label = _("All editions")
         case CandidateKind.ARTIST:
+            opened = reverse("catalog-artist", args=[mbid])
+            more, more_label = reverse("artist-coverage", args=[mbid]), _("What is held")
             asked_for, label = _ask("discography", mbid), _("Discography")
         case CandidateKind.LABEL:
+            opened = reverse("catalog-label", args=[mbid])
             asked_for, label = _ask("label_crate", mbid), _("Crate of this label")
     return CandidateLine(
         candidate=one,

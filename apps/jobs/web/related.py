@@ -34,6 +34,12 @@ class RelatedLine:
     address: str
     tree: str
 
+    @property
+    def note(self) -> str:
+        """The relation, unless title and facts say it already."""
+        said = " ".join((self.item.title, *self.item.facts)).casefold()
+        return "" if self.item.note.casefold() in said else self.item.note
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelatedPart:
@@ -63,4 +69,4 @@ def _line(item: RelatedItem) -> RelatedLine:
     if item.kind is CandidateKind.RELEASE_GROUP:
         return RelatedLine(item=item, address=find_address(f"release-group/{mbid}"), tree="")
     tree = f"{reverse('ask')}?{urlencode({'kind': 'discography', 'mbid': mbid})}"
-    return RelatedLine(item=item, address=find_address(f"artist/{mbid}"), tree=tree)
+    return RelatedLine(item=item, address=reverse("catalog-artist", args=[mbid]), tree=tree)

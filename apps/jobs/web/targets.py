@@ -92,6 +92,15 @@ def target(request: HttpRequest, kind: str, mbid: uuid.UUID) -> HttpResponse:
     return render(request, "targets/target.html", context)
 
 
+@require_GET
+@page_role(Role.VIEWER)
+def related(request: HttpRequest, kind: str, mbid: uuid.UUID) -> HttpResponse:
+    """The sidebar alone, for pages that show it beside something else."""
+    if kind not in set(TargetKind):
+        raise Http404
+    return render(request, "targets/_related.html", {"related": related_parts(kind, mbid), "key": new_id()})
+
+
 def _release(view: TargetView) -> dict[str, object]:
     release = release_facts(view.mbid, fresh_for=None) if view.kind is TargetKind.RELEASE else None
     return {"release": release, "group": release.group if release is not None else None}

@@ -13,5 +13,6 @@ urlpatterns = [
     path("live/find/<uuid:find_id>", find.live_find, name="live-find"),
     path("targets", targets.targets, name="targets"),
     path("targets/<slug:kind>/<uuid:mbid>", targets.target, name="target"),
+    path("targets/<slug:kind>/<uuid:mbid>/related", targets.related, name="target-related"),
     path("targets/<slug:kind>/<uuid:mbid>/act/<slug:name>", targets.act, name="target-act"),
 ]
