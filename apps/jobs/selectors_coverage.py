@@ -60,7 +60,7 @@ class CoverageGroup:
     reason: str
     release_mbid: uuid.UUID | None
     edition: str
-    """date, country and media, as far as they are known"""
+    """its date (where it says more than the year), country and media, as far as they are known"""
     editions: int
     track_count: int
     tracks: tuple[CoverageTrack, ...]
@@ -235,12 +235,13 @@ def _group(
         here = min(held.get(release.mbid, 0), total)
         rest = TrackCover.WANTED if job_id else TrackCover.MISSING
         counts = {**counts, TrackCover.HELD: here, rest: total - here}
-    words = (release.date, release.country, release.format_words) if release else ()
+    year = group.facts.first_release_date[:4] or (release.year if release else "")
+    words = (release.date if release.date != year else "", release.country, release.format_words) if release else ()
     return CoverageGroup(
         group_mbid=group.facts.mbid,
         title=group.facts.title,
         kind=kind_of(group),
-        year=group.facts.first_release_date[:4] or (release.year if release else ""),
+        year=year,
         state=group_cover(counts, asked=job_id is not None) if release else GroupCover.NO_EDITION,
         reason=reason,
         release_mbid=release.mbid if release else None,
