@@ -48,7 +48,7 @@ class ManifestType(StrEnum):
     LABEL_CRATE = "label_crate"
 
 
-_TARGET_KEY: Final[Mapping[ManifestType, str]] = {
+TARGET_KEYS: Final[Mapping[ManifestType, str]] = {
     ManifestType.MB_RELEASE: "mb_release_id",
     ManifestType.RECORDING: "mb_recording_id",
     ManifestType.DISCOGRAPHY: "mb_artist_id",
@@ -204,7 +204,7 @@ def _document(manifest: JobManifest) -> dict[str, object]:
         "type": manifest.type.value,
     }
     if manifest.target is not None:
-        document[_TARGET_KEY[manifest.type]] = str(manifest.target)
+        document[TARGET_KEYS[manifest.type]] = str(manifest.target)
     if manifest.discogs_release_id is not None:
         document["discogs_release_id"] = manifest.discogs_release_id
     for key in ("title", "artist", "year"):
@@ -275,7 +275,7 @@ _KEYS: Final = frozenset(
     {
         *("manifest_version", "job_id", "type", "title", "artist", "year", "constraints", "selection", "tracks"),
         *("created_at", "created_by", "parent_job_id", "imported_from", "status", "children", "discogs_release_id"),
-        *_TARGET_KEY.values(),
+        *TARGET_KEYS.values(),
     }
 )
 _TRACK_KEYS: Final = frozenset({"medium", "position", "title", "mb_recording_id", "mb_track_id", "duration_ms"})
@@ -293,7 +293,7 @@ def _read(document: Marked, *, parent: JobManifest | None, strict: bool = True) 
     if strict:
         _refuse_unknown(fields, _KEYS)
     type_ = _type(fields, document.line)
-    target_key = _TARGET_KEY[type_]
+    target_key = TARGET_KEYS[type_]
     target = _uuid(fields, target_key)
     discogs = _whole(fields, "discogs_release_id", least=1, most=10**10)
     selection = _selection(fields, type_)
