@@ -103,11 +103,12 @@ class AdvertRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LibraryEntry:
-    """A payload in the library, under the release it belongs to."""
+    """A payload in the library, under the release it belongs to. `words`: what the catalogue calls that release."""
 
     release_mbid: uuid.UUID
     variant: HeldVariant
     payload: HeldPayload
+    words: HeldRelease | None = None
 
 
 class MemoryStore:
@@ -596,7 +597,9 @@ class MemoryStore:
         }
         if not held:
             return None
-        return HeldRelease(
+        words = next((one.words for one in self.library if one.release_mbid == release_mbid and one.words), None)
+        return dataclasses.replace(
+            words or HeldRelease(release_mbid=release_mbid),
             release_mbid=release_mbid,
             tracks=tuple(
                 HeldTrack(number=number, recording_mbid=mbid, duration_ms=variant.duration_ms, variant=variant)
