@@ -11,7 +11,10 @@ from typing import Final
 from django.db.models import F, Q, QuerySet
 
 from apps.catalog.models import MergedMbid, Recording, Release, Track
+from apps.catalog.selectors_discogs import discogs_releases_of
 from apps.common.pagination import DEFAULT_LIMIT, Page, keyset_page
+from apps.domain.catalog.discogs_tracks import tracklist
+from apps.domain.jobs.likeness import LikeTrack, Verification, likenesses
 from apps.domain.jobs.targets import (
     HeldFile,
     HeldState,
@@ -19,10 +22,13 @@ from apps.domain.jobs.targets import (
     TargetReport,
     TargetState,
     WantedTrack,
+    report_by_likeness,
     target_report,
+    verification_of,
 )
 from apps.jobs.models import AlbumTarget
 from apps.library.models import AudioFile
+from apps.library.selectors_likeness import like_files
 
 TARGET_ORDER: Final = ("-created_at", "-id")
 CHUNK: Final = 500
@@ -42,6 +48,9 @@ class TargetFacts:
     artist: str = ""
     year: str = ""
     tracks: tuple[WantedTrack, ...] = ()
+    source: str = "musicbrainz"
+    source_ref: str = ""
+    """the number at Discogs of a release that MusicBrainz does not have; `mbid` is derived then"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +76,8 @@ class TargetTrackView:
     state: HeldState
     code: str
     file: HeldView | None
+    verification: str = ""
+    """apps.domain.jobs.likeness.Verification, or "" where tags or the place alone say so"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +99,8 @@ class TargetView:
     wrong: int
     to_get: tuple[tuple[int, int], ...]
     created_at: datetime | None
+    source: str = "musicbrainz"
+    source_ref: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +136,7 @@ def facts_of(pairs: Iterable[tuple[str, uuid.UUID]]) -> dict[uuid.UUID, TargetFa
     releases = {now[mbid] for mbid, kind in wanted.items() if kind is TargetKind.RELEASE}
     recordings = {now[mbid] for mbid, kind in wanted.items() if kind is TargetKind.RECORDING}
     found = {**_releases(releases), **_recordings(recordings)}
+    found |= _at_discogs(releases - found.keys())
     return {mbid: found.get(now[mbid]) or TargetFacts(kind=kind, mbid=now[mbid]) for mbid, kind in wanted.items()}
 
 
@@ -153,6 +167,48 @@ def _releases(mbids: Collection[uuid.UUID]) -> dict[uuid.UUID, TargetFacts]:
     }
 
 
+def _at_discogs(derived: Collection[uuid.UUID]) -> dict[uuid.UUID, TargetFacts]:
+    return {
+        mbid: TargetFacts(
+            kind=TargetKind.RELEASE,
+            mbid=mbid,
+            title=release.title,
+            artist=release.credit,
+            year=release.year,
+            tracks=tuple(
+                WantedTrack(
+                    disc=track.medium,
+                    position=track.position,
+                    title=track.title,
+                    recording_mbid=track.id,
+                    length_ms=track.length_ms,
+                    artist=track.artist,
+                )
+                for medium in tracklist(release)
+                for track in medium.tracks
+            ),
+            source="discogs",
+            source_ref=str(release.id),
+        )
+        for mbid, release in discogs_releases_of(derived).items()
+    }
+
+
+def _by_likeness(target: TargetFacts) -> tuple[TargetReport, Mapping[int, HeldView]]:
+    """State of a target whose recordings have no ids: by title and length; a query for 15 tracks."""
+    wanted = [LikeTrack(title=one.title, artist=one.artist, length_ms=one.length_ms) for one in target.tracks]
+    found: list[tuple[HeldFile, Verification] | None] = []
+    views: dict[int, HeldView] = {}
+    for like in likenesses(wanted, like_files(wanted)):
+        if like is None:
+            found.append(None)
+            continue
+        key, length = like.file.file_id, like.file.duration_ms
+        found.append((HeldFile(key=key, here=True, duration_ms=length, title=like.file.title), like.level))
+        views[key] = HeldView(file_id=key, path=like.file.path, profile=like.file.profile, duration_ms=length)
+    return report_by_likeness(target.tracks, found), views
+
+
 def _recordings(mbids: Collection[uuid.UUID]) -> dict[uuid.UUID, TargetFacts]:
     if not mbids:
         return {}
@@ -172,11 +228,13 @@ def _recordings(mbids: Collection[uuid.UUID]) -> dict[uuid.UUID, TargetFacts]:
 
 
 def reports_of(facts: Collection[TargetFacts]) -> dict[uuid.UUID, tuple[TargetReport, Mapping[int, HeldView]]]:
-    """MBID → (state of every track, files by id); two queries for some hundred tracks."""
+    """MBID → (state of every track, files by id); two queries for some hundred tracks, more for those of Discogs."""
+    others = [one for one in facts if one.source == "discogs"]
+    facts = [one for one in facts if one.source != "discogs"]
     releases = {one.mbid for one in facts if one.kind is TargetKind.RELEASE and one.tracks}
     wanted = {track.recording_mbid for one in facts for track in one.tracks if track.recording_mbid is not None}
     files = _files(releases, sorted(wanted))
-    found: dict[uuid.UUID, tuple[TargetReport, Mapping[int, HeldView]]] = {}
+    found = {one.mbid: _by_likeness(one) for one in others}
     for one in facts:
         recordings = {track.recording_mbid for track in one.tracks}
         mine = [
@@ -285,6 +343,7 @@ def target_view(kind: TargetKind, mbid: uuid.UUID) -> TargetView:
                 state=one.state,
                 code=one.code,
                 file=files.get(one.file.key) if one.file is not None else None,
+                verification=verification_of(one),
             )
             for one in report.tracks
         ),
@@ -294,6 +353,8 @@ def target_view(kind: TargetKind, mbid: uuid.UUID) -> TargetView:
         wrong=report.count(HeldState.WRONG),
         to_get=tuple((one.disc, one.position) for one in report.to_get),
         created_at=row.created_at if row is not None else None,
+        source=facts.source,
+        source_ref=facts.source_ref,
     )
 
 

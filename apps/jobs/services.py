@@ -17,9 +17,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, QuerySet
 from django.db.models.functions import Now
 
+from apps.catalog.selectors_discogs import discogs_release_of
 from apps.common.dispatch import TaskName, enqueue
 from apps.common.doorbell import WEB_CHANNEL, ring
-from apps.catalog.selectors_discogs import discogs_release_of
 from apps.common.transitions import advance
 from apps.domain.audio.profile import LOSSLESS
 from apps.domain.catalog.identity import discogs_id, label_name_id

@@ -134,4 +134,5 @@ def _named(facts: TargetFacts) -> dict[str, object]:
     """What the catalog calls it; nothing where it does not know it."""
     if not facts.title:
         return {}
-    return {"title": facts.title[:1000], "artist": facts.artist[:1000], "year": facts.year[:4]}
+    source = {"source": facts.source, "source_ref": facts.source_ref}
+    return {"title": facts.title[:1000], "artist": facts.artist[:1000], "year": facts.year[:4], **source}

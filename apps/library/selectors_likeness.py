@@ -19,6 +19,7 @@ _LETTERS: Final = re.compile(r"[A-Za-z0-9]{2,}")
 _COLUMNS: Final = (
     "id", "title", "artist", "display", "root_id", "folder_hash", "variant__duration_ms", "variant__payload_root",
     "variant__pcm_md5", "variant__total_samples", "variant__rate_hz", "variant__lossless", "variant__quality_score",
+    "variant__profile",
 )  # fmt: skip
 
 
@@ -63,7 +64,7 @@ def _asked(track: LikeTrack) -> Q:
 
 
 def _file(row: Sequence[object]) -> LikeFile:
-    key, title, artist, display, root, folder, duration, payload, md5, samples, rate, lossless, quality = row
+    key, title, artist, display, root, folder, duration, payload, md5, samples, rate, lossless, quality, profile = row
     name = str(display).rpartition("/")[2].rpartition(".")[0] or str(display)
     audio = _bytes(payload)
     if lossless and _bytes(md5).strip(b"\0"):
@@ -76,6 +77,7 @@ def _file(row: Sequence[object]) -> LikeFile:
         path=str(display).rpartition(".")[0],
         duration_ms=int(str(duration)),
         audio=audio,
+        profile=str(profile),
         folder=f"{root}/".encode() + _bytes(folder),
         quality=float(str(quality)) if quality is not None else 0.0,
     )

@@ -38,10 +38,10 @@ def _run(args: argparse.Namespace) -> int:
 
     asked = find_ask(" ".join(args.text), again=args.again)
     if args.here:
-        from workers.composition import musicbrainz
+        from workers.composition import discogs, musicbrainz
         from workers.finding import find
 
-        find(asked, musicbrainz=musicbrainz())
+        find(asked, musicbrainz=musicbrainz(), discogs=discogs())
     until = time.monotonic() + max(0.0, args.wait)
     view = find_view(asked)
     while view is not None and not view.ended and not args.here and time.monotonic() < until:

@@ -78,6 +78,7 @@ def _show(args: argparse.Namespace) -> int:
         for track in view.tracks:
             file = f"  {display_text(track.file.path)}" if track.file is not None else ""
             why = f"  ({sentence(track.code)})" if track.code else ""
+            why = f"  [{track.verification}]{why}" if track.verification else why
             print(f"  {track.disc}-{track.position:02}  {track.state:<9}  {display_text(track.title)}{file}{why}")
         for extra in view.extra:
             print(f"  extra  {display_text(extra.path)}")

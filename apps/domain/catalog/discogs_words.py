@@ -13,6 +13,7 @@ DISCOGS_SENTENCES: Final[Mapping[str, str]] = {
     "discogs_token_invalid": "Discogs does not accept integration.discogs.token.",
     "discogs_disabled": "Discogs is not asked (integration.discogs.enabled is false), and MusicBrainz knows nothing of this page.",
     "discogs_only": "MusicBrainz does not have it; this is what Discogs says.",
+    "discogs_no_fingerprint": "Its tracks can be told by title, length and copies that agree only; no fingerprint proves them.",
     "discogs_same_barcode": "MusicBrainz has no link to it; the others have its barcode and may be the same edition.",
     "discogs_not_linked": "MusicBrainz has no link to this page of Discogs; these have the name that Discogs gives: {name}.",
     "discogs_without_tracks": "Discogs tells no audio tracks of this release.",

@@ -60,6 +60,7 @@ class LikeFile:
     duration_ms: int
     audio: bytes
     folder: bytes
+    profile: str = ""
     quality: float = 0.0
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from apps.domain.jobs.likeness import Verification
 from apps.domain.matching.distance import GRACE_MS, GRACE_SHARE
 
 
@@ -162,6 +163,29 @@ def target_report(tracks: Sequence[WantedTrack], files: Iterable[HeldFile]) -> T
     found = tuple(held.get(index, TrackHeld(track=tracks[index], state=HeldState.MISSING)) for index in order)
     extra = tuple(sorted((one for one in pool if one.here and one.key not in used), key=_place))
     return TargetReport(state=_state(found, extra), tracks=found, extra=extra)
+
+
+def report_by_likeness(
+    tracks: Sequence[WantedTrack], found: Sequence[tuple[HeldFile, Verification] | None]
+) -> TargetReport:
+    """Of a release that no recording ids tell apart: for each track the file that is like it, and how sure that is. Nothing can be wrong or extra."""
+    if not tracks:
+        return TargetReport(state=TargetState.UNKNOWN)
+    held = tuple(
+        TrackHeld(track=track, state=HeldState.MISSING)
+        if one is None
+        else TrackHeld(track=track, state=HeldState.HELD, file=one[0], code=f"target_by_{one[1].value}")
+        for track, one in zip(tracks, found, strict=True)
+    )
+    return TargetReport(state=_state(held, ()), tracks=held)
+
+
+def verification_of(held: TrackHeld) -> str:
+    """How sure it is that the file is the track: the level, "" where tags or the place alone say so."""
+    if held.file is None or held.state is HeldState.WRONG:
+        return ""
+    levels = {f"target_by_{one.value}": one.value for one in (Verification.DURATION, Verification.CONSENSUS)}
+    return levels.get(held.code) or (Verification.FINGERPRINT.value if held.file.proven and not held.code else "")
 
 
 def _state(tracks: Sequence[TrackHeld], extra: Sequence[HeldFile]) -> TargetState:

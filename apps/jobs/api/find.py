@@ -189,6 +189,9 @@ class TargetTrackOut(serializers.Serializer[object]):
     recording_mbid = serializers.UUIDField(allow_null=True)
     state = serializers.ChoiceField(choices=[one.value for one in HeldState])
     code = serializers.CharField(help_text="Why it is wrong, or how sure it is.")
+    verification = serializers.CharField(
+        help_text="How sure it is that the file is the track: fingerprint, consensus, duration, or empty for tags or place alone."
+    )
     file = HeldFileOut(allow_null=True)
 
 
@@ -208,6 +211,8 @@ class TargetOut(serializers.Serializer[object]):
     wrong = serializers.IntegerField()
     tracks = TargetTrackOut(many=True)
     extra = HeldFileOut(many=True)
+    source = serializers.CharField(help_text="musicbrainz, or discogs: `mbid` is derived then, and nobody's MBID.")  # type: ignore[assignment]  # the name of the field
+    source_ref = serializers.CharField(help_text="The number at Discogs, or empty.")
 
 
 class MissingIn(serializers.Serializer[object]):

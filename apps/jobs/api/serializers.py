@@ -293,7 +293,7 @@ class TrackOut(serializers.Serializer[object]):
     code = serializers.CharField()
     params = serializers.DictField()
     message = serializers.CharField(source="sentence")
-    verification = serializers.CharField(help_text="fingerprint, unconfirmed or empty.")
+    verification = serializers.CharField(help_text="fingerprint, consensus, duration, unconfirmed or empty.")
     placed_path = serializers.CharField()
     sha256 = serializers.CharField()
     payload_root = serializers.CharField()

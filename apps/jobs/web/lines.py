@@ -391,9 +391,17 @@ def _choice_lines(track: TrackView) -> ChoiceLines:
     }
 
 
+LIKE_LOOKS: Mapping[str, Look] = {
+    "duration": Look(lazy("Held, by length only"), "check", "info"),
+    "consensus": Look(lazy("Held, by consensus"), "check", "info"),
+}
+
+
 def _track_look(track: TrackView) -> Look:
     if track.state is TrackState.COMPLETED and track.verification == "unconfirmed":
         return UNCONFIRMED
+    if track.state is TrackState.COMPLETED and track.verification in LIKE_LOOKS:
+        return LIKE_LOOKS[track.verification]
     if track.state in {TrackState.WANTED, TrackState.DOWNLOADING} and track.progress:
         return PHASE_LOOKS.get(track.progress.phase, TRACK_LOOKS[track.state])
     return TRACK_LOOKS[track.state]
