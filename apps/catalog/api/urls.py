@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.catalog.api import views
+from apps.catalog.api import discogs, views
 
 urlpatterns = [
     path("catalog/artists/<uuid:mbid>", views.Artist.as_view(), name="api-catalog-artist"),
@@ -16,6 +16,12 @@ urlpatterns = [
     path("catalog/release-groups/<uuid:mbid>", views.Group.as_view(), name="api-catalog-group"),
     path(
         "catalog/release-groups/<uuid:mbid>/releases", views.GroupReleases.as_view(), name="api-catalog-group-releases"
+    ),
+    path("catalog/discogs/<slug:kind>/<int:number>", discogs.DiscogsThing.as_view(), name="api-catalog-discogs"),
+    path(
+        "catalog/discogs/<slug:kind>/<int:number>/refresh",
+        discogs.DiscogsRefresh.as_view(),
+        name="api-catalog-discogs-refresh",
     ),
     path("catalog/release-groups/<uuid:mbid>/refresh", views.GroupRefresh.as_view(), name="api-catalog-group-refresh"),
 ]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from typing import cast
+from typing import TypeVar, cast
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -22,7 +22,6 @@ from apps.catalog.api.serializers import (
     ReleasePageOut,
     ReleaseRowOut,
 )
-from apps.catalog.models import Release
 from apps.catalog.selectors_graph import (
     Known,
     artist_detail,
@@ -47,6 +46,8 @@ from apps.common.api_base import REFUSALS, ApiView, PageQuery, page_body, query_
 from apps.common.pagination import Page, keyset_page
 from apps.domain.catalog.graph import ArtistDetail, GroupDetail, LabelDetail
 from apps.domain.catalog.walks import GraphState
+
+M = TypeVar("M", bound=Model)
 
 ENTITY_FIELDS = ("mbid", "name", "kind", "country", "disambiguation", "aliases", "tags", "relations")
 
@@ -201,7 +202,7 @@ def _group_row(row: object) -> dict[str, object]:
     return {name: getattr(row, name) for name in names}
 
 
-def _releases(request: Request, rows: QuerySet[Release]) -> Response:
+def _releases(request: Request, rows: QuerySet[M]) -> Response:
     query = query_of(request, PageQuery)
     page = keyset_page(
         rows,
