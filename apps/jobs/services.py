@@ -45,6 +45,7 @@ from apps.jobs.models import Job, JobKind, JobTrack, TargetSource
 from apps.jobs.refusals import JobRefused, JobUnknown
 from apps.jobs.selectors_discogs import discogs_waiting
 from apps.jobs.services_manifest import manifest_mark
+from apps.jobs.services_meant import target_note
 from apps.jobs.services_webhooks import job_event
 from apps.transfers.models import Transfer
 from apps.transfers.services import denials_revoke, wants_lossy, wants_move
@@ -139,6 +140,14 @@ def job_create(
             if parent_id is None:
                 Job.objects.filter(id=job.id).update(next_step_at=Now())
                 enqueue(TaskName.RESOLVE_JOB if chosen is None else TaskName.EXPAND_JOB, str(job.id))
+            if origin == "person" and parent_id is None:
+                target_note(
+                    kind,
+                    mbid,
+                    source=target_source,
+                    source_ref=target_ref,
+                    requested_by_id=requested_by.pk if requested_by is not None else None,
+                )
             manifest_mark([job.id])
             job_event(job.id, "job.created")
             ring(WEB_CHANNEL, f"job {job.id}")

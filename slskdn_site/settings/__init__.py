@@ -143,6 +143,11 @@ SPECTACULAR_SETTINGS = {
         "FolderState": "apps.library.api.folders.STATES",
         "RemedyState": "apps.domain.library.remedy.RemedyState",
         "TrashState": "apps.domain.library.trash.TrashState",
+        "FindState": "apps.domain.catalog.asked.FindState",
+        "CandidateKind": "apps.domain.catalog.candidates.CandidateKind",
+        "TargetKind": "apps.domain.jobs.targets.TargetKind",
+        "TargetState": "apps.domain.jobs.targets.TargetState",
+        "HeldState": "apps.domain.jobs.targets.HeldState",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -44,7 +44,7 @@ class FindIn(serializers.Serializer[object]):
     again = serializers.BooleanField(default=False, help_text="Also if the same was asked a moment ago.")
 
 
-class ReasonOut(serializers.Serializer[object]):
+class FindReasonOut(serializers.Serializer[object]):
     """Why a candidate stands where it does."""
 
     code = serializers.CharField()
@@ -93,7 +93,7 @@ class CandidateOut(serializers.Serializer[object]):
     on = serializers.ListField(child=serializers.CharField(), help_text="Releases that a recording stands on.")
     score = serializers.IntegerField(help_text="0…100, MusicBrainz' own of a search.")
     points = serializers.FloatField(help_text="The rank: the sum of the reasons' points.")
-    reasons = ReasonOut(many=True)
+    reasons = FindReasonOut(many=True)
 
 
 class FoundOut(serializers.Serializer[object]):
