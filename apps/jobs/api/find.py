@@ -32,6 +32,10 @@ from apps.jobs.services_find import FindUnknown, find_ask
 from apps.jobs.services_targets import kind_of, target_choose, target_forget, target_get_missing
 
 KINDS = [one.value for one in TargetKind]
+CANDIDATE_KINDS = [one.value for one in CandidateKind]
+FIND_STATES = [one.value for one in FindState]
+TARGET_STATES = [one.value for one in TargetState]
+HELD_STATES = [one.value for one in HeldState]
 
 
 class FindIn(serializers.Serializer[object]):
@@ -67,7 +71,7 @@ class MediumOut(serializers.Serializer[object]):
 class CandidateOut(serializers.Serializer[object]):
     """One of the things a find may mean. Empty and 0: unknown, or not of this kind."""
 
-    kind = serializers.ChoiceField(choices=[one.value for one in CandidateKind])
+    kind = serializers.ChoiceField(choices=CANDIDATE_KINDS)
     mbid = serializers.UUIDField()
     title = serializers.CharField(help_text="The name of artists and labels.")
     artist = serializers.CharField()
@@ -112,7 +116,7 @@ class FindOut(serializers.Serializer[object]):
     text = serializers.CharField()
     asked = serializers.DictField(help_text="What the text was taken for.")
     understood = serializers.CharField(help_text="The same in words.")
-    state = serializers.ChoiceField(choices=[one.value for one in FindState])
+    state = serializers.ChoiceField(choices=FIND_STATES)
     code = serializers.CharField()
     params = serializers.DictField()
     message = serializers.SerializerMethodField()
@@ -131,7 +135,7 @@ class FindOut(serializers.Serializer[object]):
 class TargetQueryIn(PageQuery):
     """Filters."""
 
-    state = serializers.ChoiceField(choices=[one.value for one in TargetState], required=False)
+    state = serializers.ChoiceField(choices=TARGET_STATES, required=False)
     text = serializers.CharField(required=False, max_length=200, help_text="Part of title or artist.")
 
 
@@ -151,7 +155,7 @@ class TargetRowOut(serializers.Serializer[object]):
     title = serializers.CharField()
     artist = serializers.CharField()
     year = serializers.CharField()
-    state = serializers.ChoiceField(choices=[one.value for one in TargetState])
+    state = serializers.ChoiceField(choices=TARGET_STATES)
     tracks = serializers.IntegerField()
     held = serializers.IntegerField()
     missing = serializers.IntegerField()
@@ -187,7 +191,7 @@ class TargetTrackOut(serializers.Serializer[object]):
     artist = serializers.CharField()
     length_ms = serializers.IntegerField()
     recording_mbid = serializers.UUIDField(allow_null=True)
-    state = serializers.ChoiceField(choices=[one.value for one in HeldState])
+    state = serializers.ChoiceField(choices=HELD_STATES)
     code = serializers.CharField(help_text="Why it is wrong, or how sure it is.")
     verification = serializers.CharField(
         help_text="How sure it is that the file is the track: fingerprint, consensus, duration, or empty for tags or place alone."
@@ -205,7 +209,7 @@ class TargetOut(serializers.Serializer[object]):
     title = serializers.CharField()
     artist = serializers.CharField()
     year = serializers.CharField()
-    state = serializers.ChoiceField(choices=[one.value for one in TargetState])
+    state = serializers.ChoiceField(choices=TARGET_STATES)
     held = serializers.IntegerField()
     missing = serializers.IntegerField()
     wrong = serializers.IntegerField()
@@ -224,7 +228,7 @@ class MissingIn(serializers.Serializer[object]):
 class RelatedItemOut(serializers.Serializer[object]):
     """Something that belongs to a release. `add`: the release that asking for it takes."""
 
-    kind = serializers.ChoiceField(choices=[one.value for one in CandidateKind])
+    kind = serializers.ChoiceField(choices=CANDIDATE_KINDS)
     mbid = serializers.UUIDField()
     title = serializers.CharField()
     artist = serializers.CharField()
