@@ -5,6 +5,7 @@ from __future__ import annotations
 from workers.analyse_variants import analyse_variants
 from workers.consume_node_events import consume_node_events
 from workers.deliver_webhooks import deliver_webhooks
+from workers.discogs_fetch import discogs_fetch
 from workers.discogs_look import discogs_look
 from workers.doctor_scan import doctor_due, doctor_look
 from workers.expand import expand_job
@@ -32,6 +33,7 @@ __all__ = [
     "analyse_variants",
     "consume_node_events",
     "deliver_webhooks",
+    "discogs_fetch",
     "discogs_look",
     "doctor_due",
     "doctor_look",

@@ -7,6 +7,7 @@ import uuid
 from django.utils import timezone
 
 from apps.catalog.models import DiscogsEntity, Relation
+from apps.common.dispatch import TaskName, enqueue
 from apps.domain.catalog.discogs import DiscogsFacts
 from apps.domain.catalog.identity import discogs_id
 from apps.domain.catalog.links import DiscogsKind, EntityKind
@@ -38,3 +39,8 @@ def link_learned(kind: EntityKind, mbid: uuid.UUID, address: str) -> None:
         address=address[:1000],
         defaults={"kind": "discogs"},
     )
+
+
+def discogs_ask(kind: DiscogsKind, number: int) -> None:
+    """Have a worker ask for it, however fresh what is kept is. A hint: what Discogs refuses is in the worker's log."""
+    enqueue(TaskName.DISCOGS_FETCH, kind.value, number)

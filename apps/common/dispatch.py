@@ -46,6 +46,7 @@ class TaskName(StrEnum):
     TARGETS_COUNT = "workers.targets_count"
     DELIVER_WEBHOOKS = "workers.deliver_webhooks"
     DISCOGS_LOOK = "workers.discogs_look"
+    DISCOGS_FETCH = "workers.discogs_fetch"
 
 
 QUEUES: dict[TaskName, str] = {
@@ -76,6 +77,7 @@ QUEUES: dict[TaskName, str] = {
     TaskName.TARGETS_COUNT: "default",
     TaskName.DELIVER_WEBHOOKS: "default",
     TaskName.DISCOGS_LOOK: "default",
+    TaskName.DISCOGS_FETCH: "default",
 }
 
 LAST: Final = 9

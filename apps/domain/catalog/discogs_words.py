@@ -12,6 +12,7 @@ DISCOGS_SENTENCES: Final[Mapping[str, str]] = {
     "discogs_not_found": "Discogs knows no {kind} with the number {id}.",
     "discogs_token_invalid": "Discogs does not accept integration.discogs.token.",
     "discogs_disabled": "Discogs is not asked (integration.discogs.enabled is false), and MusicBrainz knows nothing of this page.",
+    "discogs_number_invalid": "This is no number and no address at Discogs of that kind.",
     "discogs_only": "MusicBrainz does not have it; this is what Discogs says.",
     "discogs_no_fingerprint": "Its tracks can be told by title, length and copies that agree only; no fingerprint proves them.",
     "discogs_same_barcode": "MusicBrainz has no link to it; the others have its barcode and may be the same edition.",
