@@ -396,9 +396,13 @@ def target_row(row: AlbumTarget) -> TargetRow:
     )
 
 
-def targets_stale(*, changed_at: datetime | None, limit: int) -> tuple[tuple[uuid.UUID, str, uuid.UUID], ...]:
-    """(id, kind, mbid) of targets that were counted before the library's last change, or never; the oldest count first."""
-    never = Q(counted_at__isnull=True)
-    stale = never if changed_at is None else never | Q(counted_at__lte=changed_at)
+def targets_stale(
+    *, changed_at: datetime | None, before: datetime, limit: int
+) -> tuple[tuple[uuid.UUID, str, uuid.UUID], ...]:
+    """(id, kind, mbid) of targets that were counted before the library's last change, or never; the oldest count first. Those whose track list was not
+    known are counted again if they were before `before`: the catalog may have it by now."""
+    stale = Q(counted_at__isnull=True) | Q(state=TargetState.UNKNOWN.value, counted_at__lt=before)
+    if changed_at is not None:
+        stale |= Q(counted_at__lte=changed_at, counted_at__lt=before)
     rows = AlbumTarget.objects.filter(stale).order_by(F("counted_at").asc(nulls_first=True), "id")
     return tuple(rows.values_list("id", "kind", "mbid")[:limit])

@@ -97,8 +97,9 @@ def target_get_missing(
 
 
 def targets_count(*, now: datetime, limit: int = COUNTED_AT_ONCE) -> int:
-    """Count targets anew that the library changed after; how many. `now`: taken before anything is read, so that no change falls between."""
-    stale = targets_stale(changed_at=newest_change(), limit=limit)
+    """Count targets anew that the library changed after; how many. `now`: taken before anything is read, so that no change falls between; called again
+    with the same `now` it goes on, and counts nothing twice."""
+    stale = targets_stale(changed_at=newest_change(), before=now, limit=limit)
     if not stale:
         return 0
     facts = facts_of([(kind, mbid) for _, kind, mbid in stale])

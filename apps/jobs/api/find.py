@@ -68,7 +68,7 @@ class MediumOut(serializers.Serializer[object]):
     length_ms = serializers.IntegerField()
 
 
-class CandidateOut(serializers.Serializer[object]):
+class FindCandidateOut(serializers.Serializer[object]):
     """One of the things a find may mean. Empty and 0: unknown, or not of this kind."""
 
     kind = serializers.ChoiceField(choices=CANDIDATE_KINDS)
@@ -103,7 +103,7 @@ class CandidateOut(serializers.Serializer[object]):
 class FoundOut(serializers.Serializer[object]):
     """A candidate, and what this house has of it."""
 
-    candidate = CandidateOut()
+    candidate = FindCandidateOut()
     held = serializers.IntegerField(help_text="Files of it.")
     job = serializers.UUIDField(allow_null=True, source="job.id", default=None)
     target = serializers.BooleanField(source="meant")
