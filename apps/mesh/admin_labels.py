@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from apps.common.admin_base import ReadOnlyAdmin
-from apps.mesh.models_labels import LabelPresence, LabelSighting
+from apps.mesh.models_labels import LabelPresence, LabelRelease, LabelSighting
 
 
 @admin.register(LabelPresence)
@@ -15,6 +15,14 @@ class LabelPresenceAdmin(ReadOnlyAdmin):
     list_display = ["name", "label_key", "releases", "artists", "peers", "rank", "heard_at", "counted_at", "due"]
     list_filter = ["due"]
     search_fields = ["name_search", "label_key"]
+
+
+@admin.register(LabelRelease)
+class LabelReleaseAdmin(ReadOnlyAdmin):
+    """Figures of their releases."""
+
+    list_display = ["title", "artist", "release_mbid", "label_key", "peers", "rank", "quality", "tracks_held", "tracks"]
+    search_fields = ["title", "artist", "release_mbid", "label_key"]
 
 
 @admin.register(LabelSighting)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from apps.mesh.models_adverts import Advert, AvailableVariant
-from apps.mesh.models_labels import LabelPresence, LabelSighting
+from apps.mesh.models_labels import LabelPresence, LabelRelease, LabelSighting
 
 __all__ = [
     "Advert",
@@ -14,6 +14,7 @@ __all__ = [
     "Claim",
     "ClaimVerdict",
     "LabelPresence",
+    "LabelRelease",
     "LabelSighting",
     "SeededRelease",
 ]

@@ -74,3 +74,29 @@ class LabelPresence(models.Model):
 
     def __str__(self) -> str:
         return self.name or str(self.label_key)
+
+
+class LabelRelease(models.Model):
+    """A label's release with its figures, counted from its sightings together with the label's. Written by the node.
+
+    `rank` as of LabelPresence; `quality`: the best that a peer states; `profiles`: the codecs that peers have, sorted; `tracks_held`: by the peer that has
+    most of it.
+    """
+
+    label_key = models.UUIDField()
+    release_mbid = models.UUIDField()
+    title = models.CharField(max_length=256, blank=True, default="")
+    artist = models.CharField(max_length=256, blank=True, default="")
+    peers = models.PositiveIntegerField(default=0)
+    rank = models.FloatField(default=0.0)
+    quality = models.FloatField(null=True, blank=True)
+    profiles = models.JSONField(default=list)
+    tracks = models.PositiveIntegerField(default=0)
+    tracks_held = models.PositiveIntegerField(default=0)
+    heard_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["label_key", "release_mbid"], name="label_release_once")]
+
+    def __str__(self) -> str:
+        return f"{self.release_mbid} of {self.label_key}"

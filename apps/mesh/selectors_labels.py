@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,14 +14,13 @@ from django.utils import timezone
 from apps.common.names import ReleaseName, release_names
 from apps.domain.audio.profile import LOSSLESS
 from apps.domain.mesh.labels import label_key, search_form
-from apps.domain.mesh.popularity import crate_order, popularity_at, rank_of
-from apps.mesh.models_labels import LabelPresence, LabelSighting
+from apps.domain.mesh.popularity import crate_order, popularity_at
+from apps.mesh.models_labels import LabelPresence, LabelRelease, LabelSighting
 
 LABEL_ORDER: Final = ("-rank", "-label_key")
 """The most popular first. Ranks change only when somebody is heard of: the order does not move while nobody is."""
-MAX_SIGHTINGS: Final = 20_000
-"""Of one label that are looked at, the latest first: more change no order that matters."""
-MAX_PROFILES: Final = 6
+MAX_RELEASES: Final = 10_000
+"""Of one label: all peers' quotas together hold some more only in theory."""
 LOSSLESS_NAME: Final = "lossless"
 """The codec filter that lets every lossless one through."""
 _LOSSLESS: Final = frozenset(one.value for one in LOSSLESS)
@@ -105,80 +104,47 @@ def releases_heard(key: uuid.UUID, *, codec: str = "") -> list[HeardRelease]:
 
     `codec`: only what some peer has in it ("flac", "mp3", …, or "lossless").
     """
-    found = _by_release([key])
+    found = list(LabelRelease.objects.filter(label_key=key)[:MAX_RELEASES])
     if codec:
-        found = {mbid: some for mbid, some in found.items() if any(_has_codec(one.profile, codec) for one in some)}
-    names = release_names(found.keys())
+        found = [row for row in found if any(_has_codec(profile, codec) for profile in row.profiles)]
+    names = release_names([row.release_mbid for row in found])
     now_s = timezone.now().timestamp()
-    rows = [_heard(mbid, some, names.get(mbid, UNNAMED), now_s=now_s) for mbid, some in found.items()]
+    rows = [_heard(row, names.get(row.release_mbid, UNNAMED), now_s=now_s) for row in found]
     rows.sort(key=lambda one: (-crate_order(one.popularity, quality=one.quality), str(one.release_mbid)))
     return rows
 
 
 def release_popularity(label_mbid: uuid.UUID, name: str) -> Mapping[uuid.UUID, float]:
     """release → what a crate sorts it by (popularity in steps, then quality), of the label with this MBID, and of what peers without its MBID call by
-    this name. Empty: the mesh knows nothing of it. One query."""
+    this name. Empty: the mesh knows nothing of it. One query.
+
+    No peer is counted twice: of one release it is heard by MBID or by name.
+    """
     keys = {label_mbid, *([by_name] if (by_name := label_key(None, name)) is not None else [])}
     now_s = timezone.now().timestamp()
-    return {
-        mbid: crate_order(popularity_at(_rank(some), now_s=now_s), quality=_quality(some))
-        for mbid, some in _by_release(sorted(keys)).items()
-    }
+    popularity: dict[uuid.UUID, float] = {}
+    quality: dict[uuid.UUID, float] = {}
+    rows = LabelRelease.objects.filter(label_key__in=keys).values_list("release_mbid", "rank", "quality")
+    for mbid, rank, stated in rows[:MAX_RELEASES]:
+        popularity[mbid] = popularity.get(mbid, 0.0) + popularity_at(rank, now_s=now_s)
+        quality[mbid] = max(quality.get(mbid, 0.0), stated or 0.0)
+    return {mbid: crate_order(value, quality=quality[mbid]) for mbid, value in popularity.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class _Sighting:
-    peer: int
-    heard_at: datetime
-    title: str
-    artist: str
-    tracks: int
-    held: int
-    profile: str
-    quality: float | None
-
-
-def _by_release(keys: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[_Sighting]]:
-    rows = LabelSighting.objects.filter(label_key__in=keys).order_by("-heard_at", "id")
-    found: dict[uuid.UUID, list[_Sighting]] = {}
-    for release, peer, at, title, artist, tracks, held, profile, quality in rows.values_list(
-        "release_mbid", "peer_id", "heard_at", "title", "artist", "tracks", "tracks_held", "profile", "quality"
-    )[:MAX_SIGHTINGS]:
-        found.setdefault(release, []).append(_Sighting(peer, at, title, artist, tracks, held, profile, quality))
-    return found
-
-
-def _heard(mbid: uuid.UUID, some: Sequence[_Sighting], name: ReleaseName, *, now_s: float) -> HeardRelease:
-    most = max(some, key=lambda one: one.held)
+def _heard(row: LabelRelease, name: ReleaseName, *, now_s: float) -> HeardRelease:
     return HeardRelease(
-        release_mbid=mbid,
-        title=name.title or _first(one.title for one in some),
-        artist=name.artist or _first(one.artist for one in some),
+        release_mbid=row.release_mbid,
+        title=name.title or row.title,
+        artist=name.artist or row.artist,
         year=name.year,
-        peers=len({one.peer for one in some}),
-        popularity=popularity_at(_rank(some), now_s=now_s),
-        quality=_quality(some),
-        profiles=tuple(sorted({one.profile for one in some if one.profile}))[:MAX_PROFILES],
-        tracks=most.tracks,
-        tracks_held=most.held,
-        heard_at=some[0].heard_at,
+        peers=row.peers,
+        popularity=popularity_at(row.rank, now_s=now_s),
+        quality=row.quality,
+        profiles=tuple(row.profiles),
+        tracks=row.tracks,
+        tracks_held=row.tracks_held,
+        heard_at=row.heard_at,
     )
-
-
-def _rank(some: Iterable[_Sighting]) -> float:
-    """A peer counts once: of labels that are two keys it is heard under both."""
-    latest: dict[int, float] = {}
-    for one in some:
-        latest[one.peer] = max(latest.get(one.peer, 0.0), one.heard_at.timestamp())
-    return rank_of(latest.values())
-
-
-def _quality(some: Iterable[_Sighting]) -> float | None:
-    return max((one.quality for one in some if one.quality is not None), default=None)
-
-
-def _first(words: Iterable[str]) -> str:
-    return next((word for word in words if word), "")
 
 
 def _has_codec(profile: str, codec: str) -> bool:

@@ -21,9 +21,9 @@ from django.utils import timezone
 from apps.common.names import RecordingsOn, label_names, release_labels, releases_covered
 from apps.domain.contracts.label_work import ReleaseSighted
 from apps.domain.mesh.labels import clean_name, is_mbid, label_key, search_form
-from apps.domain.mesh.popularity import FORGOTTEN_S, NOTHING, Heard, presence_of
+from apps.domain.mesh.popularity import FORGOTTEN_S, NOTHING, Heard, presence_of, releases_of
 from apps.mesh.models_adverts import AvailableVariant
-from apps.mesh.models_labels import LabelPresence, LabelSighting
+from apps.mesh.models_labels import LabelPresence, LabelRelease, LabelSighting
 
 MAX_PER_PEER: Final = 1000
 """Sightings of one peer. An honest one tells of the hundred releases that it announces, and of what it seeds by configuration."""
@@ -41,6 +41,11 @@ COVERS_FROM: Final = 0.5
 RECOUNT_AGAIN: Final = timedelta(days=1)
 """Figures are counted again after so long even when nothing was heard: peers' rows may have gone with their sightings."""
 MAX_AGAIN: Final = 500
+MAX_PROFILES: Final = 6
+"""Of one release that are kept."""
+_COUNTED_ANEW: Final = (
+    "title", "artist", "peers", "rank", "quality", "profiles", "tracks", "tracks_held", "heard_at",
+)  # fmt: skip
 _TOLD_ANEW: Final = (
     "label_mbid", "label_name", "label_by", "group", "title", "artist", "heard_in", "tracks", "tracks_held", "profile",
     "quality", "heard_at",
@@ -143,29 +148,20 @@ def labels_recount(*, limit: int = 8) -> int:
     if not keys:
         return 0
     heard: dict[uuid.UUID, list[Heard]] = {key: [] for key in keys}
-    rows = LabelSighting.objects.filter(label_key__in=keys).order_by("id")
-    for key, peer, release, at, artist, name in rows.values_list(
-        "label_key", "peer_id", "release_mbid", "heard_at", "artist", "label_name"
-    ):
-        heard[key].append(Heard(peer=peer, release=release, at_s=at.timestamp(), artist=artist, name=name))
+    rows = LabelSighting.objects.filter(label_key__in=keys).order_by()
+    for key, peer, release, at, artist, name, title, profile, quality, tracks, held in rows.values_list(
+        "label_key", "peer_id", "release_mbid", "heard_at", "artist", "label_name", "title", "profile", "quality",
+        "tracks", "tracks_held",
+    ):  # fmt: skip
+        heard[key].append(
+            Heard(
+                peer=peer, release=release, at_s=at.timestamp(), artist=artist, name=name, title=title, profile=profile,
+                quality=quality, tracks=tracks, tracks_held=held,
+            )
+        )  # fmt: skip
     names = label_names(keys)
     for key, some in heard.items():
-        found = presence_of(some)
-        if found.rank == NOTHING:
-            LabelPresence.objects.filter(label_key=key).delete()
-            continue
-        name = clean_name(names.get(key, "")) or found.name
-        LabelPresence.objects.filter(label_key=key).update(
-            name=name,
-            name_search=search_form(name),
-            releases=found.releases,
-            artists=found.artists,
-            peers=found.peers,
-            rank=found.rank,
-            heard_at=datetime.fromtimestamp(max(one.at_s for one in some), tz=UTC),
-            counted_at=timezone.now(),
-            due=False,
-        )
+        _count(key, some, known_as=clean_name(names.get(key, "")))
     return len(keys)
 
 
@@ -177,6 +173,53 @@ def labels_expire() -> int:
     stale = LabelPresence.objects.filter(due=False, counted_at__lt=now - RECOUNT_AGAIN).order_by("counted_at")
     _mark({*keys, *stale.values_list("label_key", flat=True)[:MAX_AGAIN]})
     return sum(keys.values())
+
+
+def _count(key: uuid.UUID, heard: Sequence[Heard], *, known_as: str) -> None:
+    """Write a label's figures and those of its releases; all of it goes when nobody has anything of it."""
+    found, releases = presence_of(heard), releases_of(heard)
+    LabelRelease.objects.filter(label_key=key).exclude(release_mbid__in=releases).delete()
+    if found.rank == NOTHING:
+        LabelPresence.objects.filter(label_key=key).delete()
+        return
+    LabelRelease.objects.bulk_create(
+        [
+            LabelRelease(
+                label_key=key,
+                release_mbid=one.release,
+                title=one.title,
+                artist=one.artist,
+                peers=one.peers,
+                rank=one.rank,
+                quality=one.quality,
+                profiles=list(one.profiles[:MAX_PROFILES]),
+                tracks=one.tracks,
+                tracks_held=one.tracks_held,
+                heard_at=_moment(one.at_s),
+            )
+            for one in releases.values()
+        ],
+        batch_size=WRITE_ROWS,
+        update_conflicts=True,
+        unique_fields=["label_key", "release_mbid"],
+        update_fields=list(_COUNTED_ANEW),
+    )
+    name = known_as or found.name
+    LabelPresence.objects.filter(label_key=key).update(
+        name=name,
+        name_search=search_form(name),
+        releases=found.releases,
+        artists=found.artists,
+        peers=found.peers,
+        rank=found.rank,
+        heard_at=_moment(max(one.at_s for one in heard)),
+        counted_at=timezone.now(),
+        due=False,
+    )
+
+
+def _moment(at_s: float) -> datetime:
+    return datetime.fromtimestamp(at_s, tz=UTC)
 
 
 def _outdated(rows: Mapping[tuple[uuid.UUID, uuid.UUID, int], LabelSighting]) -> set[uuid.UUID]:

@@ -28,7 +28,8 @@ MAX_WAITING: Final = 1024
 MAX_WAITING_PER_PEER: Final = 128  # more than an honest peer announces, told at once
 MAX_PER_FLUSH: Final = 256  # one transaction of some 50 ms
 MAX_REMEMBERED: Final = 8192
-LABELS_PER_COUNT: Final = 8  # the rows' thread is needed for transfers too
+COUNT_S: Final = 30.0  # after everything due was counted; a label that all have is told of every few seconds
+LABELS_PER_COUNT: Final = 4  # the rows' thread is needed for transfers too: 4,000 sightings are some 50 ms
 
 
 class LabelNews:
@@ -43,6 +44,7 @@ class LabelNews:
         self._adverts: Final[dict[str, None]] = {}
         self._advert_at: Final[dict[str, float]] = {}
         self._next_flush = 0.0
+        self._next_count = 0.0
         self._next_expiry = clock() + EXPIRE_S
         self._due = True  # of an earlier run
         self.counts: Final[Counter[str]] = Counter()
@@ -83,8 +85,10 @@ class LabelNews:
                 self._next_expiry = now + EXPIRE_S
                 await self._store.labels_expire()
                 self._due = True
-            if self._due:
+            if self._due and now >= self._next_count:
                 self._due = await self._store.labels_recount(limit=LABELS_PER_COUNT) >= LABELS_PER_COUNT
+                if not self._due:
+                    self._next_count = now + COUNT_S
         except DomainError as error:
             log.warning("labels_not_kept code=%s", error.code)
 

@@ -30,13 +30,34 @@ NOTHING: Final = -math.inf
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """A peer was heard to have a release, last at `at_s` (seconds since 1970, by our clock). `artist` and `name` (of the label) are as told."""
+    """A peer was heard to have a release, last at `at_s` (seconds since 1970, by our clock). All words are as told, `name` is the label's."""
 
     peer: int
     release: uuid.UUID
     at_s: float
     artist: str = ""
     name: str = ""
+    title: str = ""
+    profile: str = ""
+    quality: float | None = None
+    tracks: int = 0
+    tracks_held: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleasePresence:
+    """A release's figures. Words are those of who was heard last; `quality` is the best stated, `tracks_held` of the peer that has most."""
+
+    release: uuid.UUID
+    title: str
+    artist: str
+    peers: int
+    rank: float
+    quality: float | None
+    profiles: tuple[str, ...]
+    tracks: int
+    tracks_held: int
+    at_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +113,34 @@ def presence_of(heard: Sequence[Heard]) -> Presence:
         peers=len({one.peer for one in heard}),
         rank=label_rank((one.peer, one.at_s) for one in heard),
         name=min(names, key=lambda name: (-len(names[name]), name), default=""),
+    )
+
+
+def releases_of(heard: Iterable[Heard]) -> dict[uuid.UUID, ReleasePresence]:
+    """Figures of every release that was heard of. The order of `heard` makes no difference."""
+    found: dict[uuid.UUID, list[Heard]] = {}
+    for one in heard:
+        found.setdefault(one.release, []).append(one)
+    return {release: _release(release, some) for release, some in found.items()}
+
+
+def _release(release: uuid.UUID, some: list[Heard]) -> ReleasePresence:
+    latest = sorted(some, key=lambda one: (-one.at_s, one.peer))
+    times: dict[int, float] = {}
+    for one in some:
+        times[one.peer] = max(times.get(one.peer, one.at_s), one.at_s)
+    most = max(latest, key=lambda one: one.tracks_held)
+    return ReleasePresence(
+        release=release,
+        title=next((one.title for one in latest if one.title), ""),
+        artist=next((one.artist for one in latest if one.artist), ""),
+        peers=len(times),
+        rank=rank_of(times.values()),
+        quality=max((one.quality for one in some if one.quality is not None), default=None),
+        profiles=tuple(sorted({one.profile for one in some if one.profile})),
+        tracks=most.tracks,
+        tracks_held=most.tracks_held,
+        at_s=latest[0].at_s,
     )
 
 

@@ -15,7 +15,7 @@ from apps.domain.catalog.identity import label_name_id
 from apps.domain.contracts.node_work import AdvertisedVariant, AdvertReport
 from apps.domain.mesh.popularity import FORGOTTEN_S
 from apps.mesh import services_labels
-from apps.mesh.models import LabelPresence, LabelSighting
+from apps.mesh.models import LabelPresence, LabelRelease, LabelSighting
 from apps.mesh.selectors_labels import (
     LABEL_ORDER,
     label_query,
@@ -79,6 +79,7 @@ def test_what_nobody_was_heard_of_for_eight_weeks_is_forgotten() -> None:
     count()
     assert label_row(SUB_POP) is None
     assert not LabelPresence.objects.exists()
+    assert not LabelRelease.objects.exists()
 
 
 def test_figures_are_counted_again_after_a_peer_was_deleted() -> None:

@@ -20,6 +20,7 @@ from apps.domain.mesh.popularity import (
     popularity_at,
     presence_of,
     rank_of,
+    releases_of,
 )
 
 NOW = 1_800_000_000.0
@@ -95,6 +96,32 @@ def test_figures_count_releases_artists_and_peers_once() -> None:
         ]
     )
     assert (found.releases, found.artists, found.peers, found.name) == (2, 1, 3, "Sub Pop")
+
+
+def test_figures_of_releases_are_those_of_the_last_word_the_best_quality_and_the_fullest_copy() -> None:
+    heard = [
+        Heard(
+            peer=1,
+            release=A,
+            at_s=NOW - 60,
+            title="Old",
+            artist="X",
+            profile="flac-16-44100-2",
+            tracks=10,
+            tracks_held=9,
+        ),
+        Heard(peer=2, release=A, at_s=NOW, title="New", quality=0.4, profile="mp3-cbr-320", tracks=12, tracks_held=2),
+        Heard(peer=2, release=A, at_s=NOW - 9, title="Older word", quality=0.7, tracks=12, tracks_held=2),
+        Heard(peer=1, release=B, at_s=NOW),
+    ]
+    found = releases_of(heard)
+    assert releases_of(reversed(heard)) == found
+    one = found[A]
+    assert (one.title, one.artist, one.peers, one.quality) == ("New", "X", 2, 0.7)
+    assert (one.tracks_held, one.tracks, one.profiles) == (9, 10, ("flac-16-44100-2", "mp3-cbr-320"))
+    assert one.at_s == NOW
+    assert popularity_at(one.rank, now_s=NOW) == pytest.approx(2.0, rel=1e-3)
+    assert found[B].quality is None
 
 
 def test_no_label_is_no_error() -> None:

@@ -33,6 +33,7 @@ OFTEN_S = 0.05
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(label_news, "FLUSH_S", 0.0)
+    monkeypatch.setattr(label_news, "COUNT_S", 0.0)
 
 
 def entry(path: Path, at: int, *, label: str = LABEL.name, label_mbid: uuid.UUID | None = LABEL.mbid) -> LibraryEntry:
