@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from apps.catalog.models import Walk
 from apps.catalog.services_graph import artist_store, briefs_store, groups_store, label_store
+from apps.catalog.services_walk import artist_graph_ask
 from apps.domain.catalog.graph import ArtistDetail, GroupDetail, LabelDetail, LabelNumber, Relation, ReleaseBrief, Tag
 from apps.domain.catalog.release import ArtistFacts, GroupFacts, LabelFacts
 
@@ -75,3 +76,11 @@ def known(groups: int, *, name: str = "Ánima <b>&", releases: int = 2) -> None:
         ("label_releases", LABEL, groups * releases),
     ):
         Walk.objects.create(kind=kind, mbid=mbid, state="done", taken=count, total=count, ended_at=now, read_at=now)
+
+
+def fill(rows: int) -> None:
+    """For the browser: an artist and a label with so many groups; 0: nobody asked for them."""
+    if rows:
+        known(rows)
+    else:
+        artist_graph_ask(ARTIST)
