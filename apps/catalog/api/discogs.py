@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -55,6 +55,7 @@ class DiscogsOut(serializers.Serializer[object]):
     fetched_at = serializers.DateTimeField()
     fresh = serializers.BooleanField(help_text="Asked for within 30 days.")
 
+    @extend_schema_field(serializers.DictField())
     def get_facts(self, view: object) -> dict[str, object]:
         """A subset of what Discogs' own API says, bounded and cleaned."""
         facts = getattr(view, "facts", None)
