@@ -85,6 +85,11 @@ class Job(models.Model):
         ]
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="job_newest"),
+            models.Index(fields=["-created_at", "-id"], name="job_top_newest", condition=models.Q(parent__isnull=True)),
+            models.Index(
+                fields=["code"], name="job_top_code", condition=models.Q(parent__isnull=True) & ~models.Q(code="")
+            ),
+            models.Index(fields=["parent", "-created_at", "-id"], name="job_child_newest"),
             models.Index(fields=["next_step_at"], name="job_open", condition=~models.Q(state__in=sorted(JOB_ENDED))),
             models.Index(fields=["parent", "state"], name="job_child_state"),
             models.Index(fields=["target_mbid"], name="job_target"),
@@ -179,6 +184,7 @@ class JobTrack(models.Model):
         ]
         indexes = [
             models.Index(fields=["recording_mbid"], name="job_track_recording"),
+            models.Index(fields=["job", "state"], name="job_track_state"),
             models.Index(fields=["next_step_at"], name="job_track_open", condition=models.Q(state="verifying")),
             models.Index(
                 fields=["next_step_at"], name="job_track_unconfirmed", condition=models.Q(verification="unconfirmed")

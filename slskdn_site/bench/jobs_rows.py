@@ -3,6 +3,7 @@ was planned; and a log of webhooks. Shaped unkindly: what filters look for is ra
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Final, TypeVar
 
-from django.db import connection, transaction
-from django.db.models import Model
+from django.db import connection, models, transaction
 
 from apps.domain.jobs.lifecycle import JobState, TrackState, TransferState, WantDesired, WantPhase
 from apps.domain.jobs.webhooks import DeliveryState, Event
@@ -19,7 +19,7 @@ from apps.jobs.models import Job, JobKind, JobTrack, PlannedRelease, PlannedStat
 from apps.jobs.models_webhooks import Webhook, WebhookDelivery
 from apps.transfers.models import Transfer, Want, WantProgress
 
-M = TypeVar("M", bound=Model)
+M = TypeVar("M", bound=models.Model)
 
 NOW: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SHAPES: Final = ((1000, 1), (200, 10), (50, 40), (20, 60))
@@ -67,7 +67,8 @@ class Filled:
 def fill(*, jobs: int, tracks: int) -> Filled:
     """Fill an empty database."""
     made = list(_jobs(jobs))
-    _many(Job, made)
+    with _own_moments():
+        _many(Job, made)
     Job.objects.filter(state=JobState.PENDING, parent=None).update(next_step_at=NOW)
     resolved = [
         job for job in made if job.kind in (JobKind.MB_RELEASE, JobKind.RECORDING) and job.state not in UNRESOLVED
@@ -258,11 +259,17 @@ def _id(kind: int, number: int) -> uuid.UUID:
 def _many(model: type[M], rows: Iterable[M], *, batch: int = 2000) -> None:
     left = iter(rows)
     while some := list(islice(left, batch)):
-        moments = {(row.pk): row.created_at for row in some if isinstance(row, Job)}
         with transaction.atomic():
-            model._default_manager.bulk_create(some, batch_size=500)
-            if moments:  # auto_now_add wrote the present into them
-                for row in some:
-                    if isinstance(row, Job):
-                        row.created_at = moments[row.pk]
-                Job.objects.bulk_update([row for row in some if isinstance(row, Job)], ["created_at"], batch_size=300)
+            model._default_manager.bulk_create(some, batch_size=batch)
+
+
+@contextlib.contextmanager
+def _own_moments() -> Iterator[None]:
+    """Rows keep the `created_at` that they are given: Django writes the present into it otherwise, and all jobs would be equally new."""
+    field = Job._meta.get_field("created_at")
+    assert isinstance(field, models.DateTimeField)
+    field.auto_now_add = False
+    try:
+        yield
+    finally:
+        field.auto_now_add = True

@@ -66,7 +66,7 @@ SOURCE_LOOKS: Mapping[str, Look] = {
     "aborted": Look(lazy("Dropped"), "cross", "bad"),
 }
 """By the downloader's states of `overlay_node.protocol`, as source rows hold them."""
-MAX_ARCS = 60  # of a disc; more can't be told apart
+MAX_ARCS = 40  # of a disc; more are drawn as one (DISC_MAX_ARCS)
 MAX_SEGMENTS = 6  # tones of a stacked bar; further sources share the last
 
 
