@@ -140,7 +140,9 @@ def _steps(claim: FindClaim, answer: Answer, musicbrainz: MusicbrainzPort, disco
             yield from discogs_steps(asked, answer, musicbrainz=musicbrainz, discogs=discogs, of_kind=of_kind)
         case BarcodeAsked(digits=digits):
             for form in barcode_forms(digits):
-                answer.candidates += [candidate_of_brief(one) for one in musicbrainz.by_barcode(form)]
+                briefs = musicbrainz.by_barcode(form)
+                briefs_store(briefs)
+                answer.candidates += [candidate_of_brief(one) for one in briefs]
                 yield "barcode"
         case IsrcAsked(isrc=isrc):
             try:
@@ -179,7 +181,7 @@ def _of_kind(kind: EntityKind, mbid: uuid.UUID, answer: Answer, musicbrainz: Mus
         case EntityKind.RELEASE:
             release = musicbrainz.release(mbid)
             release_store(release, asked_for=mbid)
-            now, some = release.mbid, edition_candidates([release])
+            now, some = release.mbid, edition_candidates([release.mbid])
         case EntityKind.RELEASE_GROUP:
             group = musicbrainz.group(mbid)
             group_store(group, asked_for=mbid)
@@ -188,7 +190,7 @@ def _of_kind(kind: EntityKind, mbid: uuid.UUID, answer: Answer, musicbrainz: Mus
             if editions is None:
                 editions = musicbrainz.group_releases(now)
                 editions_store(now, editions)
-            some = (candidate_of_group(group), *edition_candidates(editions))
+            some = (candidate_of_group(group), *edition_candidates([one.mbid for one in editions]))
         case EntityKind.RECORDING:
             recording, releases = musicbrainz.recording(mbid)
             recording_store(recording, asked_for=mbid)

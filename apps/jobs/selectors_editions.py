@@ -7,14 +7,21 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from apps.catalog.selectors_editions import group_editions
+from apps.catalog.models import Medium, Release
 from apps.catalog.selectors_graph import group_detail
+from apps.catalog.selectors_tracklists import tracklists
 from apps.domain.errors import DomainError
 from apps.domain.matching.discs import same_set
 from apps.domain.matching.distance import Penalty
-from apps.domain.matching.solver import EditionPlan, Offer, OfferKind, Solution, solve
-from apps.domain.matching.targets import target_of
-from apps.domain.matching.values import OfferedSet, OfferedTrack, RecordingVote, TargetRelease, TargetTrack
+from apps.domain.matching.solver import MAX_EDITIONS, EditionPlan, Offer, OfferKind, Solution, solve
+from apps.domain.matching.values import (
+    VARIOUS_ARTISTS,
+    OfferedSet,
+    OfferedTrack,
+    RecordingVote,
+    TargetRelease,
+    TargetTrack,
+)
 from apps.jobs.find_words import edition_change_says, edition_penalty_says, solution_says
 from apps.library.models import AudioFile
 from apps.library.offered import offered_set
@@ -110,7 +117,7 @@ def editions_view(group_mbid: uuid.UUID, *, strict: uuid.UUID | None = None) -> 
     """
     group = group_detail(group_mbid)
     now = group.facts.mbid if group is not None else group_mbid
-    editions = [target_of(one) for one in group_editions(now, fresh_for=None) or ()]
+    editions = _editions(now)
     if not editions:
         raise EditionsUnknown(
             "The editions of this album are not known here yet; look the release group up first.", group=str(group_mbid)
@@ -127,6 +134,47 @@ def editions_view(group_mbid: uuid.UUID, *, strict: uuid.UUID | None = None) -> 
         names=names,
         offers=offers,
     )
+
+
+def _editions(group_mbid: uuid.UUID) -> list[TargetRelease]:
+    """The editions of a group whose tracks are known, of any age; three queries."""
+    rows = Release.objects.filter(release_group_id=group_mbid, fetched_at__isnull=False).select_related("label")
+    releases = {row.mbid: row for row in rows.order_by("date", "mbid")[:MAX_EDITIONS]}
+    tracks = tracklists(releases)
+    formats: dict[uuid.UUID, dict[int, str]] = {}
+    for release, position, kind in Medium.objects.filter(release_id__in=list(tracks)).values_list(
+        "release_id", "position", "format"
+    ):
+        formats.setdefault(release, {})[position] = kind
+    return [
+        TargetRelease(
+            mbid=row.mbid,
+            title=row.title,
+            artist=row.artist_credit,
+            group_mbid=group_mbid,
+            various=str(VARIOUS_ARTISTS) in row.artist_mbids,
+            date=row.date,
+            country=row.country,
+            label=row.label.name if row.label is not None else "",
+            catalog_number=row.catalog_number,
+            barcode=row.barcode,
+            status=row.status,
+            formats=tuple(formats.get(mbid, {}).get(disc, "") for disc in sorted({one.medium for one in tracks[mbid]})),
+            tracks=tuple(
+                TargetTrack(
+                    disc=one.medium,
+                    position=one.position,
+                    title=one.title,
+                    artist=one.artist,
+                    length_ms=one.length_ms,
+                    recording_mbid=one.recording_mbid,
+                )
+                for one in tracks[mbid]
+            ),
+        )
+        for mbid, row in releases.items()
+        if mbid in tracks
+    ]
 
 
 def _offers(editions: Sequence[TargetRelease]) -> tuple[list[Offer], dict[str, str]]:

@@ -6,6 +6,7 @@ import json
 import threading
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -109,7 +110,7 @@ def test_a_fault_is_waited_for_and_said(musicbrainz: Musicbrainz, metadata: Meta
     assert view.next_step_at is not None
     assert view.next_step_at > timezone.now()
     assert finds_waiting() == ()
-    Find.objects.update(next_step_at=timezone.now())
+    Find.objects.update(next_step_at=timezone.now() - timedelta(seconds=1))
     assert [key for key, _ in finds_waiting()] == [asked]
     find(asked, musicbrainz=musicbrainz)
     view = find_view(asked)
@@ -126,7 +127,7 @@ def test_a_killed_worker_leaves_what_it_showed_and_another_goes_on(musicbrainz: 
     assert (view.state, len(view.candidates)) == ("asking", 1)
     find(asked, musicbrainz=musicbrainz)
     assert find_view(asked) == view, "the lease of the dead is waited for"
-    Find.objects.update(lease_until=timezone.now())
+    Find.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     find(asked, musicbrainz=musicbrainz)
     view = find_view(asked)
     assert view is not None
@@ -138,7 +139,7 @@ def test_who_lost_the_lease_writes_nothing() -> None:
     first = find_claim(asked, lease_s=LEASE_S)
     assert first is not None
     assert find_claim(asked, lease_s=LEASE_S) is None
-    Find.objects.update(lease_until=timezone.now())
+    Find.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     second = find_claim(asked, lease_s=LEASE_S)
     assert second is not None
     assert find_done(first, []) is False
