@@ -423,7 +423,9 @@ def _words(plan: _Plan) -> tuple[str, dict[str, object]]:
             return "", {}
         case _:
             done = sum(1 for track in plan.manifest.tracks if track.progress is TrackProgress.COMPLETED)
-            return "imported_ended", {"completed": done, "total": len(plan.manifest.tracks)}
+            if not plan.manifest.tracks:
+                return "imported_ended", {}
+            return "imported_partly", {"completed": done, "total": len(plan.manifest.tracks)}
 
 
 def _tracks(plan: _Plan) -> list[JobTrack]:

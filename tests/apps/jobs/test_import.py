@@ -236,7 +236,7 @@ def test_one_that_ended_badly_can_be_tried_again(state: str) -> None:
     hold(1, SONGS[0], "mp3-128-44100-2")
     come_back(release(job_id=OPEN.job_id, state=state, tracks=tracks(TrackProgress.COMPLETED, TrackProgress.FAILED)))
     assert begin() == 1
-    assert Job.objects.get().code == "imported_ended"
+    assert Job.objects.get().code == "imported_partly"
     assert job_retry(OPEN.job_id) is JobState.PENDING
     resolved(OPEN.job_id)
     assert [want.recording_mbid for want in Want.objects.all()] == [SONGS[1]]
