@@ -7,7 +7,7 @@ release is (as in discographies: albums before singles, what was issued often be
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,7 +66,7 @@ def crate(
         if studio_only and not _studio(group):
             omitted.append(CrateOmitted(release=of_group[0], code="not_studio"))
             continue
-        chosen = edition_of(of_group, filters=filters, held=held)
+        chosen = _edition(of_group, popularity=popularity, filters=filters, held=held)
         if isinstance(chosen, str):
             omitted.append(CrateOmitted(release=of_group[0], code=chosen))
             continue
@@ -87,6 +87,24 @@ def crate(
     picks.sort(key=lambda one: (one.release.year or "0000", one.release.title, str(one.release.mbid)), reverse=True)
     picks.sort(key=lambda one: (-one.popularity, -one.weight))
     return tuple(picks), tuple(omitted)
+
+
+def _edition(
+    editions: Sequence[ReleaseBrief],
+    *,
+    popularity: Mapping[uuid.UUID, float],
+    filters: Filters,
+    held: Collection[uuid.UUID],
+) -> tuple[ReleaseBrief, str] | str:
+    """As `edition_of`, but before the usual edition comes the one that most of the mesh has (`edition_popular`): it can be had. What is held, or asked
+    for by country or as first edition, goes before that."""
+    chosen = edition_of(editions, filters=filters, held=held)
+    if isinstance(chosen, str) or chosen[1] != "edition_standard":
+        return chosen
+    most = max((popularity.get(one.mbid, 0.0) for one in editions), default=0.0)
+    had = [one for one in editions if most > 0 and popularity.get(one.mbid, 0.0) == most]
+    popular = edition_of(had, filters=filters)
+    return chosen if isinstance(popular, str) else (popular[0], "edition_popular")
 
 
 def _studio(group: GroupFacts | None) -> bool:

@@ -39,6 +39,7 @@ TREE_SENTENCES: Mapping[str, str] = {
     "edition_first": "This edition: it is the first.",
     "edition_only": "This edition: it is the only one.",
     "edition_country": "This edition: it is of the country that was preferred.",
+    "edition_popular": "This edition: most of the mesh has it.",
     "edition_standard": "This edition: it has the usual tracks, on a medium that people share.",
     "type_excluded": "This kind of release is not of the profile.",
     "not_well_known": "Issued too seldom to be well known.",

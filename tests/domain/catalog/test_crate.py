@@ -17,6 +17,23 @@ def test_a_crate_takes_one_edition_a_group_and_orders_by_popularity_then_weight(
     assert picks[0].recommended and picks[1].recommended and not picks[2].recommended
 
 
+def test_of_a_group_the_edition_that_the_mesh_has_is_taken_unless_another_is_held_or_asked_for() -> None:
+    gb, us = editions_of(group_of(1), 1)
+    mesh = {us.mbid: 2.0}
+
+    def taken(**given: object) -> tuple[object, str]:
+        (pick,), _ = crate([gb, us], **{"popularity": mesh, "filters": Filters(), **given})  # type: ignore[arg-type]
+        return pick.release.mbid, pick.reason
+
+    usual = crate([gb, us], popularity={}, filters=Filters())[0][0].release.mbid
+    assert {taken(popularity={one.mbid: 2.0})[0] for one in (gb, us)} == {gb.mbid, us.mbid}
+    assert usual in {gb.mbid, us.mbid}
+    assert taken() == (us.mbid, "edition_popular")
+    assert taken(held={gb.mbid}) == (gb.mbid, "edition_held")
+    assert taken(filters=Filters(countries=("GB",))) == (gb.mbid, "edition_country")
+    assert taken(filters=Filters(countries=("GB",), only_countries=True))[0] == gb.mbid
+
+
 def test_studio_albums_only_leaves_out_the_rest_and_says_so() -> None:
     groups = [group_of(0, kind="Single"), group_of(1), group_of(2, secondary=["Live"])]
     releases = [one for at, group in enumerate(groups) for one in editions_of(group, at)]
