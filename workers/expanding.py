@@ -70,6 +70,14 @@ class _Waits(Exception):
         self.params = params
 
 
+class _Unreadable(Exception):
+    """The graph can't be read; why."""
+
+    def __init__(self, code: str, params: Mapping[str, Param]) -> None:
+        super().__init__(code)
+        self.code, self.params = code, params
+
+
 class _Given(Exception):
     """The time is up, or the job is somebody else's: nothing more is to be done here."""
 
@@ -102,7 +110,7 @@ def expand(
             resolve_later(claim.own, code="graph_walking", params=wait.params, delay_s=WALKING_POLL_S)
         except Transient as error:
             _again(claim, error.code, error.params, retry_after_s=error.retry_after_s)
-        except Permanent as error:
+        except (Permanent, _Unreadable) as error:
             log.info("job failed: job=%s code=%s", job_id, error.code)
             resolve_failed(claim.own, code=error.code, params=error.params)
         except (_Given, LeaseLost):
@@ -150,7 +158,7 @@ def _held(releases: Sequence[ReleaseBrief], wishes: Constraints, policy: Canonic
 
 
 def _ready(claim: ExpandClaim, ask: Callable[..., GraphState], *, mbid: uuid.UUID | None = None) -> GraphState:
-    """The graph once it was read. Raises _Waits while it is not, Permanent when it can't be."""
+    """The graph once it was read. Raises _Waits while it is not, _Unreadable when it can't be."""
     target = mbid or claim.own.target_mbid
     state = ask(target)
     if state.state == "failed" and claim.own.code == ASKED_AGAIN:
@@ -158,9 +166,7 @@ def _ready(claim: ExpandClaim, ask: Callable[..., GraphState], *, mbid: uuid.UUI
     if state.state == "ready":
         return state
     if state.state == "failed":
-        raise Permanent(
-            f"The graph can't be read: {state.code}.", code=state.code or "graph_unreadable", **state.params
-        )
+        raise _Unreadable(state.code or "graph_unreadable", state.params)
     taken = state.groups_taken + state.releases_taken
     known = (state.groups_total or 0) + (state.releases_total or 0)
     raise _Waits({"taken": taken, "total": max(known, taken), "waits": state.code})

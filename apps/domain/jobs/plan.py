@@ -11,6 +11,7 @@ from apps.domain.catalog.crate import CrateOmitted, CratePick
 from apps.domain.catalog.discography import Discography, Omitted, Pick, kind_of
 from apps.domain.jobs.selection import MAX_RELEASES
 
+PLANNED_STATES: Final = ("wanted", "held", "omitted")
 BEYOND_LIMIT: Final = "beyond_limit"
 HELD: Final = "held_in_full"
 

@@ -16,6 +16,7 @@ from apps.domain.jobs.constraints import Constraints, ConstraintsInvalid
 from apps.domain.jobs.lifecycle import JOB_ENDED, JobState
 from apps.domain.jobs.selection import Selection, SelectionInvalid
 
+JOB_KINDS: Final = ("mb_release", "recording", "discography", "label_crate")
 TREE_KINDS: Final = frozenset({"discography", "label_crate"})
 """Kinds of jobs whose children fetch; they have no tracks of their own."""
 WAITS_FOR_TURN: Final = "waits_for_turn"

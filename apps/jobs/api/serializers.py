@@ -10,7 +10,7 @@ from rest_framework import serializers
 from apps.common.api_base import PageQuery
 from apps.domain.jobs.constraints import CODECS, Constraints, DownloadMode
 from apps.domain.jobs.lifecycle import JobState, TrackState
-from apps.jobs.models import JobKind
+from apps.domain.jobs.tree import JOB_KINDS
 
 UNAVAILABLE = "Anything but the default is refused (`constraint_unavailable`): this version can't keep it."
 STATES = [state.value for state in JobState]
@@ -125,7 +125,7 @@ class JobQueryIn(PageQuery):
         child=serializers.ChoiceField(choices=STATES), required=False, help_text="Repeatable."
     )
     kind = serializers.ListField(
-        child=serializers.ChoiceField(choices=JobKind.choices), required=False, help_text="Repeatable."
+        child=serializers.ChoiceField(choices=list(JOB_KINDS)), required=False, help_text="Repeatable."
     )
     origin = serializers.CharField(required=False, max_length=10, help_text="person, doctor, job, wishlist or v0.")
     person = serializers.CharField(required=False, max_length=150, help_text="Who asked, by user name.")
@@ -313,6 +313,10 @@ class JobHeadOut(serializers.Serializer[object]):
     id = serializers.UUIDField()
     kind = serializers.CharField()
     target_mbid = serializers.UUIDField()
+    target_source = serializers.CharField(
+        help_text="musicbrainz; discogs and name: `target_mbid` is derived, and nobody's MBID."
+    )
+    target_ref = serializers.CharField(help_text="The number at Discogs, the label's name, or empty.")
     release_mbid = serializers.UUIDField(allow_null=True)
     parent = ParentOut(allow_null=True)
     figures = FiguresOut(allow_null=True, help_text="Of a job of jobs.")

@@ -16,16 +16,14 @@ from apps.common.api_base import REFUSALS, ApiView, PageQuery, body_of, page_bod
 from apps.common.api_errors import ErrorBody
 from apps.domain.catalog.discography import Profile
 from apps.domain.catalog.identity import label_name_id
+from apps.domain.jobs.plan import PLANNED_STATES
 from apps.domain.jobs.selection import MAX_RELEASES
 from apps.jobs import services
 from apps.jobs.api.serializers import STATES, ConstraintsField, JobTreeOut
 from apps.jobs.api.views import IDEMPOTENCY, tree_or_unknown
-from apps.jobs.models import PlannedState
 from apps.jobs.refusals import JobRefused
 from apps.jobs.selectors_tree import planned_page
 from apps.jobs.services_tree import is_tree
-
-PLANNED_STATES = [state.value for state in PlannedState]
 
 
 class DiscographyFiltersIn(serializers.Serializer[object]):

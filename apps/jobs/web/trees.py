@@ -12,7 +12,6 @@ from django.utils.translation import gettext_lazy as lazy
 from apps.common.pagination import Page
 from apps.common.sentences import Sentence, sentence
 from apps.domain.jobs.tree import TREE_KINDS
-from apps.jobs.models import PlannedState
 from apps.jobs.selectors import JobTree
 from apps.jobs.selectors_list import JobFilter, job_page, jobs_of, tree_planned
 from apps.jobs.selectors_tree import PlannedView, planned_page
@@ -20,15 +19,15 @@ from apps.jobs.web.lines import JobLine, Look, Words, job_lines
 from apps.nodelink.web.frame import Rights
 
 PLANNED_LOOKS: Mapping[str, Look] = {
-    PlannedState.WANTED: Look(lazy("Waiting"), "clock", "idle"),
-    PlannedState.HELD: Look(lazy("Held"), "check", "ok"),
-    PlannedState.OMITTED: Look(lazy("Left out"), "stop", "idle"),
+    "wanted": Look(lazy("Waiting"), "clock", "idle"),
+    "held": Look(lazy("Held"), "check", "ok"),
+    "omitted": Look(lazy("Left out"), "stop", "idle"),
 }
 TABS: Sequence[tuple[str, Words]] = (
     ("", lazy("All")),
-    (PlannedState.WANTED, lazy("Fetched")),
-    (PlannedState.HELD, lazy("Held")),
-    (PlannedState.OMITTED, lazy("Left out")),
+    ("wanted", lazy("Fetched")),
+    ("held", lazy("Held")),
+    ("omitted", lazy("Left out")),
 )
 UNFOLDED = 25
 """Releases under a job in the list; its own page shows more at once."""
@@ -90,7 +89,7 @@ def is_tree(tree: JobTree) -> bool:
 
 def _line(view: PlannedView, child: JobLine | None) -> PlannedLine:
     said = sentence(view.reason)
-    fetched = view.state == PlannedState.WANTED
+    fetched = view.state == "wanted"
     return PlannedLine(
         key=view.release_mbid,
         title=view.title,
