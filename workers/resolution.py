@@ -7,11 +7,11 @@ import random
 import uuid
 from collections.abc import Callable
 
-from apps.catalog.selectors import release_facts
+from apps.catalog.selectors import recording_known, release_facts
 from apps.catalog.services import recording_store, release_store
 from apps.domain.catalog.discogs import DiscogsRelease
 from apps.domain.catalog.links import DiscogsKind
-from apps.domain.catalog.release import ReleaseFacts
+from apps.domain.catalog.release import RecordingFacts, ReleaseFacts, ReleaseRef
 from apps.domain.errors import DomainError, Param
 from apps.domain.jobs.backoff import retry_delay_s
 from apps.domain.jobs.discogs_manifest import discogs_manifest
@@ -118,9 +118,7 @@ def _discogs_release(number: int, discogs: KeptDiscogs | None) -> DiscogsRelease
 def _recording_manifest(
     claim: ResolveClaim, musicbrainz: MusicbrainzPort, policy: CanonicalPolicy, checkpoint: Checkpoint
 ) -> Manifest:
-    recording, releases = musicbrainz.recording(claim.target_mbid)
-    checkpoint("asked")
-    recording_store(recording, asked_for=claim.target_mbid)
+    recording, releases = _recording(claim.target_mbid, musicbrainz, checkpoint)
     wished = claim.constraints.original_master
     if policy.prefer_original_master if wished is None else wished:
         releases = earliest_first(releases)
@@ -132,6 +130,22 @@ def _recording_manifest(
             # It stood there a second ago. The recording is what was asked for; it is filed without an album then.
             log.info("release of a recording is gone: job=%s release=%s", claim.job_id, releases[0].mbid)
     return recording_manifest(recording, releases=releases, best=best)
+
+
+def _recording(
+    mbid: uuid.UUID, musicbrainz: MusicbrainzPort, checkpoint: Checkpoint
+) -> tuple[RecordingFacts, tuple[ReleaseRef, ...]]:
+    """From MusicBrainz; where that is switched off, as the catalog knows it."""
+    try:
+        recording, releases = musicbrainz.recording(mbid)
+    except Transient as error:
+        known = recording_known(mbid) if error.code == "musicbrainz_offline" else None
+        if known is None:
+            raise
+        return known
+    checkpoint("asked")
+    recording_store(recording, asked_for=mbid)
+    return recording, releases
 
 
 def _release(mbid: uuid.UUID, musicbrainz: MusicbrainzPort, checkpoint: Checkpoint) -> ReleaseFacts:

@@ -10,6 +10,7 @@ from typing import Final
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from apps.catalog.selectors_graph import (
@@ -162,6 +163,7 @@ def _head(kind: str, state: GraphState) -> dict[str, object]:
         "kind": kind,
         "state": state,
         "mbid": state.mbid,
+        "here": reverse(KINDS[kind].page, kwargs={"mbid": state.mbid}),
         "known": known_of(KINDS[kind].subject, state.mbid),
         "taken": state.groups_taken + state.releases_taken,
         "total": sum(totals) if len(totals) == expected else None,

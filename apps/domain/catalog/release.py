@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from apps.domain.catalog.fields import (
@@ -175,7 +175,12 @@ def read_recording(value: object) -> tuple[RecordingFacts, tuple[ReleaseRef, ...
     """
     recording = object_of(value, "recording")
     refs = [_release_ref(object_of(item, "release")) for item in list_of(recording, "releases")]
-    return _recording(recording), tuple(sorted(refs, key=_release_rank))
+    return _recording(recording), best_first(refs)
+
+
+def best_first(refs: Iterable[ReleaseRef]) -> tuple[ReleaseRef, ...]:
+    """As `read_recording` ranks them."""
+    return tuple(sorted(refs, key=_release_rank))
 
 
 _TYPE_RANK = {"album": 0, "ep": 1, "single": 2}
