@@ -200,6 +200,9 @@ class JobTree:
     id: uuid.UUID
     kind: str
     target_mbid: uuid.UUID
+    target_source: str = "musicbrainz"
+    target_ref: str = ""
+    """the release's number where the source is Discogs; `target_mbid` is derived then"""
     release_mbid: uuid.UUID | None
     state: JobState
     code: str
@@ -277,6 +280,8 @@ def job_tree(job_id: uuid.UUID) -> JobTree | None:
         id=job.id,
         kind=job.kind,
         target_mbid=job.target_mbid,
+        target_source=job.target_source,
+        target_ref=job.target_ref,
         release_mbid=job.release_mbid,
         state=JobState(job.state),
         code=code,

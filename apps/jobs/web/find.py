@@ -14,6 +14,7 @@ from django.template.loader import render_to_string
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from apps.catalog.selectors import recording_facts, release_facts
+from apps.catalog.selectors_discogs import discogs_release_of
 from apps.catalog.selectors_graph import artist_detail, label_detail
 from apps.common.ids import new_id
 from apps.common.permissions import page_role, role_of_request
@@ -102,6 +103,7 @@ def _asking(kind: str, mbid: uuid.UUID) -> dict[str, object]:
         "mbid": mbid,
         "tree": kind in TREES,
         "release": release_facts(mbid, fresh_for=None) if kind == "mb_release" else None,
+        "discogs": discogs_release_of(mbid) if kind == "mb_release" else None,
         "recording": recording_facts(mbid) if kind == "recording" else None,
         "artist": artist_detail(mbid) if kind == "discography" else None,
         "label": label_detail(mbid) if kind == "label_crate" else None,

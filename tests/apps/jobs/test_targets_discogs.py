@@ -15,6 +15,7 @@ from apps.domain.catalog.links import DiscogsKind
 from apps.domain.jobs.targets import HeldState, TargetKind, TargetState
 from apps.jobs.models import AlbumTarget, Job
 from apps.jobs.selectors_targets import target_view
+from apps.jobs.services import job_create
 from apps.jobs.services_targets import target_choose, target_get_missing, targets_count
 from slskdn_site.demo.metadata_service.discogs import ANSWERS
 from tests.workers.test_discogs_jobs import held
@@ -91,6 +92,18 @@ def test_the_api_tells_source_and_level(viewer_api: APIClient) -> None:
     told: Any = viewer_api.get(f"/api/targets/release/{DERIVED}").json()
     assert (told["source"], told["source_ref"]) == ("discogs", str(NUMBER))
     assert [one["verification"] for one in told["tracks"][:3]] == ["duration", "consensus", ""]
+
+
+def test_asking_and_the_job_call_it_by_its_number(admin_client: Client, viewer_api: APIClient) -> None:
+    asked = admin_client.get("/ask", {"kind": "mb_release", "mbid": str(DERIVED)}).content.decode()
+    assert "Minutes Of The Tide Board" in asked
+    assert f"Discogs release {NUMBER}" in asked
+    assert "MusicBrainz is asked when you press" not in asked
+    made = job_create(kind="mb_release", target_mbid=DERIVED)
+    page = admin_client.get(f"/jobs/{made.id}").content.decode()
+    assert f"Discogs release {NUMBER}" in page
+    told: Any = viewer_api.get(f"/api/jobs/{made.id}").json()
+    assert (told["target_source"], told["target_ref"]) == ("discogs", str(NUMBER))
 
 
 def test_its_page_says_that_no_fingerprint_proves_it(admin_client: Client) -> None:
