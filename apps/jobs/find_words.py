@@ -56,6 +56,8 @@ _REASONS: Final[Mapping[str, Promise]] = {
     "find_artist_far": lazy("the artist is another"),
     "find_name": lazy("this is its whole name"),
     "find_name_near": lazy("its name is near what was typed"),
+    "find_asked": lazy("this is what the id names"),
+    "find_theirs": lazy("most of what was found is theirs"),
     "find_status": lazy("{amount}"),
     "find_type": lazy("{amount}"),
     "find_no_tracklist": lazy("no track list is known"),

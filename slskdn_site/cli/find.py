@@ -89,6 +89,7 @@ def _print_candidate(view: CandidateView) -> None:
         f"{one.track_count} tracks" if one.track_count else "", length, one.status, one.script, one.disambiguation,
         f"on {', '.join(one.on)}" if one.on else "", f"{view.held} held" if view.held else "",
     )  # fmt: skip
-    print("    " + " · ".join(display_text(fact) for fact in facts if fact))
+    if told := " · ".join(display_text(fact) for fact in facts if fact):
+        print(f"    {told}")
     if one.reasons:
         print(f"    {one.points:+.2f}: " + "; ".join(reason_says(reason) for reason in one.reasons))

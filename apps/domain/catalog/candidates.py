@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 from apps.domain.catalog.graph import ArtistDetail, GroupDetail, LabelDetail, ReleaseBrief
-from apps.domain.catalog.links import Asked, WordsAsked
+from apps.domain.catalog.links import Asked, MbidAsked, WordsAsked
 from apps.domain.catalog.release import RecordingFacts, ReleaseFacts, ReleaseRef
 from apps.domain.matching.words import text_distance
 
@@ -296,12 +297,23 @@ _TYPES: Final[Mapping[str, float]] = {"album": 0.6, "ep": 0.3, "single": 0.1}
 _SECONDARY: Final = -0.4
 """A compilation, live album or remix: rarely meant by words that do not say so."""
 _EQUAL: Final = 0.02
+_FAR: Final = 0.5
+ASKED_FOR: Final = 5.0
+"""What has the very id that was asked for: an album before its editions."""
+BY_IT: Final = 1.0
+"""An artist of whom half of what was found is: of several with one name the one that is meant."""
+ARTIST_NAMED: Final = 1.2
+"""Words that are the artist's name say of an album no more than whose it is."""
 
 
 def ranked(candidates: Iterable[Candidate], asked: Asked) -> tuple[Candidate, ...]:
     """Each once, the likeliest first, with reasons; at most MAX_CANDIDATES."""
     once = {(one.kind, one.mbid): one for one in reversed(list(candidates))}
-    explained = [dataclasses.replace(one, reasons=tuple(_reasons(one, asked))) for one in once.values()]
+    theirs = Counter(one.artist_mbid for one in once.values() if one.kind is not CandidateKind.ARTIST)
+    explained = [
+        dataclasses.replace(one, reasons=tuple(_reasons(one, asked, of_theirs=theirs[one.mbid] / max(1, len(once)))))
+        for one in once.values()
+    ]
     return tuple(sorted(explained, key=_order)[:MAX_CANDIDATES])
 
 
@@ -309,8 +321,12 @@ def _order(one: Candidate) -> tuple[float, str, str, str]:
     return (-round(one.points, 6), one.date or "9999", one.title.casefold(), str(one.mbid))
 
 
-def _reasons(one: Candidate, asked: Asked) -> list[Reason]:
+def _reasons(one: Candidate, asked: Asked, *, of_theirs: float) -> list[Reason]:
     found: list[Reason] = []
+    if isinstance(asked, MbidAsked) and asked.mbid == one.mbid:
+        found.append(Reason(code="find_asked", points=ASKED_FOR))
+    if isinstance(asked, WordsAsked) and one.kind is CandidateKind.ARTIST and of_theirs:
+        found.append(Reason(code="find_theirs", points=BY_IT * min(1.0, 2 * of_theirs)))
     if isinstance(asked, WordsAsked):
         found += _word_reasons(one, asked)
     if one.kind is CandidateKind.RELEASE and one.status:
@@ -343,6 +359,8 @@ def _word_reasons(one: Candidate, asked: WordsAsked) -> list[Reason]:
         # "nirvana nevermind": all words, title and artist in any order.
         both = min(text_distance(asked.title, f"{one.artist} {one.title}"), text_distance(asked.title, f"{one.title} {one.artist}"))  # fmt: skip
         title = min(title, both)
+    if not asked.artist and title >= _FAR and text_distance(asked.title, one.artist) <= _EQUAL:
+        return [*found, Reason(code="find_artist", points=ARTIST_NAMED)]
     found.append(Reason(code=_near("find_title", title), points=TITLE_POINTS * (1 - title)))
     return found
 
@@ -350,7 +368,7 @@ def _word_reasons(one: Candidate, asked: WordsAsked) -> list[Reason]:
 def _near(code: str, distance: float) -> str:
     if distance <= _EQUAL:
         return code
-    return f"{code}_near" if distance < 0.5 else f"{code}_far"
+    return f"{code}_near" if distance < _FAR else f"{code}_far"
 
 
 def _types(primary: str, secondary: Sequence[str]) -> str:

@@ -128,6 +128,21 @@ def test_a_name_alone_means_the_artist_before_albums_of_that_name() -> None:
     assert ranked([album, band], WordsAsked(title="nirvana"))[0].mbid == band.mbid
 
 
+def test_of_several_artists_of_one_name_the_one_whose_albums_were_found_is_meant() -> None:
+    old = Candidate(kind=CandidateKind.ARTIST, mbid=uuid.UUID(int=1), title="Nirvana", date="1967", score=100)
+    meant = Candidate(kind=CandidateKind.ARTIST, mbid=MBID, title="Nirvana", date="1988", score=100)
+    albums = [release(title, artist_mbid=MBID) for title in ("Bleach", "Nevermind")]
+    found = ranked([old, *albums, meant], WordsAsked(title="nirvana"))
+    assert [one.mbid for one in found[:2]] == [MBID, uuid.UUID(int=1)]
+    assert found[2].reasons[0].code == "find_artist", "whose it is, though its title is another"
+
+
+def test_the_album_that_was_asked_for_stands_before_its_editions() -> None:
+    group = Candidate(kind=CandidateKind.RELEASE_GROUP, mbid=MBID, title="Nevermind", type="Album")
+    edition = release("Nevermind", status="Official", type="Album", track_count=12)
+    assert ranked([edition, group], MbidAsked(mbid=MBID, kind=None))[0].mbid == MBID
+
+
 def test_each_stands_once_and_no_more_than_a_row_holds() -> None:
     many = [release(f"Title {n}") for n in range(MAX_CANDIDATES + 20)]
     found = ranked([*many, *many], MbidAsked(mbid=MBID, kind=None))
