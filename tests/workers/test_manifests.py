@@ -21,10 +21,11 @@ from apps.jobs.selectors_manifest import manifest_of, manifests_due, manifests_o
 from apps.jobs.services import job_cancel, job_create, job_retry
 from apps.jobs.services_manifest import manifest_mark, manifest_written, manifests_take
 from apps.nodelink.health import CheckState
+from slskdn_site.config import Config, Jobs, Manifests
 from tests.workers.conftest import Killed, kill_at
 from workers.gateways.files import FilesError
 from workers.gateways.manifests import ManifestFolder, manifest_file, manifest_paths
-from workers.manifests import write_due, writers_stamp
+from workers.manifests import manifests_folder, write_due, write_manifests, writers_stamp
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -226,6 +227,24 @@ def test_the_time_is_bounded_and_what_is_left_stays_due(folder: Path) -> None:
         made()
     assert write_due(folder, clock=clock(), budget_s=0).files == 0
     assert len(manifests_due(limit=9)) == 3
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+def test_switched_off_nothing_is_written_and_nothing_is_forgotten(
+    folder: Path, enabled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = made()
+    switched = Jobs(manifests=Manifests(enabled=enabled, path=str(folder)))
+    monkeypatch.setattr("workers.manifests.load_config", lambda: Config(jobs=switched))
+    write_manifests()
+    assert written(folder) == ([f"active/mb_release-{job}.yaml"] if enabled else [])
+    assert manifests_due(limit=9) == ([] if enabled else [job])
+
+
+def test_a_relative_folder_is_below_the_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SLSKDN_DATA", str(tmp_path))
+    assert manifests_folder(Config()) == tmp_path / "jobs"
+    assert manifests_folder(Config(jobs=Jobs(manifests=Manifests(path="/elsewhere")))) == Path("/elsewhere")
 
 
 def test_links_in_the_folder_are_not_followed(folder: Path, tmp_path: Path) -> None:
