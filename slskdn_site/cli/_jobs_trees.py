@@ -17,13 +17,13 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     """Both commands."""
     what = "Ask for an artist's discography: one job a release, a few at a time."
     add = commands.add_parser("discography", help=what, description=what)
-    add.add_argument("artist", help="the artist's MusicBrainz id")
+    add.add_argument("artist", help="the artist's MusicBrainz id or address")
     filter_options(add)
     wish_options(add)
     add.set_defaults(run=_discography)
     what = "Ask for releases of a label: one job a release, a few at a time."
     add = commands.add_parser("label-crate", help=what, description=what)
-    add.add_argument("label", help="the label's MusicBrainz id, or its name")
+    add.add_argument("label", help="the label's MusicBrainz id or address, or its name")
     add.add_argument("--limit", type=int, metavar="N", help="so many releases at most")
     add.add_argument("--studio-only", action="store_true", help="studio albums only")
     edition_options(add)
@@ -111,6 +111,11 @@ def ask(
     return 0
 
 
+def id_of(text: str) -> str:
+    """What stands for the id in an id or a MusicBrainz address."""
+    return text.split("?", maxsplit=1)[0].split("#", maxsplit=1)[0].rstrip("/").rsplit("/", 1)[-1]
+
+
 def ready() -> None:
     """Django, and a broker for the tasks."""
     from slskdn_site.cli.main import django_setup
@@ -121,7 +126,7 @@ def ready() -> None:
 
 def _discography(args: argparse.Namespace) -> int:
     ready()
-    return ask(args, kind="discography", target=args.artist)
+    return ask(args, kind="discography", target=id_of(args.artist))
 
 
 def _crate(args: argparse.Namespace) -> int:
@@ -131,7 +136,7 @@ def _crate(args: argparse.Namespace) -> int:
     from apps.jobs.services import mbid_of
 
     try:
-        target = mbid_of(args.label)
+        target = mbid_of(id_of(args.label))
     except DomainError:
         return ask(args, kind="label_crate", target=label_name_id(args.label), source="name", ref=args.label)
     return ask(args, kind="label_crate", target=target)

@@ -26,7 +26,7 @@ def register(commands: trees.Commands[argparse.ArgumentParser]) -> None:
     """Both commands, below `mb`."""
     what = "An artist's discography: which releases it takes, and why; what it leaves out, and why."
     show = commands.add_parser("discography", help=what, description=what)
-    show.add_argument("artist", help="the artist's MusicBrainz id")
+    show.add_argument("artist", help="the artist's MusicBrainz id or address")
     trees.filter_options(show)
     show.add_argument("--start", action="store_true", help="ask for it: one job a release, a few at a time")
     show.add_argument("--known", action="store_true", help="what is known now; MusicBrainz is not asked")
@@ -34,7 +34,7 @@ def register(commands: trees.Commands[argparse.ArgumentParser]) -> None:
     show.set_defaults(run=_discography)
     what = "What of an artist's discography is held, wanted or missing, track by track."
     cover = commands.add_parser("coverage", help=what, description=what)
-    cover.add_argument("artist", help="the artist's MusicBrainz id")
+    cover.add_argument("artist", help="the artist's MusicBrainz id or address")
     trees.filter_options(cover)
     cover.add_argument("--tracks", action="store_true", help="every track")
     cover.add_argument("--known", action="store_true", help="what is known now; MusicBrainz is not asked")
@@ -45,7 +45,7 @@ def register(commands: trees.Commands[argparse.ArgumentParser]) -> None:
 def _discography(args: argparse.Namespace) -> int:
     trees.ready()
     if args.start:
-        return trees.ask(args, kind="discography", target=args.artist)
+        return trees.ask(args, kind="discography", target=trees.id_of(args.artist))
     from apps.jobs.selectors_discography import discography_known
 
     found = discography_known(_graph(args), trees.selection_of(args))
@@ -118,7 +118,7 @@ def _graph(args: argparse.Namespace) -> uuid.UUID:
     from workers.composition import musicbrainz
     from workers.walks import walk
 
-    mbid = mbid_of(args.artist)
+    mbid = mbid_of(trees.id_of(args.artist))
     if args.known:
         return mbid
     graph, said = artist_graph_ask(mbid), ""
