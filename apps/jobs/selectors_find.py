@@ -27,6 +27,7 @@ from apps.domain.catalog.asked import FIND_ENDED, KINDS_TRIED, FindState, asked_
 from apps.domain.catalog.candidates import (
     MAX_CANDIDATES,
     MAX_MEDIA,
+    MAX_NAMES,
     Candidate,
     CandidateKind,
     MediumBrief,
@@ -253,19 +254,29 @@ def _known(kind: EntityKind, mbid: uuid.UUID) -> tuple[Candidate, ...]:
 
 
 def edition_candidates(editions: Collection[uuid.UUID]) -> tuple[Candidate, ...]:
-    """Editions whose tracks are known, with their durations, by date; six queries for 500 of them."""
+    """Editions whose tracks are known, with their durations, by date; seven queries for 500 of them."""
     briefs, tracks = release_briefs(editions), tracklists(editions)
     formats: dict[uuid.UUID, dict[int, str]] = {}
     for release, position, kind in Medium.objects.filter(release_id__in=list(tracks)).values_list(
         "release_id", "position", "format"
     ):
         formats.setdefault(release, {})[position] = kind
+    rows = Release.objects.filter(mbid__in=list(tracks)).values_list("mbid", "labels", "catalog_numbers")
+    named = {mbid: (labels, numbers) for mbid, labels, numbers in rows}
     return tuple(
-        _edition(brief, tracks[mbid], formats.get(mbid, {})) for mbid, brief in briefs.items() if mbid in tracks
+        _edition(brief, tracks[mbid], formats.get(mbid, {}), *named.get(mbid, ([], [])))
+        for mbid, brief in briefs.items()
+        if mbid in tracks
     )
 
 
-def _edition(brief: ReleaseBrief, tracks: Sequence[TrackLine], formats: Mapping[int, str]) -> Candidate:
+def _edition(
+    brief: ReleaseBrief,
+    tracks: Sequence[TrackLine],
+    formats: Mapping[int, str],
+    labels: Sequence[str],
+    numbers: Sequence[str],
+) -> Candidate:
     discs: dict[int, list[int]] = {}
     for one in tracks:
         discs.setdefault(one.medium, []).append(one.length_ms or 0)
@@ -274,7 +285,16 @@ def _edition(brief: ReleaseBrief, tracks: Sequence[TrackLine], formats: Mapping[
         for disc, lengths in sorted(discs.items())[:MAX_MEDIA]
     )
     whole = sum(one.length_ms for one in media) if all(one.length_ms for one in media) else 0
-    return dataclasses.replace(candidate_of_brief(brief), media=media, track_count=len(tracks), length_ms=whole)
+    known = candidate_of_brief(brief)
+    return dataclasses.replace(
+        known,
+        media=media,
+        track_count=len(tracks),
+        length_ms=whole,
+        # A release that was fetched alone has its labels in its own row.
+        labels=known.labels or tuple(labels[:MAX_NAMES]),
+        catalog_numbers=known.catalog_numbers or tuple(numbers[:MAX_NAMES]),
+    )
 
 
 def editions_listed(group_mbid: uuid.UUID) -> tuple[uuid.UUID, ...] | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from apps.catalog.models import Artist, EntityTag, GroupArtist, Recording, Release, ReleaseGroup, ReleaseLabel, Track
 from apps.catalog.selectors_graph import related_of, relations_of, tagged_groups
@@ -177,7 +177,7 @@ def _label(mbid: uuid.UUID, *, without: uuid.UUID | None) -> RelatedSection:
     if label is None:
         return RelatedSection(section=Section.LABEL, about="", items=())
     ids = ReleaseLabel.objects.filter(label_id=label.mbid).values("release_id")
-    rows = Release.objects.filter(mbid__in=ids).exclude(mbid=mbid).order_by("-date", "mbid")
+    rows = Release.objects.filter(Q(mbid__in=ids) | Q(label_id=label.mbid)).exclude(mbid=mbid).order_by("-date", "mbid")
     once: dict[object, Release] = {}
     for row in rows[:200]:
         if row.release_group_id is None or row.release_group_id != without:
