@@ -20,6 +20,7 @@ from apps.domain.catalog.discogs import DiscogsRelease
 from apps.domain.catalog.identity import discogs_id
 from apps.domain.catalog.links import DiscogsKind, EntityKind
 from tests.workers.conftest import Metadata, limiter
+from workers.discogs_fetch import discogs_fetch
 from workers.discogs_kept import KeptDiscogs
 from workers.gateways.discogs import INTERVAL_MS, Discogs
 from workers.gateways.errors import Permanent, Transient
@@ -128,3 +129,18 @@ def test_relations_of_musicbrainz_lead_both_ways() -> None:
     assert mbids_of_page(DiscogsKind.RELEASE, 4) == ()
     assert discogs_pages_of(EntityKind.RELEASE, mbid) == ((DiscogsKind.RELEASE, 42),)
     assert discogs_pages_of(EntityKind.RELEASE_GROUP, mbid) == ((DiscogsKind.MASTER, 7),)
+
+
+def test_the_task_of_a_refresh_keeps_what_is_new_and_asks_again_when_discogs_is_away(
+    discogs: KeptDiscogs, metadata: Metadata, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.discogs_fetch.discogs", lambda: discogs)
+    discogs_fetch("release", RELEASE)
+    kept = discogs_kept(DiscogsKind.RELEASE, RELEASE)
+    assert kept is not None
+    discogs_fetch("release", 4)  # an answer as well
+    metadata.fault("status", count=9)
+    aged(days=31)
+    with pytest.raises(Transient):
+        discogs_fetch("release", RELEASE)
+    assert discogs_kept(DiscogsKind.RELEASE, RELEASE) is not None

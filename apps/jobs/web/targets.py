@@ -15,11 +15,13 @@ from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from apps.catalog.selectors import release_facts
+from apps.catalog.selectors_discogs import discogs_pages_of
 from apps.common.ids import new_id
 from apps.common.pagination import CursorInvalid
 from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.text import searched
+from apps.domain.catalog.links import EntityKind
 from apps.domain.errors import DomainError
 from apps.domain.jobs.targets import HeldState, TargetKind, TargetState
 from apps.jobs.selectors_editions import EditionsUnknown, EditionsView, editions_view
@@ -103,7 +105,10 @@ def related(request: HttpRequest, kind: str, mbid: uuid.UUID) -> HttpResponse:
 
 def _release(view: TargetView) -> dict[str, object]:
     release = release_facts(view.mbid, fresh_for=None) if view.kind is TargetKind.RELEASE else None
-    return {"release": release, "group": release.group if release is not None else None}
+    group = release.group if release is not None else None
+    pages = discogs_pages_of(EntityKind.RELEASE, view.mbid) if release is not None else ()
+    pages += discogs_pages_of(EntityKind.RELEASE_GROUP, group.mbid) if group is not None else ()
+    return {"release": release, "group": group, "discogs_pages": pages}
 
 
 def _editions(view: TargetView) -> EditionsView | None:

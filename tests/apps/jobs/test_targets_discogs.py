@@ -8,16 +8,17 @@ import pytest
 from django.test import Client
 from rest_framework.test import APIClient
 
-from apps.catalog.services_discogs import discogs_store
+from apps.catalog.services_discogs import discogs_store, link_learned
 from apps.domain.catalog.discogs import read_release
 from apps.domain.catalog.identity import discogs_id
-from apps.domain.catalog.links import DiscogsKind
+from apps.domain.catalog.links import DiscogsKind, EntityKind
 from apps.domain.jobs.targets import HeldState, TargetKind, TargetState
 from apps.jobs.models import AlbumTarget, Job
 from apps.jobs.selectors_targets import target_view
 from apps.jobs.services import job_create
 from apps.jobs.services_targets import target_choose, target_get_missing, targets_count
 from slskdn_site.demo.metadata_service.discogs import ANSWERS
+from tests.apps.library.doctor_rows import file, release
 from tests.workers.test_discogs_jobs import held
 
 pytestmark = pytest.mark.django_db
@@ -78,13 +79,19 @@ def test_it_is_chosen_counted_and_asked_for() -> None:
 
 
 def test_other_targets_know_their_level_too() -> None:
-    from tests.apps.library.doctor_rows import file, release
-
     made = release(7, tracks=2)
     file(7, 1)
     view = target_view(TargetKind.RELEASE, made.mbid)
     assert [one.verification for one in view.tracks] == ["fingerprint", ""]
     assert (view.source, view.source_ref) == ("musicbrainz", "")
+
+
+def test_a_release_of_musicbrainz_shows_its_page_at_discogs(admin_client: Client) -> None:
+    made = release(7, tracks=2)
+    link_learned(EntityKind.RELEASE, made.mbid, "https://www.discogs.com/release/42")
+    page = admin_client.get(f"/targets/release/{made.mbid}").content.decode()
+    assert 'href="https://www.discogs.com/release/42"' in page
+    assert "no fingerprint proves them" not in page
 
 
 def test_the_api_tells_source_and_level(viewer_api: APIClient) -> None:
