@@ -47,8 +47,8 @@ log = logging.getLogger(__name__)
 
 SHARE_S = 45.0
 """After so long the job is given back and its next task goes on."""
-WALKING_POLL_S = 3.0
-"""How soon it is looked again whether the graph was read."""
+WALKING_POLL_S, WALKING_POLL_MOST_S = 3.0, 15.0
+"""How soon it is looked again whether the graph was read; ever less often while it is not."""
 
 Checkpoint = Callable[[str], None]
 """Called after each step with its name; tests stop the work there."""
@@ -107,7 +107,9 @@ def expand(
             lease.check()
             _write(claim, lines, says=says, late=lambda: clock() >= until, checkpoint=checkpoint)
         except _Waits as wait:
-            resolve_later(claim.own, code="graph_walking", params=wait.params, delay_s=WALKING_POLL_S)
+            looked = claim.own.tries if claim.own.code == "graph_walking" else 0
+            delay_s = min(WALKING_POLL_S + looked, WALKING_POLL_MOST_S)
+            resolve_later(claim.own, code="graph_walking", params=wait.params, delay_s=delay_s)
         except Transient as error:
             _again(claim, error.code, error.params, retry_after_s=error.retry_after_s)
         except (Permanent, _Unreadable) as error:

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from apps.common.admin_base import ReadOnlyAdmin, ReadOnlyInline
 from apps.common.sentences import sentence
-from apps.jobs import admin_find  # noqa: F401  (registers itself)
+from apps.jobs import admin_find, admin_trees  # noqa: F401  (they register themselves)
 from apps.jobs.models import Job, JobTrack
 from apps.jobs.models_webhooks import Webhook, WebhookDelivery
 from apps.jobs.services_webhooks import delivery_again
