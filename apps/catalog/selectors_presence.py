@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count
 
-from apps.catalog.models import Label, Release, ReleaseLabel, Track
+from apps.catalog.models import Label, MergedMbid, Release, ReleaseLabel, Track
 from apps.common.names import RecordingsOn, ReleaseLabels
 
 CHUNK = 500
@@ -36,6 +36,12 @@ def releases_labelled(mbids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, Releas
 def label_names(mbids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, str]:
     """Names of known labels."""
     return dict(Label.objects.filter(mbid__in=list(mbids)).values_list("mbid", "name"))
+
+
+def labels_merged(mbids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, uuid.UUID]:
+    """Labels that were merged into others, with those."""
+    rows = MergedMbid.objects.filter(kind="label", old__in=list(mbids))
+    return dict(rows.values_list("old", "mbid"))
 
 
 def releases_covered(recordings: Collection[uuid.UUID]) -> Mapping[uuid.UUID, RecordingsOn]:

@@ -79,11 +79,13 @@ class RecordingsOn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelLookUps:
-    """What the catalog tells of labels: labels of releases; names of labels; releases that some recordings are on."""
+    """What the catalog tells of labels: labels of releases; names of labels; releases that some recordings are on; what labels were
+    merged into."""
 
     releases: Callable[[Collection[uuid.UUID]], Mapping[uuid.UUID, ReleaseLabels]]
     names: Callable[[Collection[uuid.UUID]], Mapping[uuid.UUID, str]]
     covered: Callable[[Collection[uuid.UUID]], Mapping[uuid.UUID, RecordingsOn]]
+    merged: Callable[[Collection[uuid.UUID]], Mapping[uuid.UUID, uuid.UUID]]
 
 
 _label_look_ups: LabelLookUps | None = None
@@ -108,3 +110,8 @@ def label_names(mbids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, str]:
 def releases_covered(recordings: Collection[uuid.UUID]) -> Mapping[uuid.UUID, RecordingsOn]:
     """Releases of the catalogue that some of these recordings are on; two queries for 500 recordings."""
     return _label_look_ups.covered(recordings) if _label_look_ups is not None and recordings else {}
+
+
+def labels_merged(mbids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, uuid.UUID]:
+    """Those of these labels that MusicBrainz merged into others, as far as it told; at most one query."""
+    return _label_look_ups.merged(mbids) if _label_look_ups is not None and mbids else {}

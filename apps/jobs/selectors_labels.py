@@ -64,6 +64,8 @@ def label_view(key: uuid.UUID, *, limit: int = 50, codec: str = "", studio_only:
     by_name = figures is not None and figures.label_mbid is None
     detail = None if by_name else label_detail(key)
     mbid = None if by_name else detail.mbid if detail is not None else key
+    if figures is None and mbid is not None and mbid != key:  # asked for by an MBID that was merged into another
+        key, figures = mbid, label_row(mbid)
     name = detail.name if detail is not None else figures.name if figures is not None else ""
     if figures is not None:
         total, lines = _of_mesh(key, limit=limit, codec=codec, studio_only=studio_only)

@@ -18,7 +18,7 @@ from typing import Final
 from django.db.models import Count, QuerySet
 from django.utils import timezone
 
-from apps.common.names import RecordingsOn, label_names, release_labels, releases_covered
+from apps.common.names import RecordingsOn, label_names, labels_merged, release_labels, releases_covered
 from apps.domain.contracts.label_work import ReleaseSighted
 from apps.domain.mesh.labels import clean_name, is_mbid, label_key, search_form
 from apps.domain.mesh.popularity import FORGOTTEN_S, NOTHING, Heard, presence_of, releases_of
@@ -58,11 +58,13 @@ def labels_heard(
     """Write down what peers tell of releases; how many sightings that makes. The last word of each peer on each release is the one that counts."""
     now = timezone.now()
     known = release_labels({one.release_mbid for one in reports})
+    merged = labels_merged({one.label_mbid for one in reports if one.label_mbid is not None})
     rows: dict[tuple[uuid.UUID, uuid.UUID, int], LabelSighting] = {}
     for one in reports:
         of_release = known.get(one.release_mbid)
         told = of_release is None or not of_release.labels
-        labels = ((one.label_mbid, one.label),) if of_release is None or told else of_release.labels
+        own = merged.get(one.label_mbid, one.label_mbid) if one.label_mbid is not None else None
+        labels = ((own, one.label),) if of_release is None or told else of_release.labels
         for mbid, name in labels[:MAX_LABELS_PER_RELEASE]:
             key = label_key(mbid, name)
             if key is None:

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from apps.catalog.models import Label, Medium, Recording, Release, ReleaseGroup, ReleaseLabel, Track
+from apps.catalog.models import Label, Medium, MergedMbid, Recording, Release, ReleaseGroup, ReleaseLabel, Track
 from apps.common.pagination import keyset_page
 from apps.domain.catalog.identity import label_name_id
 from apps.domain.contracts.node_work import AdvertisedVariant, AdvertReport
 from apps.domain.mesh.popularity import FORGOTTEN_S
+from apps.jobs.selectors_labels import label_view
 from apps.mesh import services_labels
 from apps.mesh.models import LabelPresence, LabelRelease, LabelSighting
 from apps.mesh.selectors_labels import (
@@ -122,6 +123,20 @@ def test_a_known_label_is_called_as_musicbrainz_calls_it_and_others_as_most_peer
         sighted(6, peer="liar", label_mbid=MOTOWN, label="Aaa"),
     )
     assert sorted(names()) == ["Motown", "Sub Pop Records"]
+
+
+def test_a_merged_label_counts_as_the_one_it_was_merged_into() -> None:
+    old = uuid.uuid4()
+    hear(sighted(1, label_mbid=old))
+    assert label_row(old) is not None
+    MergedMbid.objects.create(kind="label", old=old, mbid=SUB_POP)
+    hear(sighted(1, label_mbid=old), sighted(2, peer="q"))
+    row = label_row(SUB_POP)
+    assert row is not None and (row.releases, row.peers) == (2, 2)
+    assert label_row(old) is None
+    Label.objects.create(mbid=SUB_POP, name="Sub Pop")
+    view = label_view(old)
+    assert (view.key, view.source, view.total) == (SUB_POP, "mesh", 2)
 
 
 def test_a_label_without_an_mbid_is_known_by_its_name_however_it_is_spelled() -> None:
