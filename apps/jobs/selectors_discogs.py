@@ -27,8 +27,12 @@ def discogs_waiting(job_id: uuid.UUID) -> bool:
 
 
 def discogs_due(*, changed_at: datetime | None) -> list[uuid.UUID]:
-    """Running Discogs jobs whose waiting tracks were last looked at before the library's last change, or never."""
+    """Running Discogs jobs whose waiting tracks were last looked at before the library's last change, or never; the longest ago first."""
     rows = Job.objects.filter(target_source=TargetSource.DISCOGS, state=JobState.RUNNING)
     waiting = rows.filter(tracks__state=TrackState.WANTED, tracks__want=None)
-    looked = waiting.annotate(looked_at=Min("tracks__updated_at")).values_list("id", "looked_at", "code").order_by("id")
+    looked = (
+        waiting.annotate(looked_at=Min("tracks__updated_at"))
+        .values_list("id", "looked_at", "code")
+        .order_by("looked_at", "id")
+    )
     return [key for key, at, code in looked[:MOST_JOBS] if not code or (changed_at is not None and at <= changed_at)]

@@ -7,7 +7,7 @@ say so. The look is repeated when the library changed after the last one.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from django.db import transaction
@@ -80,9 +80,15 @@ def discogs_resolved(claim: ResolveClaim, *, manifest: Manifest) -> bool:
     return True
 
 
-def discogs_look() -> int:
-    """Look for files of tracks that wait, for jobs that were last looked at before the library changed; how many tracks were completed."""
-    return sum(discogs_look_at(job_id) for job_id in discogs_due(changed_at=newest_change()))
+def discogs_look(*, going_on: Callable[[], bool] = lambda: True) -> int:
+    """Look for files of tracks that wait, for jobs that were last looked at before the library changed, the longest ago first; how many tracks were
+    completed. `going_on`: asked before each job, so that many jobs take no worker for long."""
+    done = 0
+    for job_id in discogs_due(changed_at=newest_change()):
+        if not going_on():
+            break
+        done += discogs_look_at(job_id)
+    return done
 
 
 def discogs_look_at(job_id: uuid.UUID) -> int:

@@ -23,6 +23,7 @@ from apps.transfers.models import Want
 from tests.apps.library.doctor_rows import file
 from tests.workers.conftest import Killed, Metadata, kill_at, limiter
 from workers.discogs_kept import KeptDiscogs
+from workers.discogs_look import discogs_look as discogs_look_task
 from workers.gateways.discogs import INTERVAL_MS, Discogs
 from workers.gateways.musicbrainz import Musicbrainz
 from workers.resolution import resolve
@@ -138,6 +139,24 @@ def test_a_look_comes_only_after_the_library_changed(
     AudioFile.objects.update(read_at=timezone.now() - timedelta(days=1))
     with django_assert_max_num_queries(8):
         assert discogs_look() == 0
+
+
+def test_many_jobs_are_looked_at_in_turns(discogs: KeptDiscogs, musicbrainz: Musicbrainz) -> None:
+    first, second = resolved(discogs, musicbrainz), resolved(discogs, musicbrainz, allow_lossy=False)
+    held("Matters Arising", 160_000)
+    turns = iter([True, False])
+    assert discogs_look(going_on=lambda: next(turns)) == 1
+    assert tracks(first)["A2"].state == TrackState.COMPLETED
+    assert tracks(second)["A2"].state == TrackState.WANTED
+    assert discogs_look() == 1
+    assert tracks(second)["A2"].state == TrackState.COMPLETED
+
+
+def test_the_task_looks(discogs: KeptDiscogs, musicbrainz: Musicbrainz) -> None:
+    job_id = resolved(discogs, musicbrainz)
+    held("Matters Arising", 160_000)
+    discogs_look_task()
+    assert tracks(job_id)["A2"].state == TrackState.COMPLETED
 
 
 def test_a_file_stands_for_one_track_over_several_looks(discogs: KeptDiscogs, musicbrainz: Musicbrainz) -> None:
