@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from apps.catalog.admin_discogs import DiscogsEntityAdmin as DiscogsEntityAdmin  # Django finds an app's admin here
+from apps.catalog import admin_discogs  # noqa: F401  (it registers itself)
 from apps.catalog.models import (
     Artist,
     EntityTag,

@@ -154,7 +154,6 @@ class MusicbrainzPort(Protocol):
     def by_isrc(self, isrc: str) -> tuple[tuple[RecordingFacts, tuple[ReleaseRef, ...]], ...]:
         """Recordings with an ISRC and their releases; none: Permanent `isrc_not_found`."""
 
-
     def by_address(self, address: str) -> tuple[tuple[EntityKind, uuid.UUID], ...]:
         """What is linked with an address outside; none: empty."""
 

@@ -6,7 +6,7 @@ import uuid
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apps.domain.catalog.discography import (
@@ -162,6 +162,7 @@ def test_an_unknown_profile_is_refused() -> None:
     assert profile_of(" Core ") is Profile.CORE
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 @given(st.permutations(GROUPS), st.permutations(RELEASES), st.sampled_from(list(Profile)))
 def test_the_order_of_the_graph_changes_nothing(
     groups: list[GroupDetail], releases: list[ReleaseBrief], profile: Profile
