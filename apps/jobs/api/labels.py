@@ -85,7 +85,7 @@ class LabelReleaseOut(serializers.Serializer[object]):
     heard_at = serializers.DateTimeField(allow_null=True)
 
 
-class GraphOut(serializers.Serializer[object]):
+class LabelGraphOut(serializers.Serializer[object]):
     """How far MusicBrainz' list of the label is read."""
 
     state = serializers.CharField(help_text="missing, walking, ready or failed.")
@@ -116,7 +116,7 @@ class OneLabelOut(serializers.Serializer[object]):
     figures = LabelOut(allow_null=True)
     releases = LabelReleaseOut(many=True)
     total = serializers.IntegerField()
-    graph = GraphOut(allow_null=True)
+    graph = LabelGraphOut(allow_null=True)
     namesakes = NamesakeOut(many=True)
 
 
@@ -161,14 +161,16 @@ class OneLabel(ApiView):
 class LabelAsk(ApiView):
     """MusicBrainz' list of a label."""
 
-    @extend_schema(operation_id="mesh_label_ask", request=LabelAskIn, responses={202: GraphOut, **REFUSALS})
+    @extend_schema(operation_id="mesh_label_ask", request=LabelAskIn, responses={202: LabelGraphOut, **REFUSALS})
     def post(self, request: Request, key: uuid.UUID) -> Response:
         """Have it read; 202 with how far it is. Raises `label_missing` for a label of which only the name is known."""
         body = body_of(request, LabelAskIn)
         found = label_view(key, limit=1)
         if found.label_mbid is None:
             raise JobRefused("Only the name of this label is known.", code="label_missing")
-        return Response(GraphOut(label_graph_ask(found.label_mbid, refresh=bool(body["refresh"]))).data, status=202)
+        return Response(
+            LabelGraphOut(label_graph_ask(found.label_mbid, refresh=bool(body["refresh"]))).data, status=202
+        )
 
 
 urlpatterns = [
