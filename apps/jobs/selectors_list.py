@@ -152,7 +152,7 @@ def tree_planned(job_id: uuid.UUID) -> bool:
 def _track_counts(job_ids: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, Mapping[str, int]]:
     counts: dict[uuid.UUID, dict[str, int]] = {}
     rows = JobTrack.objects.filter(job_id__in=job_ids).order_by().values_list("job_id", "state")
-    for job_id, state, count in rows.annotate(count=Count("id")):
+    for job_id, state, count in rows.annotate(count=Count("*")):
         counts.setdefault(job_id, {})[state] = count
     return counts
 

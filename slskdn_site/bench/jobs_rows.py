@@ -17,7 +17,8 @@ from apps.domain.jobs.lifecycle import JobState, TrackState, TransferState, Want
 from apps.domain.jobs.webhooks import DeliveryState, Event
 from apps.jobs.models import Job, JobKind, JobTrack, PlannedRelease, PlannedState
 from apps.jobs.models_webhooks import Webhook, WebhookDelivery
-from apps.transfers.models import Transfer, Want, WantProgress
+from apps.peers.models import Peer
+from apps.transfers.models import Transfer, TransferSource, Want, WantProgress
 
 M = TypeVar("M", bound=models.Model)
 
@@ -78,7 +79,9 @@ def fill(*, jobs: int, tracks: int) -> Filled:
     _many(Want, (row.want for row in rows if row.want is not None))
     _many(JobTrack, rows)
     _many(WantProgress, _progress(rows))
-    _many(Transfer, _transfers(rows))
+    transfers = list(_transfers(rows))
+    _many(Transfer, transfers)
+    _many(TransferSource, _sources(transfers))
     _many(PlannedRelease, _planned(made))
     hook = _log(made)
     settle()
@@ -100,7 +103,7 @@ def artist(index: int) -> str:
 
 
 def _jobs(count: int) -> Iterator[Job]:
-    """Singles first, then trees, the largest last: the newest."""
+    """Trees among single jobs, small ones first; the largest is the newest of all."""
     trees = [size for size, times in reversed(SHAPES) for _ in range(times)]
     scale = min(1.0, count / WHOLE)
     sizes = [max(1, round(size * scale)) for size in trees]
@@ -108,10 +111,10 @@ def _jobs(count: int) -> Iterator[Job]:
         sizes.pop(0)
     singles = count - sum(sizes) - len(sizes)
     number = 0
-    for _ in range(singles):
-        yield _job(number)
-        number += 1
     for at, size in enumerate(sizes):
+        for _ in range(singles * at // len(sizes), singles * (at + 1) // len(sizes)):
+            yield _job(number)
+            number += 1
         state = JobState.RUNNING if at % 3 or at == len(sizes) - 1 else CYCLE[at % len(CYCLE)]
         tree = _job(
             number, kind=JobKind.DISCOGRAPHY if at % 2 or at == len(sizes) - 1 else JobKind.LABEL_CRATE, state=state
@@ -197,6 +200,20 @@ def _transfers(rows: Iterable[JobTrack]) -> Iterator[Transfer]:
             speed_bps=0 if done else 500_000,
             state=TransferState.ACCEPTED if done else TransferState.FETCHING,
         )
+
+
+def _sources(transfers: Sequence[Transfer]) -> Iterator[TransferSource]:
+    """Two peers give to each transfer that is on its way, and gave to every third that has ended."""
+    peers = [Peer.objects.create(plane="overlay", key=f"bench{at}", last_seen=NOW) for at in range(5)]
+    for at, transfer in enumerate(transfers):
+        if transfer.state == TransferState.FETCHING or at % 3 == 0:
+            for peer in (peers[at % 5], peers[(at + 1) % 5]):
+                yield TransferSource(
+                    transfer=transfer,
+                    peer=peer,
+                    payload_root=transfer.payload_root,
+                    verified_bytes=transfer.verified_bytes // 2,
+                )
 
 
 def _planned(jobs: Sequence[Job]) -> Iterator[PlannedRelease]:
