@@ -119,7 +119,7 @@ def _editions(view: TargetView) -> EditionsView | None:
     if release is None or release.group is None:
         return None
     try:
-        return editions_view(release.group.mbid)
+        return editions_view(release.group.mbid, held_only=True)
     except EditionsUnknown:
         return None
 
