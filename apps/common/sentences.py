@@ -141,6 +141,7 @@ OWN: Mapping[str, Words] = {
     # Jobs and waits
     "idempotency_conflict": lazy("This idempotency key was used for another request."),
     "pending": lazy("Waiting for a worker."),
+    "child_not_made": lazy("Its job is about to be made."),
     "resolving": lazy("The track list is being fetched from MusicBrainz."),
     "seeking": lazy("Looking for peers that have this recording."),
     "fetching": lazy("On its way."),
