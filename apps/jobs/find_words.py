@@ -67,12 +67,12 @@ _REASONS: Final[Mapping[str, Promise]] = {
 def understood_says(asked: Asked) -> str:
     """What the text was taken for."""
     match asked:
-        case MbidAsked(kind=None):
+        case MbidAsked():
+            if asked.kind is not None:
+                return str(_MBIDS[asked.kind])
             return _(
                 "A MusicBrainz id; of what is found out by asking: release, release group, recording, artist, label."
             )
-        case MbidAsked(kind=kind):
-            return str(_MBIDS[kind])
         case DiscogsAsked():
             return str(_DISCOGS[asked.kind]).format(id=asked.id)
         case BarcodeAsked():
