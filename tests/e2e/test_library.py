@@ -46,12 +46,12 @@ ELDER = ("missing_track", "track 5", "medium")
 STRAY = ("track_not_in_release", "live.flac", "medium")
 HEATHER = ("non_canonical_variant", "08 Heather.mp3", "medium")
 WAITING = """
-    SELECT (SELECT count(*) FROM library_audiofile WHERE read_state = 'pending' AND missing_since IS NULL)
-         + (SELECT count(*) FROM library_audiovariant v WHERE analyser_version = 0
-              AND EXISTS (SELECT 1 FROM library_audiofile f WHERE f.variant_id = v.id AND f.missing_since IS NULL AND f.read_state = 'read'))
-         + (SELECT count(*) FROM library_identification WHERE state = 'pending')
-         + (SELECT count(*) FROM library_foldermatch WHERE state = 'pending')
-         + (SELECT count(*) FROM library_canonicaldirty)
+    SELECT (SELECT count(*) FROM library_audiofile WHERE read_state = 'pending' AND missing_since IS NULL),
+           (SELECT count(*) FROM library_audiovariant v WHERE analyser_version = 0
+              AND EXISTS (SELECT 1 FROM library_audiofile f WHERE f.variant_id = v.id AND f.missing_since IS NULL AND f.read_state = 'read')),
+           (SELECT count(*) FROM library_identification WHERE state = 'pending'),
+           (SELECT count(*) FROM library_foldermatch WHERE state = 'pending'),
+           (SELECT count(*) FROM library_canonicaldirty)
 """
 
 
@@ -96,11 +96,14 @@ class Household:
     def settled(self) -> None:
         """Every stage behind the scan has done its work."""
 
-        def nothing_waits() -> bool:
+        def waiting() -> tuple[int, ...]:
             with closing(sqlite3.connect(self.home / "db" / "slskdn.sqlite3", timeout=30)) as connection:
-                return bool(connection.execute(WAITING).fetchone()[0] == 0)
+                return tuple(connection.execute(WAITING).fetchone())
 
-        until(nothing_waits, "the library is read, analysed, identified, matched and counted", every_s=0.3)
+        try:
+            until(lambda: not any(waiting()), "the library is known", every_s=0.3)
+        except AssertionError as error:
+            raise AssertionError(f"to read, analyse, identify, match, count: {waiting()}") from error
 
     def scanned(self) -> None:
         (scan,) = self.cli("library", "scan", "--wait")

@@ -228,6 +228,17 @@ class Demonstration:
         """What AcoustID answered is no longer known; whoever needs it asks again."""
         self.rows("DELETE FROM library_acoustidanswer")
 
+    def forget_release(self, mbid: str) -> None:
+        """The catalog no longer holds this release; whoever needs it asks MusicBrainz again."""
+        release = f"'{mbid.replace('-', '')}'"
+        media = f"SELECT id FROM catalog_medium WHERE release_id = {release}"
+        for table, condition in (
+            ("track", f"medium_id IN ({media})"),
+            ("medium", f"release_id = {release}"),
+            ("release", f"mbid = {release}"),
+        ):
+            self.rows(f"DELETE FROM catalog_{table} WHERE {condition}")
+
     # ---- the metadata service
 
     def metadata(self, method: str, path: str, body: object = None) -> Any:
