@@ -87,6 +87,7 @@ PRIORITIES: dict[TaskName, int] = {
     TaskName.REREAD_TAGS: LAST,
     TaskName.READ_FILES: LAST - 1,
     TaskName.SCAN_LIBRARY: LAST - 2,
+    TaskName.WALK_STEP: LAST - 4,  # a minute each: people's finds and jobs go before
 }
 """0 where nothing is said."""
 
