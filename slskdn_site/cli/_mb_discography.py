@@ -103,7 +103,8 @@ def _coverage(args: argparse.Namespace) -> int:
 
 def _print_group(group: CoverageGroup, *, tracks: bool) -> None:
     counts = ", ".join(f"{count} {name}" for name, count in group.counts.items() if count)
-    print(f"{group.year or '----'}  {group.title} ({group.kind}): {group.state}{f' · {counts}' if counts else ''}")
+    state = group.state.replace("_", " ") + (f" · {counts}" if counts else "")
+    print(f"{group.year or '----'}  {group.title} ({group.kind}): {state}")
     if tracks:
         for track in group.tracks:
             print(f"        {track.medium}-{track.position:02}  {track.state:<9} {track.title}")

@@ -74,7 +74,9 @@ def _list(args: argparse.Namespace) -> int:
     print(f"{'popularity':>10}  {'releases':>8}  {'artists':>7}  {'peers':>5}  label")
     for row in labels:
         print(f"{row.popularity:>10.2f}  {row.releases:>8}  {row.artists:>7}  {row.peers:>5}  {_clean(row.name)[:80]}")
-    print(f"{totals.labels} labels, {totals.releases} releases, {totals.peers} peers; counted here only, never sent.")
+    print(
+        f"Labels: {totals.labels}, releases: {totals.releases}, peers: {totals.peers}; counted here only, never sent."
+    )
     return 0
 
 

@@ -62,8 +62,9 @@ def test_one_wrong_file_refuses_all_of_them_with_its_name_and_line(
     assert main(["jobs", "import", str(good), str(bad)]) == 1
     assert f"{bad}, line 3: type is one of" in capsys.readouterr().err
     assert main(["jobs", "import", str(tmp_path / "nothing.yaml")]) == 1
-    assert "[manifest_file_missing]" in capsys.readouterr().err
+    assert "nothing.yaml: There is no such file. [manifest_file_missing]" in capsys.readouterr().err
     assert main(["jobs", "import", str(tmp_path)]) == 1
+    assert "regular file" in capsys.readouterr().err
     assert Job.objects.count() == 0
 
 

@@ -132,7 +132,7 @@ def manifest_file(path: Path) -> ManifestFile:
     try:
         with translated(path):
             data = _content(path, most=MAX_BYTES)
-        return ManifestFile(path, data) if data is not None else ManifestFile(path, code="file_missing")
+        return ManifestFile(path, data) if data is not None else ManifestFile(path, code="manifest_absent")
     except FilesError as error:
         return ManifestFile(path, code=error.code)
 
@@ -166,10 +166,13 @@ def _content(path: Path, *, most: int) -> bytes | None:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except FileNotFoundError:
         return None
-    with os.fdopen(handle, "rb") as source:
+    try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise FilesError("This is no regular file.", code="file_not_regular")
+        source = os.fdopen(handle, "rb", closefd=False)
         return source.read(most + 1)
+    finally:
+        os.close(handle)
 
 
 def _rename(old: Path, new: Path) -> bool:

@@ -15,6 +15,7 @@ MANIFEST_CODES: Final = (
 
 MANIFEST_SENTENCES: Final[Mapping[str, str]] = {
     **dict.fromkeys(MANIFEST_CODES, "{where}: {why}."),
+    "manifest_absent": "There is no such file.",
     "waits_for_library": "It came from a manifest and waits until the library was read, so that nothing is fetched twice.",
     "imported_ended": "It had ended so when its manifest was written. It can be tried again.",
     "imported_partly": "It had ended so when its manifest was written: {completed} of {total} tracks were completed. It can be tried again.",
