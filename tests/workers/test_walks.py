@@ -56,10 +56,10 @@ UBIKTUNE = uuid.UUID("47e718e1-7ee4-460c-b1cc-1192a841c6e5")
 
 
 class Served:
-    """A running service over one folder, and a gateway to it."""
+    """A running service over some folders, and a gateway to it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.server = MetadataServer([load_answers(folder)])
+    def __init__(self, *folders: Path) -> None:
+        self.server = MetadataServer([load_answers(folder) for folder in folders])
         self.metadata = Metadata(self.server)
         self.musicbrainz = Musicbrainz(
             host=self.server.base_url, contact="", version="0", limiter=limiter(), timeout_s=5.0
