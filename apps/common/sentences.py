@@ -120,6 +120,7 @@ OWN: Mapping[str, Words] = {
     "mesh_disabled": lazy("The mesh is switched off (mesh.enabled)."),
     "mesh_passive": lazy("Passive: this node fetches from the mesh and announces nothing (mesh.passive)."),
     # Webhooks
+    "webhook_refused": lazy("This webhook can't be made."),
     "webhook_unknown": lazy("There is no such webhook."),
     "webhook_delivery_unknown": lazy("There is no such delivery."),
     "webhook_url_invalid": lazy(
