@@ -35,7 +35,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(dataclasses.asdict(view), default=str))
     else:
-        print(f"{view.artist} - {view.title}: {view.editions} editions, {len(view.offers)} offers\n{view.says}")
+        print(f"{view.artist} - {view.title}: editions: {view.editions}, offers: {len(view.offers)}\n{view.says}")
         for number, plan in enumerate(view.plans[: max(1, args.limit)]):
             _print(plan, tracks=args.tracks and number == 0)
         for plan in view.nearer[: max(1, args.limit)]:

@@ -234,7 +234,7 @@ def _print_tree(tree: JobTree, *, as_json: bool) -> None:
         print(json.dumps(dataclasses.asdict(tree), default=str))
         return
     year = f" ({tree.year})" if tree.year else ""
-    print(f"{tree.artist} – {tree.title}{year}" if tree.title else str(tree.target_mbid))
+    print(" – ".join(filter(None, (tree.artist, tree.title))) + year if tree.title else str(tree.target_mbid))
     print(f"{tree.id}  {_summary(tree)}")
     if tree.parent:
         print(f"  of {tree.parent.kind} {tree.parent.id} {tree.parent.title or tree.parent.artist}")

@@ -63,6 +63,9 @@ def test_jobs_discography_and_label_crate_make_trees(capsys: Capture) -> None:
     named = Job.objects.get(id=capsys.readouterr().out.strip())
     assert (named.target_mbid, named.target_ref) == (label_name_id("Sub Pop"), "Sub Pop")
     assert named.selection["studio_only"] is True
+    Job.objects.filter(id=crate.id).update(title="Sub Pop")
+    assert main(["jobs", "show", str(crate.id)]) == 0
+    assert capsys.readouterr().out.startswith("Sub Pop\n")
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,13 @@ def test_a_manifest_written_by_hand_is_understood() -> None:
     assert found.constraints.preferred_codecs == ("flac",)
 
 
+def test_codecs_are_understood_however_they_are_written() -> None:
+    (found,) = read_manifests(BY_HAND.replace("[flac]", "[FLAC, Mp3]"))
+    assert found.constraints.preferred_codecs == ("flac", "mp3")
+    with pytest.raises(ManifestInvalid, match="names a codec twice"):
+        read_manifests(BY_HAND.replace("[flac]", "[FLAC, flac]"))
+
+
 def test_a_newer_minor_version_may_say_more_and_a_newer_major_is_refused() -> None:
     newer = BY_HAND.replace("manifest_version: 1", "manifest_version: 1.7").replace("x-note", "mood")
     assert read_manifests(newer)[0].job_id == ID
