@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.apps.jobs.tree_rows import ARTIST
-from tests.web.browsing import Site, browser, pytestmark, see_clean, sign_in, start_seeded
+from tests.web.browsing import Site, browser, each_look, pytestmark, see_clean, sign_in, start_seeded
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -23,8 +23,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     yield from start_seeded(tmp_path_factory.mktemp("coverage"), seed="coverage_seed", rows=request.param)
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@each_look
 def test_the_coverage_is_clean_and_readable(browser: Browser, site: Site, theme: str, width: int) -> None:
     watched = sign_in(browser, site, theme=theme, width=width)
     pages = {"coverage": PAGE, "coverage-all": f"{PAGE}?profile=all&missing=1"}

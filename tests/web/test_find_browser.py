@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.web.browsing import Site, browser, in_site, pytestmark, see_clean, sign_in, start_seeded
+from tests.web.browsing import Site, browser, each_look, in_site, pytestmark, see_clean, sign_in, start_seeded
 from tests.web.find_seed import ANSWERS, TEXTS
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     yield from start_seeded(tmp_path_factory.mktemp("find"), seed="find_seed", rows=request.param)
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@each_look
 def test_every_page_of_finding_is_clean_and_readable(browser: Browser, site: Site, theme: str, width: int) -> None:
     watched = sign_in(browser, site, theme=theme, width=width)
     see_clean(watched, site, PAGES, name=f"{site.rows}-{theme}-{width}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from apps.domain.jobs.job_manifest import read_manifests
-from tests.web.browsing import Site, Watched, browser, photograph, pytestmark, see_clean, sign_in, start
+from tests.web.browsing import Site, Watched, browser, each_look, photograph, pytestmark, see_clean, sign_in, start
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -50,8 +50,7 @@ def look(watched: Watched, site: Site, tmp_path: Path, text: str) -> None:
     watched.page.wait_for_load_state()
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@each_look
 def test_the_pages_are_clean_and_readable(browser: Browser, site: Site, tmp_path: Path, theme: str, width: int) -> None:
     watched = sign_in(browser, site, theme=theme, width=width)
     look(watched, site, tmp_path, SAMPLE)

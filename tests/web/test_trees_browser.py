@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.web.browsing import Site, browser, in_site, pytestmark, see_clean, sign_in, start_seeded
+from tests.web.browsing import Site, browser, each_look, in_site, pytestmark, see_clean, sign_in, start_seeded
 from tests.web.trees_seed import mbid
 
 if TYPE_CHECKING:
@@ -22,8 +22,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     yield from start_seeded(tmp_path_factory.mktemp("site"), seed="trees_seed", rows=request.param)
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@each_look
 def test_trees_and_webhooks_are_clean_and_readable(browser: Browser, site: Site, theme: str, width: int) -> None:
     pages = {"trees": "/", "webhooks": "/system/webhooks"}
     if site.rows:
