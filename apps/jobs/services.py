@@ -134,6 +134,7 @@ def job_create(
                 selection=chosen.to_json() if chosen is not None else {},
                 target_source=target_source,
                 target_ref=target_ref,
+                title=target_ref if target_source == TargetSource.NAME else "",
                 imported_from=imported_from,
                 **_import_fields(job_id, parent_id, kind),
             )

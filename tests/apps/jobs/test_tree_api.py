@@ -82,6 +82,7 @@ def test_a_crate_is_asked_for_by_id_or_by_name(operator_api: APIClient) -> None:
     job = Job.objects.get(id=by_name["id"])
     assert (job.target_mbid, job.target_source, job.target_ref) == (label_name_id("Sub Pop"), "name", "Sub Pop")
     assert job.selection["studio_only"] is True
+    assert job.title == "Sub Pop", "it is called so also when nobody knows such a label"
 
 
 def test_the_plan_comes_in_pages_by_state_with_words(viewer_api: APIClient) -> None:

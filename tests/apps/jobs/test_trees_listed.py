@@ -11,9 +11,11 @@ from django.test import Client
 
 from apps.common.models import Role
 from apps.common.services import api_key_create
+from apps.domain.catalog.identity import label_name_id
 from apps.domain.jobs.lifecycle import JobState, TrackState
 from apps.jobs.models import Job, JobTrack, PlannedRelease
 from apps.jobs.selectors_list import JobFilter, job_page, reasons_shown
+from apps.jobs.services import job_create
 from apps.jobs.web.parts import ListQuery, list_parts, tree_parts
 from apps.nodelink.web.frame import Rights
 
@@ -217,6 +219,17 @@ def test_the_page_of_a_tree_and_of_its_child_lead_to_each_other(page: Client) ->
     assert "Nirvana" in below
     parts = tree_parts(parent.id, rights=OPERATE)
     assert len([key for key in parts if key.startswith("planned-")]) == 5
+
+
+def test_a_crate_of_a_label_known_by_name_alone_is_called_by_it(page: Client) -> None:
+    derived = label_name_id("Nobody Records")
+    crate = job_create(
+        kind="label_crate", target_mbid=derived, target_source="name", target_ref="Nobody Records", selection={"label_name": "Nobody Records"},
+    )  # fmt: skip
+    for address in (f"/jobs/{crate.id}", "/"):
+        text = page.get(address).content.decode()
+        assert "Nobody Records" in text
+        assert str(derived) not in text, "an id that MusicBrainz never gave"
 
 
 def test_a_tree_without_a_plan_shows_its_children(page: Client) -> None:
