@@ -7,9 +7,10 @@ import json
 import pytest
 
 from apps.domain.catalog.identity import label_name_id
+from apps.domain.jobs.lifecycle import JobState
 from apps.jobs.models import Job
 from slskdn_site.cli.main import main
-from tests.apps.jobs.tree_rows import ARTIST, LABEL, an_id, graph_store, group_of, hold, tracklist_store
+from tests.apps.jobs.tree_rows import ARTIST, LABEL, an_id, graph_store, group_of, hold, tracklist_store, tree_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ID = str(ARTIST.mbid)
@@ -66,6 +67,17 @@ def test_jobs_discography_and_label_crate_make_trees(capsys: Capture) -> None:
     Job.objects.filter(id=crate.id).update(title="Sub Pop")
     assert main(["jobs", "show", str(crate.id)]) == 0
     assert capsys.readouterr().out.startswith("Sub Pop\n")
+
+
+def test_a_crate_tells_how_many_of_its_releases_are_there(capsys: Capture) -> None:
+    crate, _ = tree_of(*[JobState.COMPLETED] * 8, JobState.RUNNING, JobState.PARTIAL)
+    Job.objects.filter(id=crate.id).update(kind="label_crate", title="Sub Pop", selection={"limit_releases": 10})
+    assert main(["jobs", "list"]) == 0
+    told = capsys.readouterr().out
+    assert "Sub Pop" in told
+    assert "8/10 releases, 17/20 tracks, 1 not whole" in told
+    assert main(["jobs", "show", str(crate.id)]) == 0
+    assert "running: 8/10 releases" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,18 @@ def test_it_moves_when_the_job_ends_and_back_when_it_is_tried_again(folder: Path
     assert written(folder) == [f"active/mb_release-{job}.yaml"]
 
 
+@pytest.mark.parametrize("kind", ["recording", "discography", "label_crate"])
+def test_every_kind_of_job_has_a_file_from_its_beginning_and_where_it_ends(folder: Path, kind: str) -> None:
+    job = job_create(kind=kind, target_mbid=uuid.uuid4()).id
+    write(folder)
+    assert written(folder) == [f"active/{kind}-{job}.yaml"]
+    job_cancel(job)
+    write(folder)
+    assert written(folder) == [f"completed/{kind}-{job}.yaml"]
+    (read,) = read_manifests((folder / written(folder)[0]).read_bytes())
+    assert (read.job_id, read.type.value, read.state) == (job, kind, "cancelled")
+
+
 def test_children_have_files_of_their_own_beside_their_parent(folder: Path) -> None:
     parent, (one, two) = parent_with_children()
     assert write(folder) == 3
