@@ -119,7 +119,7 @@ def expanded(kind: str, mbid: uuid.UUID, served: Served, **selection: object) ->
     before = children(job)
     step(job_id, served)
     assert children(job) == before, "expanding once more makes none twice"
-    assert {one.constraints["allow_lossy"] for one in job.children.all()} <= {False}
+    assert {one.constraints["allow_lossy"] for one in job.children.all()} == {False}
     return job
 
 
@@ -261,7 +261,7 @@ def test_ubiktune_from_its_address_to_a_crate(served: Served) -> None:
     for child in crate.children.filter(next_step_at__isnull=False):
         resolve(child.id, musicbrainz=served.musicbrainz)
     assert crate.children.filter(state=JobState.RUNNING).count() == 4
-    assert JobTrack.objects.filter(job__parent=crate, title="Equilibrium").count() <= 1
+    assert JobTrack.objects.filter(job__parent=crate).count() == 8 + 18 + 9 + 7
     assert figures(crate).tracks_total == 102
     named = job_create(
         kind="label_crate",
