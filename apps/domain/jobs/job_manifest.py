@@ -17,13 +17,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, TypeVar
 
-import yaml
-
 from apps.domain.errors import DomainError, Param
 from apps.domain.jobs.constraints import Constraints
 from apps.domain.jobs.lifecycle import JobState
 from apps.domain.jobs.manifest_words import where_of
-from apps.domain.jobs.marked_yaml import Marked, YamlRefused, read_documents
+from apps.domain.jobs.marked_yaml import Marked, YamlRefused, dump, read_documents
 from apps.domain.jobs.selection import Selection
 
 MANIFEST_VERSION: Final = "1.0"
@@ -36,7 +34,6 @@ MAX_TRACKS: Final = 5000
 MAX_TEXT: Final = 1000
 
 T = TypeVar("T")
-_Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 class ManifestType(StrEnum):
@@ -130,8 +127,7 @@ class JobManifest:
 
 def manifest_yaml(manifest: JobManifest) -> str:
     """The file's text. Equal manifests give equal texts."""
-    text: str = yaml.dump(_document(manifest), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=200)
-    return text
+    return dump(_document(manifest))
 
 
 def read_manifests(source: bytes | str, *, file: str = "") -> tuple[JobManifest, ...]:
