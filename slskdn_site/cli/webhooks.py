@@ -67,8 +67,11 @@ def _list(args: argparse.Namespace) -> int:
     _ready()
     from apps.jobs.selectors_webhooks import webhook_list
 
-    for hook in webhook_list():
+    hooks = list(webhook_list())
+    for hook in hooks:
         print(json.dumps(dataclasses.asdict(hook), default=str) if args.json else _line(hook))
+    if not hooks:
+        print("No webhooks. Make one with: slskdn webhooks add URL", file=sys.stderr)
     return 0
 
 
