@@ -27,7 +27,7 @@ from apps.catalog.models import (
     Walk,
 )
 from apps.domain.catalog.graph import ArtistDetail, GroupDetail, LabelDetail, LabelNumber, ReleaseBrief, Tag
-from apps.domain.catalog.graph import Relation as RelationFacts
+from apps.domain.catalog.relations import Relation as RelationFacts
 from apps.domain.catalog.release import ArtistFacts, GroupFacts, LabelFacts
 from apps.domain.catalog.validators import HttpValidator
 from apps.domain.catalog.walks import GraphState, WalkKind, WalkState, WalkStatus
@@ -218,7 +218,7 @@ def counts_by_type(artist_mbid: uuid.UUID) -> Mapping[str, tuple[int, int]]:
 
 
 def relations_of(kind: str, mbid: uuid.UUID) -> tuple[RelationFacts, ...]:
-    """What MusicBrainz says connects an entity ("artist", "label", "release_group") with others, as told with it."""
+    """What MusicBrainz says connects an entity ("artist", "label", "release_group", "release") with others, as told with it."""
     rows = Relation.objects.filter(source_kind=kind, source_mbid=mbid).order_by("kind", "name", "id")
     return tuple(
         RelationFacts(
@@ -234,6 +234,12 @@ def relations_of(kind: str, mbid: uuid.UUID) -> tuple[RelationFacts, ...]:
         )
         for row in rows
     )
+
+
+def releases_made_by(artist_mbid: uuid.UUID, *, kinds: Collection[str], limit: int = 50) -> tuple[uuid.UUID, ...]:
+    """Releases that name an artist in one of these relationships, as far as they were looked up by themselves."""
+    rows = Relation.objects.filter(target_mbid=artist_mbid, source_kind="release", kind__in=kinds)
+    return tuple(rows.order_by("id").values_list("source_mbid", flat=True)[:limit])
 
 
 def related_of(artist_mbid: uuid.UUID) -> tuple[tuple[str, uuid.UUID, str], ...]:

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.catalog.models import Artist, Label, Medium, Recording, Release, ReleaseGroup, Track
-from apps.catalog.services_graph import merged_note
+from apps.catalog.services_graph import merged_note, relations_replace
 from apps.domain.catalog.release import ArtistFacts, RecordingFacts, ReleaseFacts
 
 
@@ -59,6 +59,8 @@ def release_store(facts: ReleaseFacts, *, asked_for: uuid.UUID | None = None) ->
             },
         )
         _tracks(facts)
+        if facts.relations is not None:
+            relations_replace("release", {facts.mbid: facts.relations})
         merged_note("release", asked_for, facts.mbid)
 
 

@@ -27,7 +27,7 @@ from apps.catalog.models import (
     Validator,
 )
 from apps.domain.catalog.graph import ArtistDetail, GroupDetail, LabelDetail, ReleaseBrief, Tag
-from apps.domain.catalog.graph import Relation as RelationFacts
+from apps.domain.catalog.relations import Relation as RelationFacts
 from apps.domain.catalog.release import ArtistFacts, GroupFacts
 from apps.domain.catalog.validators import HttpValidator
 
@@ -58,7 +58,7 @@ def artist_store(
             },
         )
         _tags("artist", {detail.mbid: detail.tags})
-        _relations("artist", {detail.mbid: detail.relations})
+        relations_replace("artist", {detail.mbid: detail.relations})
         _asked("artist", asked_for, detail.mbid, validator)
 
 
@@ -81,7 +81,7 @@ def label_store(
             },
         )
         _tags("label", {detail.mbid: detail.tags})
-        _relations("label", {detail.mbid: detail.relations})
+        relations_replace("label", {detail.mbid: detail.relations})
         _asked("label", asked_for, detail.mbid, validator)
 
 
@@ -92,7 +92,7 @@ def group_store(
     with transaction.atomic():
         groups_store([detail])
         _tags("release_group", {detail.facts.mbid: detail.tags})
-        _relations("release_group", {detail.facts.mbid: detail.relations})
+        relations_replace("release_group", {detail.facts.mbid: detail.relations})
         _asked("release_group", asked_for, detail.facts.mbid, validator)
 
 
@@ -349,7 +349,8 @@ def _tags(kind: str, tags: Mapping[uuid.UUID, Sequence[Tag]]) -> None:
     )
 
 
-def _relations(kind: str, relations: Mapping[uuid.UUID, Sequence[RelationFacts]]) -> None:
+def relations_replace(kind: str, relations: Mapping[uuid.UUID, Sequence[RelationFacts]]) -> None:
+    """What connects these entities is now this, and nothing else."""
     Relation.objects.filter(source_kind=kind, source_mbid__in=list(relations)).delete()
     Relation.objects.bulk_create(
         [

@@ -15,7 +15,7 @@ from typing import Final
 from django.db.models import Q, QuerySet
 
 from apps.catalog.models import Artist, EntityTag, GroupArtist, Recording, Release, ReleaseGroup, ReleaseLabel, Track
-from apps.catalog.selectors_graph import related_of, relations_of, tagged_groups
+from apps.catalog.selectors_graph import related_of, relations_of, releases_made_by, tagged_groups
 from apps.domain.catalog.candidates import CandidateKind
 from apps.domain.catalog.discography import Filters, edition_of
 from apps.domain.catalog.graph import ReleaseBrief
@@ -30,6 +30,10 @@ MAX_CREDITS: Final = 400
 REMASTER: Final = "remaster"
 
 
+CREW: Final = ("producer", "co-producer", "mix", "engineer", "recording", "mastering", "audio", "sound")
+"""MusicBrainz' relationships of a release with those who made its sound, the best known first."""
+
+
 class Section(StrEnum):
     """Why something is related, in the order of the sidebar."""
 
@@ -37,6 +41,7 @@ class Section(StrEnum):
     ARTIST = "artist"
     LABEL = "label"
     PERSONNEL = "personnel"
+    CREW = "crew"
     FEATURED = "featured"
     GENRE = "genre"
 
@@ -80,6 +85,7 @@ def related_to_release(mbid: uuid.UUID) -> tuple[RelatedSection, ...]:
     found.append(_label(mbid, without=group_mbid))
     if artist is not None and artist != VARIOUS_ARTISTS:
         found.append(_personnel(artist))
+    found.append(_crew(mbid, group_mbid))
     found.append(_featured(Track.objects.filter(medium__release_id=mbid), credited))
     found.append(_genre(group_mbid, artist))
     return _finished(one for one in found if one.items)
@@ -196,6 +202,25 @@ def _personnel(artist: uuid.UUID) -> RelatedSection:
         for kind, mbid, name in related_of(artist)[:SHOWN]
     ]
     return RelatedSection(section=Section.PERSONNEL, about="", items=tuple(items))
+
+
+def _crew(mbid: uuid.UUID, group: uuid.UUID | None) -> RelatedSection:
+    """Producers, mixers and engineers of a release, each with another album of theirs that the catalog knows."""
+    told = [
+        one
+        for one in relations_of("release", mbid)
+        if one.mbid is not None and one.target_kind == "artist" and one.kind in CREW
+    ]
+    people = {one.mbid: one for one in sorted(told, key=lambda one: CREW.index(one.kind), reverse=True)}
+    items: list[RelatedItem] = []
+    for person in sorted(people.values(), key=lambda one: (CREW.index(one.kind), one.name))[: SHOWN // 2]:
+        assert person.mbid is not None
+        items.append(RelatedItem(kind=CandidateKind.ARTIST, mbid=person.mbid, title=person.name, note=person.kind))
+        others = Release.objects.filter(mbid__in=releases_made_by(person.mbid, kinds=CREW)).exclude(mbid=mbid)
+        if group is not None:
+            others = others.exclude(release_group_id=group)
+        items += [_release_item(one) for one in others.order_by("date", "mbid")[:1]]
+    return RelatedSection(section=Section.CREW, about="", items=tuple(items[:SHOWN]))
 
 
 def _featured(tracks: QuerySet[Track], credited: Sequence[str]) -> RelatedSection:

@@ -9,7 +9,8 @@ from django.utils import timezone
 from apps.catalog.models import Walk
 from apps.catalog.services_graph import artist_store, briefs_store, groups_store, label_store
 from apps.catalog.services_walk import artist_graph_ask
-from apps.domain.catalog.graph import ArtistDetail, GroupDetail, LabelDetail, LabelNumber, Relation, ReleaseBrief, Tag
+from apps.domain.catalog.graph import ArtistDetail, GroupDetail, LabelDetail, LabelNumber, ReleaseBrief, Tag
+from apps.domain.catalog.relations import Relation
 from apps.domain.catalog.release import ArtistFacts, GroupFacts, LabelFacts
 
 ARTIST, LABEL, BAND = uuid.UUID(int=1), uuid.UUID(int=2), uuid.UUID(int=3)

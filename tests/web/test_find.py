@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from apps.catalog.models import Artist, EntityTag, GroupArtist, Label, Recording
 from apps.catalog.models import Relation as RelationRow
 from apps.catalog.services import editions_store, release_store
 from apps.domain.catalog.candidates import Candidate, CandidateKind, MediumBrief, Reason
+from apps.domain.catalog.relations import Relation
 from apps.domain.catalog.release import ReleaseFacts, read_release
 from apps.jobs.models import AlbumTarget, Find, Job
 from apps.jobs.selectors_find import find_view
@@ -210,9 +212,13 @@ def test_what_is_held_is_solved_among_the_editions(operator: Client) -> None:
 def test_the_sidebar_tells_what_belongs_to_it_in_bounded_queries(
     operator: Client, django_assert_max_num_queries: object
 ) -> None:
-    release = facts()
+    vig, elsewhere = uuid.uuid4(), uuid.uuid4()
+    made = Relation(kind="producer", forward=False, target_kind="artist", mbid=vig, name="B. Producer")
+    release = replace(facts(), relations=(made, replace(made, kind="mix"), replace(made, kind="publishing")))
     release_store(release)
     assert release.group is not None
+    Release.objects.create(mbid=elsewhere, title="Made elsewhere")
+    RelationRow.objects.create(source_kind="release", source_mbid=elsewhere, kind="mix", forward=False, target_kind="artist", target_mbid=vig, name="B. Producer")  # fmt: skip
     artist = Artist.objects.get(mbid=release.artists[0].mbid)
     label = Label.objects.create(mbid=uuid.uuid4(), name="Sub Pop")
     ReleaseLabel.objects.create(release_id=MBID, label=label, position=0)
@@ -238,10 +244,24 @@ def test_the_sidebar_tells_what_belongs_to_it_in_bounded_queries(
     assert all(one.add is not None for one in found[Section.ARTIST].items)
     assert [one.title for one in found[Section.FEATURED].items] == ["A Guest"]
     assert [one.note for one in found[Section.PERSONNEL].items] == ["member of band"]
+    assert [(one.title, one.note) for one in found[Section.CREW].items] == [
+        ("B. Producer", "producer"),
+        ("Made elsewhere", ""),
+    ]
     assert (found[Section.LABEL].about, found[Section.GENRE].about) == ("Sub Pop", "grunge")
     page = page_of(operator, reverse("target", args=["release", MBID]))
     assert "On the same label" in page
+    assert "Produced, mixed and recorded by" in page
     add = re.search(r'name="mbid" value="([^"]+)"><input type="hidden" name="key" value="(related-[^"]+)"', page)
     assert add
     assert operator.post("/ask", {"kind": "mb_release", "mbid": add[1], "key": add[2]}).status_code == 302
     assert Job.objects.get().target_mbid == uuid.UUID(add[1])
+
+
+def test_an_answer_without_relations_takes_none_away() -> None:
+    made = Relation(kind="producer", forward=False, target_kind="artist", mbid=uuid.uuid4(), name="B. Producer")
+    release_store(replace(facts(), relations=(made,)))
+    release_store(replace(facts(), relations=None))
+    assert [one.title for one in related_to_release(MBID)[0].items] == ["B. Producer"]
+    release_store(replace(facts(), relations=()))
+    assert Section.CREW not in {one.section for one in related_to_release(MBID)}

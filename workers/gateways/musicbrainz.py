@@ -57,6 +57,8 @@ T = TypeVar("T")
 TIMEOUT_S: Final = 20.0
 """For the whole answer. MusicBrainz' own gateway gives up on a request after about that long."""
 RELEASE_INCLUDES: Final = ["artist-credits", "isrcs", "labels", "media", "recordings", "release-groups"]
+RELEASE_LOOKUP_INCLUDES: Final = [*RELEASE_INCLUDES, "artist-rels"]
+"""Who produced it is asked for with one release, not with lists of them."""
 RECORDING_INCLUDES: Final = ["artist-credits", "isrcs", "releases", "release-groups"]
 BRIEF_INCLUDES: Final = ["artist-credits", "labels", "media", "release-groups"]
 GROUP_LIST_INCLUDES: Final = ["artist-credits", "tags"]
@@ -184,7 +186,7 @@ class Musicbrainz:
 
     def release(self, mbid: uuid.UUID) -> ReleaseFacts:
         """See MusicbrainzPort."""
-        return _garbled_is_transient(read_release, self._entity("release", mbid, RELEASE_INCLUDES)[0])
+        return _garbled_is_transient(read_release, self._entity("release", mbid, RELEASE_LOOKUP_INCLUDES)[0])
 
     def recording(self, mbid: uuid.UUID) -> tuple[RecordingFacts, tuple[ReleaseRef, ...]]:
         """See MusicbrainzPort."""

@@ -36,7 +36,8 @@ from apps.common.pagination import CursorInvalid, keyset_page
 from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.sse import stream_response
-from apps.domain.catalog.graph import Relation, format_words
+from apps.domain.catalog.graph import format_words
+from apps.domain.catalog.relations import Relation
 from apps.domain.catalog.walks import GraphState
 from apps.nodelink.web.frame import frame_parts
 

@@ -10,9 +10,9 @@ from apps.domain.catalog.candidates import MAX_MEDIA, MAX_NAMES, MAX_TEXT, Candi
 from apps.domain.catalog.discogs import DiscogsRelease
 from apps.domain.catalog.discogs_tracks import tracklist
 from apps.domain.catalog.fields import list_of, object_of
-from apps.domain.catalog.graph import read_relations
 from apps.domain.catalog.identity import discogs_id
 from apps.domain.catalog.links import DiscogsKind, EntityKind
+from apps.domain.catalog.relations import read_relations
 
 MAX_LINKED: Final = 50
 ONLY_DISCOGS: Final = "Discogs"

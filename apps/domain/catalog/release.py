@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from apps.domain.catalog.fields import (
     MAX_TEXT_CHARS,
@@ -19,6 +19,7 @@ from apps.domain.catalog.fields import (
     position_of,
     text_of,
 )
+from apps.domain.catalog.relations import Relation, read_relations
 
 MAX_TRACKS = 5000
 """The largest releases MusicBrainz holds have about 3000."""
@@ -110,6 +111,8 @@ class ReleaseFacts:
     """Every label's name; `label` is the first."""
     catalog_numbers: tuple[str, ...] = ()
     media: tuple[MediumFacts, ...] = ()
+    relations: tuple[Relation, ...] | None = field(default=None, compare=False)
+    """Who made it: producers, engineers, mixers. None: not asked for. Kept apart from the release, so no part of what makes two equal."""
 
     @property
     def year(self) -> str:
@@ -164,6 +167,7 @@ def read_release(value: object) -> ReleaseFacts:
         labels=labels,
         catalog_numbers=numbers,
         media=media,
+        relations=read_relations(release) if "relations" in release else None,
     )
 
 

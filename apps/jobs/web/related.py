@@ -20,6 +20,7 @@ HEADINGS: Mapping[Section, Promise] = {
     Section.ARTIST: lazy("By the same artist"),
     Section.LABEL: lazy("On the same label"),
     Section.PERSONNEL: lazy("Members, bands, collaborations"),
+    Section.CREW: lazy("Produced, mixed and recorded by"),
     Section.FEATURED: lazy("Also heard on it"),
     Section.GENRE: lazy("Under the same tag"),
 }
