@@ -402,9 +402,8 @@ class Reconciler:
         """Seconds until the next pass is due by itself."""
         now = self._clock()
         looks = [one.next_look_at for one in self._pursuits.values() if one.next_look_at > now]
-        sweep_s = max(
-            SWEEP_AGAIN_S, self._next_sweep - now
-        )  # also when passes fail: nobody is asked more often than that
+        # Also while passes fail and the sweep stays due: nobody is asked more often than that.
+        sweep_s = max(SWEEP_AGAIN_S, self._next_sweep - now)
         return min(self._config.poll_s, sweep_s, *(at - now for at in looks))
 
     def _report(

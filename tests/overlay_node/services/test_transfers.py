@@ -61,12 +61,9 @@ def test_a_wanted_recording_is_found_fetched_verified_and_assembled_as_a_playabl
 def test_a_peer_that_dies_in_the_middle_costs_nothing_but_its_turn(mesh: MeshWorld, music: Path) -> None:
     async def scenario() -> None:
         entry = library_entry(music / "one.flac")
-        dying = await mesh.seeder(
-            "dying", entry, upload_kbps=200
-        )  # long enough that both take part, whoever is found first
-        steady = await mesh.seeder(
-            "steady", entry, upload_kbps=200
-        )  # long enough that both take part, whoever is found first
+        # Slow enough that both take part, whoever is found first.
+        dying = await mesh.seeder("dying", entry, upload_kbps=200)
+        steady = await mesh.seeder("steady", entry, upload_kbps=200)
         store = MemoryStore()
         store.want_put(want())
         fetcher = await mesh.start("fetcher", store)
