@@ -63,10 +63,10 @@ def test_a_wanted_recording_is_found_fetched_verified_and_assembled_as_a_playabl
 def test_a_peer_that_dies_in_the_middle_costs_nothing_but_its_turn(mesh: MeshWorld, music: Path) -> None:
     async def scenario() -> None:
         entry = library_entry(music / "one.flac")
-        # So slow that neither is done long before the other is found, however busy the machine: 2 MiB at 32 KiB/s take a minute.
-        dying = await mesh.seeder("dying", entry, upload_kbps=32)
+        # So slow that neither is done long before the other is found, however busy the machine: 2 MiB at 64 KiB/s take half a minute.
+        dying = await mesh.seeder("dying", entry, upload_kbps=64)
         steady_store = MemoryStore((entry,))
-        steady = await mesh.start("steady", steady_store, seed_releases=(RELEASE,), upload_kbps=32)
+        steady = await mesh.start("steady", steady_store, seed_releases=(RELEASE,), upload_kbps=64)
         store = MemoryStore()
         store.want_put(want())
         fetcher = await mesh.start("fetcher", store)
