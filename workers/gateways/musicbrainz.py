@@ -57,8 +57,8 @@ T = TypeVar("T")
 TIMEOUT_S: Final = 20.0
 """For the whole answer. MusicBrainz' own gateway gives up on a request after about that long."""
 RELEASE_INCLUDES: Final = ["artist-credits", "isrcs", "labels", "media", "recordings", "release-groups"]
-RELEASE_LOOKUP_INCLUDES: Final = [*RELEASE_INCLUDES, "artist-rels"]
-"""Who produced it is asked for with one release, not with lists of them."""
+RELEASE_LOOKUP_INCLUDES: Final = [*RELEASE_INCLUDES, "artist-rels", "url-rels"]
+"""Who produced it and where else it is described are asked for with one release, not with lists of them."""
 RECORDING_INCLUDES: Final = ["artist-credits", "isrcs", "releases", "release-groups"]
 BRIEF_INCLUDES: Final = ["artist-credits", "labels", "media", "release-groups"]
 GROUP_LIST_INCLUDES: Final = ["artist-credits", "tags"]

@@ -131,7 +131,7 @@ def discogs_reply(path: str, headers: Mapping[str, str]) -> Reply | None:
 
 LINKS: Final[Mapping[str, tuple[str, str]]] = {
     # The demonstration's own album stands at Discogs as well, as far as this service is asked.
-    "https://www.discogs.com/release/9000003": ("release", album("full").release_mbid),
+    album("full").discogs_page: ("release", album("full").release_mbid),
 }
 
 

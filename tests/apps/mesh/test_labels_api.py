@@ -65,7 +65,7 @@ def test_the_command_lists_labels_and_one_labels_releases(capsys: pytest.Capture
     hear(sighted(1, label="Sub\x1b[31m Pop"), sighted(2, peer="q", label="Sub Pop"))
     assert main(["mesh", "labels"]) == 0
     text = capsys.readouterr().out
-    assert "\x1b" not in text and "1 labels, 2 releases, 2 peers" in text
+    assert "\x1b" not in text and "Labels: 1, releases: 2, peers: 2" in text
     assert main(["mesh", "labels", "--json", "--search", "pop"]) == 0
     (label,) = json.loads(capsys.readouterr().out)["labels"]
     assert (label["mbid"], label["releases"], label["artists"], label["peers"]) == (str(SUB_POP), 2, 2, 2)
