@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from apps.domain.audio.payload import PayloadFacts
+from apps.domain.contracts.label_work import ReleaseSighted
 from apps.domain.contracts.node_work import (
     AddressTried,
     AdvertHeld,
@@ -128,6 +129,17 @@ class Store(Protocol):
     async def advert_held(self, peer: str) -> AdvertHeld | None: ...
 
     async def sources_advertised(self, recordings: Collection[uuid.UUID]) -> AdvertisedSources: ...
+
+    async def labels_heard(self, reports: Sequence[ReleaseSighted]) -> None:
+        """Peers told of releases and their labels; within quotas."""
+
+    async def labels_advertised(self, peer: str) -> None:
+        """What a peer advertises is written down: the releases that it covers were heard of now."""
+
+    async def labels_recount(self, *, limit: int) -> int:
+        """Count figures that are due; fewer than `limit`: nothing more is."""
+
+    async def labels_expire(self) -> int: ...
 
     async def peer_met(self, report: PeerReport) -> None: ...
 

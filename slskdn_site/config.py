@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from slskdn_site.config_keys import Key, keys_of
 from slskdn_site.config_sources import ConfigError, Reading, configuration_read
@@ -37,6 +37,7 @@ def _host_and_port(text: str) -> str:
     return text
 
 
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 Bootstrap = Annotated[str, AfterValidator(_host_and_port)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Weight = Annotated[float, Field(ge=0, le=1000)]
@@ -298,12 +299,40 @@ class Musicbrainz(Section):
         "https://musicbrainz.org", description="Scheme and host of MusicBrainz or a mirror."
     )
     contact: str = Field("", description="Mail address or URL sent in the User-Agent, as MusicBrainz asks.")
-    interval_ms: int = Field(1050, ge=0, description="Least time between two requests over all processes, in ms.")
+    interval_ms: int = Field(
+        1050,
+        ge=0,
+        description="Least time between two requests over all processes, in ms; musicbrainz.org itself is asked every 1050 ms at most.",
+    )
+    offline: bool = Field(
+        False,  # noqa: FBT003
+        description="True: MusicBrainz is never asked. What was fetched before is used however old it is; what was not waits until this is false.",
+    )
     search_by_tags: bool = Field(
         True,  # noqa: FBT003
         description="True: the album and artist in the tags of a folder that nothing else names are searched for there; false: "
-        "only MBIDs are ever sent.",
+        "only MBIDs, and what a person types into a search, are ever sent.",
     )
+
+
+class Discogs(Section):
+    enabled: bool = Field(True, description="False: Discogs is never asked; what it told before is used.")  # noqa: FBT003
+    token: str = Field(
+        "",
+        description="Personal access token (discogs.com/settings/developers); empty: 25 requests a minute instead of 60.",
+        json_schema_extra={"secret": True},
+    )
+    base_url: Annotated[str, _url_of("http", "https")] = Field(
+        "https://api.discogs.com", description="Scheme and host of Discogs' API."
+    )
+
+    @field_validator("base_url")
+    @classmethod
+    def _no_token_in_the_clear(cls, text: str, info: ValidationInfo) -> str:
+        address = urlsplit(text)
+        if info.data.get("token") and address.scheme == "http" and address.hostname not in _LOOPBACK:
+            raise ValueError("a token is sent by https:// alone")
+        return text
 
 
 class Coverart(Section):
@@ -332,6 +361,7 @@ class Integration(Section):
     acoustid: Acoustid = Acoustid()
     musicbrainz: Musicbrainz = Musicbrainz()
     coverart: Coverart = Coverart()
+    discogs: Discogs = Discogs()
 
 
 class Verify(Section):
@@ -343,6 +373,18 @@ class Verify(Section):
 
 class Worker(Section):
     concurrency: int = Field(0, ge=0, le=64, description="Celery pool processes; 0: one per core.")
+
+
+class Webhooks(Section):
+    allow_private: bool = Field(
+        True,  # noqa: FBT003
+        description="False: receivers at loopback, private and shared addresses are refused; true: they are where other programs of this house are. "
+        "Link-local addresses are refused always.",
+    )
+    timeout_s: float = Field(10.0, ge=1, le=30, description="Seconds that a receiver has to take one event and answer.")
+    keep_days: int = Field(
+        30, ge=1, le=3650, description="Days that the log keeps an event that was delivered or given up."
+    )
 
 
 class Flower(Section):
@@ -368,6 +410,46 @@ class Swarm(Section):
     tracing: Tracing = Tracing()
 
 
+class DiscographyCore(Section):
+    """Which groups are an artist's core discography; a request may say otherwise."""
+
+    exclude_compilations: bool = Field(
+        True,  # noqa: FBT003
+        description="True: compilations are no part of a core discography.",
+    )
+    exclude_live: bool = Field(
+        True,  # noqa: FBT003
+        description="True: live albums are no part of a core discography.",
+    )
+    secondary_types: list[str] = Field(
+        default_factory=list,
+        description="Secondary types of MusicBrainz that count as core besides, in lower case, such as soundtrack, remix.",
+    )
+
+
+class DiscographySection(Section):
+    core: DiscographyCore = DiscographyCore()
+
+
+class Manifests(Section):
+    enabled: bool = Field(
+        True,  # noqa: FBT003
+        description="True: every job is kept as a YAML file beside the database, from which `./slskdn jobs restore` brings it back.",
+    )
+    path: str = Field(
+        "jobs/",
+        min_length=1,
+        description="Folder of these files (`active/` and `completed/` in it); a relative one is below the data folder.",
+    )
+
+
+class Jobs(Section):
+    manifests: Manifests = Manifests()
+    max_open_children: int = Field(
+        4, ge=1, le=64, description="Releases of one discography or label crate that are fetched at the same time."
+    )
+
+
 class Config(Section):
     """Everything a person can set."""
 
@@ -385,7 +467,10 @@ class Config(Section):
     multi_source: MultiSource = MultiSource()
     integration: Integration = Integration()
     verify: Verify = Verify()
+    jobs: Jobs = Jobs()
+    discography: DiscographySection = DiscographySection()
     swarm: Swarm = Swarm()
+    webhooks: Webhooks = Webhooks()
     worker: Worker = Worker()
     flower: Flower = Flower()
 

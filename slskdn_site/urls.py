@@ -19,6 +19,9 @@ from apps.remediation.web.success import system_library
 
 api: list[URLPattern | URLResolver] = [
     path("", include("apps.jobs.api.urls")),
+    path("", include("apps.jobs.api.urls_find")),
+    path("", include("apps.jobs.api.labels")),
+    path("", include("apps.catalog.api.urls")),
     path("", include("apps.mesh.api.urls")),
     path("", include("apps.peers.api.urls")),
     path("", include("apps.transfers.api.urls")),
@@ -36,10 +39,13 @@ api: list[URLPattern | URLResolver] = [
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("apps.jobs.web.urls_find")),
     path("", include("apps.jobs.web.urls")),
+    path("", include("apps.jobs.web.urls_labels")),
     path("", include("apps.library.web.urls")),
     path("", include("apps.remediation.web.urls")),
     path("", include("apps.library.web.urls_doctor")),
+    path("", include("apps.catalog.web.urls")),
     path("", include("apps.mesh.web.urls")),
     path("", include("apps.peers.web.urls")),
     path("", include("apps.transfers.web.urls")),

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from apps.domain.library.canonical import CanonicalPolicy
 from slskdn_site.broker import redis_url
 from slskdn_site.config import data_dir, load_config
 from workers.acoustid_kept import KeptAcoustid
 from workers.covers import Covers
+from workers.discogs_kept import KeptDiscogs
 from workers.gateways.acoustid import INTERVAL_MS, Acoustid
+from workers.gateways.coalesce import Coalescer
 from workers.gateways.coverart import INTERVAL_MS as COVER_INTERVAL_MS
 from workers.gateways.coverart import CoverArt
+from workers.gateways.discogs import INTERVAL_MS as DISCOGS_INTERVAL_MS
+from workers.gateways.discogs import TOKEN_INTERVAL_MS, Discogs
 from workers.gateways.fingerprint_store import FingerprintStore
 from workers.gateways.limiter import Limiter
 from workers.gateways.musicbrainz import Musicbrainz
@@ -22,16 +27,45 @@ from workers.verification import Verifier
 
 VERSION = "0.1"
 """In the User-Agent."""
+PUBLIC_HOSTS = ("musicbrainz.org", "www.musicbrainz.org", "beta.musicbrainz.org")
+PUBLIC_INTERVAL_MS = 1050
+"""Nobody's configuration makes us ask these more often; a mirror of one's own may be asked as one likes."""
 
 
 @functools.cache
 def musicbrainz() -> Musicbrainz:
     """MusicBrainz as configured."""
     section = load_config().integration.musicbrainz
-    limiter = Limiter(redis_url(), name="musicbrainz", interval_ms=section.interval_ms)
+    public = urlsplit(section.host).hostname in PUBLIC_HOSTS
+    interval_ms = max(section.interval_ms, PUBLIC_INTERVAL_MS) if public else section.interval_ms
     return Musicbrainz(
-        host=section.host, contact=section.contact, version=VERSION, limiter=limiter, searching=section.search_by_tags
+        host=section.host,
+        contact=section.contact,
+        version=VERSION,
+        limiter=Limiter(redis_url(), name="musicbrainz", interval_ms=interval_ms),
+        coalescer=Coalescer(redis_url(), name="musicbrainz"),
+        offline=section.offline,
+        searching=section.search_by_tags,
     )
+
+
+@functools.cache
+def discogs() -> KeptDiscogs:
+    """Discogs as configured, through its rows; nothing is asked when it is disabled."""
+    config = load_config().integration
+    section = config.discogs
+    if not section.enabled:
+        return KeptDiscogs(None)
+    interval_ms = TOKEN_INTERVAL_MS if section.token else DISCOGS_INTERVAL_MS
+    port = Discogs(
+        base_url=section.base_url,
+        token=section.token,
+        contact=config.musicbrainz.contact,
+        version=VERSION,
+        limiter=Limiter(redis_url(), name="discogs", interval_ms=interval_ms),
+        interval_ms=interval_ms,
+    )
+    return KeptDiscogs(port)
 
 
 @functools.cache

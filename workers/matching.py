@@ -11,7 +11,7 @@ import logging
 import random
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,10 +25,10 @@ from apps.domain.matching.discs import without_disc
 from apps.domain.matching.edition import MatchDecision, ReleaseMatch, decide, match_release, rank
 from apps.domain.matching.states import FolderState
 from apps.domain.matching.targets import target_of
-from apps.domain.matching.values import OfferedSet
 from apps.domain.matching.words import text_distance, words_of
 from apps.library.match_kept import candidate_json, explanation_json
-from apps.library.selectors_match import FolderFile, FolderSet, folder_set, text
+from apps.library.offered import common, offered_set
+from apps.library.selectors_match import FolderFile, FolderSet, folder_set
 from apps.library.services_match import (
     FilePlaced,
     FolderClaim,
@@ -191,7 +191,7 @@ def look_at(files: Sequence[FolderFile], *, musicbrainz: MusicbrainzPort | None,
         ranked = rank(offered, known)
         return decide(ranked, offered=offered), ranked
 
-    tagged = _common((one.release_mbid for one in files), 3)
+    tagged = common((one.release_mbid for one in files), 3)
     for mbid in tagged:
         candidates.release(mbid)
     decision, ranked = judged()
@@ -212,34 +212,6 @@ def look_at(files: Sequence[FolderFile], *, musicbrainz: MusicbrainzPort | None,
         candidates.search(artist=offered.artist, album=offered.album)
         decision, ranked = judged()
     return Look(files=tuple(files), decision=decision, ranked=ranked, trouble=candidates.trouble)
-
-
-def offered_set(files: Sequence[FolderFile]) -> OfferedSet:
-    """Files as one offered album: what most of them say of it."""
-
-    def said(name: str) -> str:
-        return _most(text(one.tags.get(name)) for one in files)
-
-    artists = {words_of(one.offered.artist).core for one in files if one.offered.artist}
-    artist = _most(one.artist for one in files)
-    if not artist and len(artists) == 1:
-        artist = _most(one.offered.artist for one in files)
-    releases, groups = _common((one.release_mbid for one in files), 1), _common((one.group_mbid for one in files), 1)
-    discs = [one.offered.disc for one in files]
-    stated = Counter(value for one in files if isinstance(value := one.tags.get("discs"), int) and 0 < value < 100)
-    return OfferedSet(
-        tracks=tuple(one.offered for one in files),
-        album=without_disc(_most(one.album for one in files)),
-        artist="" if artist.casefold() in {"various artists", "various", "va"} else artist,
-        year=said("date")[:4],
-        country=said("country"),
-        label=said("label"),
-        catalog_number=said("catalog_number"),
-        barcode=said("barcode"),
-        discs=stated.most_common(1)[0][0] if stated else max(discs) if discs and min(discs) > 0 else 0,
-        release_mbid=releases[0] if releases else None,
-        group_mbid=groups[0] if groups else None,
-    )
 
 
 def _outcome(claim: FolderClaim, found: FolderSet, musicbrainz: MusicbrainzPort | None) -> FolderOutcome | Transient:
@@ -377,17 +349,6 @@ def _groups(files: Sequence[FolderFile], candidates: Candidates) -> list[uuid.UU
         if facts.group is not None:
             votes[facts.group.mbid] += len(files)
     return [mbid for mbid, _ in sorted(votes.items(), key=lambda item: (-item[1], str(item[0])))[:MAX_GROUPS]]
-
-
-def _common(values: Iterable[uuid.UUID | None], limit: int) -> list[uuid.UUID]:
-    """The values that most have, most common first."""
-    counted = Counter(one for one in values if one is not None)
-    return [mbid for mbid, _ in sorted(counted.items(), key=lambda item: (-item[1], str(item[0])))[:limit]]
-
-
-def _most(values: Iterable[str]) -> str:
-    counted = Counter(one for one in values if one)
-    return min(counted, key=lambda one: (-counted[one], one)) if counted else ""
 
 
 def _again(claim: FolderClaim, code: str, params: dict[str, Param], *, retry_after_s: float | None = None) -> None:

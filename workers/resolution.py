@@ -7,11 +7,14 @@ import random
 import uuid
 from collections.abc import Callable
 
-from apps.catalog.selectors import release_facts
+from apps.catalog.selectors import recording_known, release_facts
 from apps.catalog.services import recording_store, release_store
-from apps.domain.catalog.release import ReleaseFacts
+from apps.domain.catalog.discogs import DiscogsRelease
+from apps.domain.catalog.links import DiscogsKind
+from apps.domain.catalog.release import RecordingFacts, ReleaseFacts, ReleaseRef
 from apps.domain.errors import DomainError, Param
 from apps.domain.jobs.backoff import retry_delay_s
+from apps.domain.jobs.discogs_manifest import discogs_manifest
 from apps.domain.jobs.manifest import (
     Manifest,
     ManifestImpossible,
@@ -20,6 +23,8 @@ from apps.domain.jobs.manifest import (
     release_manifest,
 )
 from apps.domain.library.canonical import CanonicalPolicy
+from apps.jobs.selectors_discogs import discogs_number
+from apps.jobs.services_discogs import discogs_resolved
 from apps.jobs.services_resolve import (
     ResolveClaim,
     job_resolved,
@@ -28,6 +33,7 @@ from apps.jobs.services_resolve import (
     resolve_later,
     resolve_renew,
 )
+from workers.discogs_kept import KeptDiscogs
 from workers.gateways.errors import Permanent, Transient
 from workers.gateways.musicbrainz import MusicbrainzPort
 from workers.lease import LEASE_S, LeaseKeeper, LeaseLost
@@ -46,6 +52,7 @@ def resolve(
     job_id: uuid.UUID,
     *,
     musicbrainz: MusicbrainzPort,
+    discogs: KeptDiscogs | None = None,
     policy: CanonicalPolicy = CanonicalPolicy(),  # noqa: B008  (frozen)
     checkpoint: Checkpoint = _pass,
 ) -> None:
@@ -56,8 +63,13 @@ def resolve(
     checkpoint("claimed")
     with LeaseKeeper(lambda: resolve_renew(claim, lease_s=LEASE_S)):
         try:
-            manifest = _manifest(claim, musicbrainz, policy, checkpoint)
-            done = job_resolved(claim, manifest=manifest, policy=policy)
+            if (number := discogs_number(claim.job_id)) is not None:
+                manifest = discogs_manifest(_discogs_release(number, discogs), constraints=claim.constraints)
+                checkpoint("asked")
+                done = discogs_resolved(claim, manifest=manifest)
+            else:
+                manifest = _manifest(claim, musicbrainz, policy, checkpoint)
+                done = job_resolved(claim, manifest=manifest, policy=policy)
             log.info("job resolved: job=%s tracks=%s kept=%s", job_id, len(manifest.tracks), done)
         except Transient as error:
             _again(claim, error.code, error.params, retry_after_s=error.retry_after_s)
@@ -97,12 +109,16 @@ def _manifest(
             raise DomainError(f"No resolver for jobs of kind {kind}.", code="job_kind_unknown")
 
 
+def _discogs_release(number: int, discogs: KeptDiscogs | None) -> DiscogsRelease:
+    release = (discogs or KeptDiscogs(None)).facts(DiscogsKind.RELEASE, number)
+    assert isinstance(release, DiscogsRelease)
+    return release
+
+
 def _recording_manifest(
     claim: ResolveClaim, musicbrainz: MusicbrainzPort, policy: CanonicalPolicy, checkpoint: Checkpoint
 ) -> Manifest:
-    recording, releases = musicbrainz.recording(claim.target_mbid)
-    checkpoint("asked")
-    recording_store(recording, asked_for=claim.target_mbid)
+    recording, releases = _recording(claim.target_mbid, musicbrainz, checkpoint)
     wished = claim.constraints.original_master
     if policy.prefer_original_master if wished is None else wished:
         releases = earliest_first(releases)
@@ -114,6 +130,22 @@ def _recording_manifest(
             # It stood there a second ago. The recording is what was asked for; it is filed without an album then.
             log.info("release of a recording is gone: job=%s release=%s", claim.job_id, releases[0].mbid)
     return recording_manifest(recording, releases=releases, best=best)
+
+
+def _recording(
+    mbid: uuid.UUID, musicbrainz: MusicbrainzPort, checkpoint: Checkpoint
+) -> tuple[RecordingFacts, tuple[ReleaseRef, ...]]:
+    """From MusicBrainz; where that is switched off, as the catalog knows it."""
+    try:
+        recording, releases = musicbrainz.recording(mbid)
+    except Transient as error:
+        known = recording_known(mbid) if error.code == "musicbrainz_offline" else None
+        if known is None:
+            raise
+        return known
+    checkpoint("asked")
+    recording_store(recording, asked_for=mbid)
+    return recording, releases
 
 
 def _release(mbid: uuid.UUID, musicbrainz: MusicbrainzPort, checkpoint: Checkpoint) -> ReleaseFacts:

@@ -10,7 +10,10 @@ from django.utils import timezone
 
 from apps.common.dispatch import TaskName
 from apps.jobs.services_events import node_events_forget
+from apps.jobs.services_find import STAYS as FINDS_STAY
+from apps.jobs.services_find import finds_forget
 from apps.jobs.services_retention import job_limits_forget
+from apps.jobs.services_webhooks import deliveries_expire, deliveries_forget
 from apps.library.selectors_trash import trash_expired
 from apps.library.services_identity import answers_prune
 from apps.library.services_rename import renamings_forget
@@ -32,11 +35,13 @@ TRASH_ROWS_STAY = timedelta(days=365)
 @shared_task(name=TaskName.RETENTION.value)
 def retention() -> None:
     """Processed node events and limits of ended jobs after a week, strangers among peers after a month, traces as `swarm.tracing` says,
-    files in the trash as `library.trash` says, AcoustID's answers after 90 days."""
+    files in the trash as `library.trash` says, AcoustID's answers after 90 days, the log of webhooks as `webhooks.keep_days` says, finds after
+    a day."""
     now = timezone.now()
     keep_days = load_config().library.trash.keep_days
     log.info(
-        "retention: events=%s peers=%s limits=%s traces=%s trash=%s trash_rows=%s renamings=%s acoustid=%s",
+        "retention: events=%s peers=%s limits=%s traces=%s trash=%s trash_rows=%s renamings=%s acoustid=%s "
+        "webhooks_given_up=%s webhooks=%s finds=%s",
         node_events_forget(),
         peers_forget(unseen_since=now - STRANGERS_STAY),
         job_limits_forget(ended_before=now - LIMITS_STAY),
@@ -45,4 +50,7 @@ def retention() -> None:
         trash_forget(ended_before=now - TRASH_ROWS_STAY),
         renamings_forget(untouched_since=now - RENAMINGS_STAY),
         answers_prune(),
+        deliveries_expire(),
+        deliveries_forget(ended_before=now - timedelta(days=load_config().webhooks.keep_days)),
+        finds_forget(made_before=now - FINDS_STAY),
     )

@@ -14,8 +14,8 @@ from pathlib import Path
 from apps.domain.audio import fingerprint
 from apps.domain.audio.payload import PayloadFormat
 from apps.domain.jobs.judgement import Evidence, Judgement, NamedRecording, judge
+from apps.jobs.services_verify import sample_rejected
 from apps.transfers.selectors import SampleFacts, transfer_sample
-from apps.transfers.services import sample_reject
 from workers.gateways.chromaprint import LENGTH_S, FingerprintFailed, fingerprint_file
 from workers.gateways.errors import Permanent, Transient
 from workers.verification import Verifier, compared_here, named_of
@@ -38,7 +38,7 @@ def sample(transfer_id: uuid.UUID, verifier: Verifier) -> bool:
         return False
     if judgement is None or judgement.accepted or judgement.code != "wrong_recording":
         return False
-    refused = sample_reject(transfer_id, code=judgement.code, params={**judgement.params, "sampled_s": LENGTH_S})
+    refused = sample_rejected(transfer_id, code=judgement.code, params={**judgement.params, "sampled_s": LENGTH_S})
     log.info("beginning judged: transfer=%s code=%s refused=%s", transfer_id, judgement.code, refused)
     return refused
 

@@ -22,6 +22,9 @@ CONSUME_NODE_EVENTS_S = 2.0
 SWEEP_S = 5.0
 """One indexed query each over open jobs and tracks."""
 
+WRITE_MANIFESTS_S = 5.0
+"""What a changed job waits for its file at most; one look into an index when nothing waits."""
+
 RECOUNT_CANONICAL_S = 10.0
 """What a change costs until statistics show it; one query when nothing waits."""
 
@@ -47,6 +50,14 @@ REREAD_TAGS_S = 300.0
 """Once, after a version that keeps more fields of tags; one look into an index when nothing waits."""
 
 
+TARGETS_COUNT_S = 60.0
+"""What a change of the library costs until lists of targets show it; a few looks into indexes when nothing changed."""
+
+
+DISCOGS_LOOK_S = 30.0
+"""What a file that fits waits until it completes a track of a release that only Discogs has; one look into an index when no such job waits."""
+
+
 def _every(task: TaskName, seconds: float) -> BeatEntry:
     options: dict[str, object] = {"queue": QUEUES[task], "expires": 2 * seconds, "priority": PRIORITIES.get(task, 0)}
     return {"task": task.value, "schedule": seconds, "options": options}
@@ -55,12 +66,15 @@ def _every(task: TaskName, seconds: float) -> BeatEntry:
 BEAT_SCHEDULE: dict[str, BeatEntry] = {
     "consume-node-events": _every(TaskName.CONSUME_NODE_EVENTS, CONSUME_NODE_EVENTS_S),
     "sweep": _every(TaskName.SWEEP, SWEEP_S),
+    "write-manifests": _every(TaskName.WRITE_MANIFESTS, WRITE_MANIFESTS_S),
     "match-folders": _every(TaskName.MATCH_FOLDERS, MATCH_FOLDERS_S),
     "recount-canonical": _every(TaskName.RECOUNT_CANONICAL, RECOUNT_CANONICAL_S),
     "doctor-due": _every(TaskName.DOCTOR_DUE, DOCTOR_DUE_S),
     "identify-variants": _every(TaskName.IDENTIFY_VARIANTS, IDENTIFY_VARIANTS_S),
     "analyse-variants": _every(TaskName.ANALYSE_VARIANTS, ANALYSE_VARIANTS_S),
     "reread-tags": _every(TaskName.REREAD_TAGS, REREAD_TAGS_S),
+    "targets-count": _every(TaskName.TARGETS_COUNT, TARGETS_COUNT_S),
+    "discogs-look": _every(TaskName.DISCOGS_LOOK, DISCOGS_LOOK_S),
     "library-scans": _every(TaskName.LIBRARY_SCANS, LIBRARY_SCANS_S),
     "recheck-unconfirmed": {
         "task": TaskName.RECHECK_UNCONFIRMED.value,

@@ -13,8 +13,12 @@ import uuid
 import redis
 from celery import shared_task
 
+from apps.catalog.selectors_graph import walks_due
 from apps.common.dispatch import TaskName, enqueue
-from apps.jobs.services_sweep import jobs_waiting, tracks_put_right, verifications_waiting
+from apps.jobs.selectors_find import finds_waiting
+from apps.jobs.services_sweep import jobs_waiting, tracks_put_right, trees_waiting, verifications_waiting
+from apps.jobs.services_tree import trees_put_right
+from apps.jobs.services_webhooks import hooks_waiting
 from apps.library.selectors_rename import renamings_waiting
 from apps.library.selectors_trash import trash_proven, trash_waiting
 from apps.library.services_trash import trash_purge_ask
@@ -32,14 +36,18 @@ RESEND_S = 30
 def sweep() -> None:
     """See the module."""
     sent = sum(_send_again(TaskName.RESOLVE_JOB, step.id, step.attempt) for step in jobs_waiting())
+    sent += sum(_send_again(TaskName.EXPAND_JOB, step.id, step.attempt) for step in trees_waiting())
     sent += sum(_send_again(TaskName.VERIFY_DOWNLOAD, step.id, step.attempt) for step in verifications_waiting())
     sent += sum(_send_again(TaskName.TRASH_STEP, step.id, step.attempt) for step in trash_waiting())
     sent += sum(_send_again(TaskName.RENAME_STEP, key, attempt) for key, attempt in renamings_waiting())
     sent += sum(_send_again(TaskName.REMEDIATE, step.id, step.attempt) for step in remediations_due())
+    sent += sum(_send_again(TaskName.DELIVER_WEBHOOKS, key, attempt) for key, attempt in hooks_waiting())
+    sent += sum(_send_again(TaskName.WALK_STEP, step.id, step.attempt) for step in walks_due())
+    sent += sum(_send_again(TaskName.FIND, key, attempt) for key, attempt in finds_waiting())
     mended, proven = transcodes_mend(), len(trash_purge_ask(trash_proven()))
     if mended or proven:
         log.info("sweep: transcodes_mended=%s replaced_purged=%s", mended, proven)
-    if (put_right := tracks_put_right()) or sent:
+    if (put_right := tracks_put_right() + trees_put_right()) or sent:
         log.info("sweep: sent=%s put_right=%s", sent, put_right)
 
 
@@ -48,7 +56,7 @@ def _hints() -> redis.Redis:
     return redis.Redis.from_url(redis_url(), socket_timeout=2, socket_connect_timeout=2)
 
 
-def _send_again(task: TaskName, row_id: uuid.UUID, attempt: int) -> bool:
+def _send_again(task: TaskName, row_id: uuid.UUID | int, attempt: int) -> bool:
     try:
         first = _hints().set(f"slskdn:sent:{task.value}:{row_id}:{attempt}", b"1", nx=True, ex=RESEND_S)
     except (redis.RedisError, OSError):

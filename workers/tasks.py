@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from workers.analyse_variants import analyse_variants
 from workers.consume_node_events import consume_node_events
+from workers.deliver_webhooks import deliver_webhooks
+from workers.discogs_fetch import discogs_fetch
+from workers.discogs_look import discogs_look
 from workers.doctor_scan import doctor_due, doctor_look
+from workers.expand import expand_job
+from workers.find import find
 from workers.identify_variants import identify_variants
+from workers.manifests import write_manifests
 from workers.match_folders import match_folders
 from workers.read_files import read_files
 from workers.recheck import recheck_unconfirmed
@@ -18,14 +24,21 @@ from workers.retention import retention
 from workers.sample_download import sample_download
 from workers.scan_library import library_scans, scan_library
 from workers.sweep import sweep
+from workers.targets_count import targets_count
 from workers.trash_step import trash_step
 from workers.verify_download import verify_download
+from workers.walk_step import walk_step
 
 __all__ = [
     "analyse_variants",
     "consume_node_events",
+    "deliver_webhooks",
+    "discogs_fetch",
+    "discogs_look",
     "doctor_due",
     "doctor_look",
+    "expand_job",
+    "find",
     "identify_variants",
     "library_scans",
     "match_folders",
@@ -40,6 +53,9 @@ __all__ = [
     "sample_download",
     "scan_library",
     "sweep",
+    "targets_count",
     "trash_step",
     "verify_download",
+    "walk_step",
+    "write_manifests",
 ]

@@ -15,7 +15,9 @@ from apps.domain.catalog.release import (
     MediumFacts,
     RecordingFacts,
     ReleaseFacts,
+    ReleaseRef,
     TrackFacts,
+    best_first,
 )
 
 RELEASE_FRESH = timedelta(days=30)
@@ -37,7 +39,7 @@ def release_facts(mbid: uuid.UUID, *, fresh_for: timedelta | None = RELEASE_FRES
 
 def _release(mbid: uuid.UUID, *, fresh_for: timedelta | None) -> ReleaseFacts | None:
     row = Release.objects.select_related("release_group", "label").filter(mbid=mbid).first()
-    if row is None or (fresh_for is not None and row.fetched_at < timezone.now() - fresh_for):
+    if row is None or row.fetched_at is None or (fresh_for is not None and row.fetched_at < timezone.now() - fresh_for):
         return None
     tracks = list(
         Track.objects.filter(medium__release_id=mbid)
@@ -96,6 +98,25 @@ def recording_facts(mbid: uuid.UUID) -> RecordingFacts | None:
         return None
     artists = {str(one.mbid): _artist(one) for one in Artist.objects.filter(mbid__in=row.artist_mbids)}
     return _recording(row, artists)
+
+
+def recording_known(mbid: uuid.UUID) -> tuple[RecordingFacts, tuple[ReleaseRef, ...]] | None:
+    """A cached recording and the known releases it stands on, best first, as MusicBrainz would tell them; None: it is on none that is known."""
+    facts = recording_facts(mbid)
+    if facts is None:
+        return None
+    rows = Release.objects.filter(media__tracks__recording_id=facts.mbid, fetched_at__isnull=False)
+    refs = {
+        row.mbid: ReleaseRef(
+            mbid=row.mbid,
+            status=row.status,
+            date=row.date,
+            primary_type=row.release_group.primary_type if row.release_group else "",
+            secondary_types=tuple(row.release_group.secondary_types) if row.release_group else (),
+        )
+        for row in rows.select_related("release_group")
+    }
+    return (facts, best_first(refs.values())) if refs else None
 
 
 def _merged_into(kind: str, mbid: uuid.UUID) -> uuid.UUID | None:

@@ -21,7 +21,8 @@ def group_editions(
     at = ReleaseGroup.objects.filter(mbid=group_mbid).values_list("editions_at", flat=True).first()
     if fresh_for is not None and (at is None or at < timezone.now() - fresh_for):
         return None
-    mbids = Release.objects.filter(release_group_id=group_mbid).order_by("date", "mbid").values_list("mbid", flat=True)
+    fetched = Release.objects.filter(release_group_id=group_mbid, fetched_at__isnull=False)
+    mbids = fetched.order_by("date", "mbid").values_list("mbid", flat=True)
     found = (release_facts(mbid, fresh_for=None) for mbid in mbids)
     return tuple(one for one in found if one is not None)
 

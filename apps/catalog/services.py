@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from django.db import transaction
 from django.utils import timezone
 
-from apps.catalog.models import Artist, Label, Medium, MergedMbid, Recording, Release, ReleaseGroup, Track
+from apps.catalog.models import Artist, Label, Medium, Recording, Release, ReleaseGroup, Track
+from apps.catalog.services_graph import merged_note, relations_replace
 from apps.domain.catalog.release import ArtistFacts, RecordingFacts, ReleaseFacts
 
 
@@ -58,7 +59,9 @@ def release_store(facts: ReleaseFacts, *, asked_for: uuid.UUID | None = None) ->
             },
         )
         _tracks(facts)
-        _merged("release", asked_for, facts.mbid)
+        if facts.relations is not None:
+            relations_replace("release", {facts.mbid: facts.relations})
+        merged_note("release", asked_for, facts.mbid)
 
 
 def editions_store(group_mbid: uuid.UUID, editions: Sequence[ReleaseFacts]) -> None:
@@ -73,17 +76,7 @@ def recording_store(facts: RecordingFacts, *, asked_for: uuid.UUID | None = None
     with transaction.atomic():
         _artists(facts.artists)
         _recordings([facts])
-        _merged("recording", asked_for, facts.mbid)
-
-
-def _merged(kind: str, asked_for: uuid.UUID | None, mbid: uuid.UUID) -> None:
-    """Remember that `asked_for` is `mbid` now; what was merged into the former is it, too. What answers by its own name is merged into nothing."""
-    if asked_for in (None, mbid):
-        MergedMbid.objects.filter(kind=kind, old=mbid).delete()
-        return
-    MergedMbid.objects.filter(kind=kind, mbid=asked_for).exclude(old=mbid).update(mbid=mbid)
-    MergedMbid.objects.filter(kind=kind, old=mbid).delete()
-    MergedMbid.objects.update_or_create(kind=kind, old=asked_for, defaults={"mbid": mbid})
+        merged_note("recording", asked_for, facts.mbid)
 
 
 def _artists(artists: Iterable[ArtistFacts]) -> None:

@@ -20,6 +20,8 @@ from apps.domain.errors import DomainError
 STATUS_OF_CODE: Mapping[str, int] = {
     "idempotency_conflict": 409,
     "seed_limit_reached": 409,
+    "manifest_id_taken": 409,
+    "manifest_too_large": 413,
     "rate_limits_full": 409,
     "job_ended": 409,
     "scan_state": 409,
@@ -41,11 +43,20 @@ STATUS_OF_CODE: Mapping[str, int] = {
     "remediation_state": 409,
     "remediation_nothing_to_undo": 409,
     "trash_unknown": 404,
+    "webhook_unknown": 404,
+    "webhook_delivery_unknown": 404,
+    "webhooks_full": 409,
     "trash_state": 409,
     "renaming_state": 409,
     "rename_nothing": 409,
     "trash_purged": 409,
     "root_not_writable": 409,
+    "find_unknown": 404,
+    "finds_full": 429,
+    "editions_unknown": 404,
+    "target_unknown": 404,
+    "target_nothing_missing": 409,
+    "target_tracks_unknown": 409,
 }
 """Codes whose status does not follow from their ending (see `status_of`)."""
 

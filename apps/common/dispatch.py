@@ -20,10 +20,12 @@ class TaskName(StrEnum):
     """Every task there is. The value is the registered name of the task in `workers`."""
 
     RESOLVE_JOB = "workers.resolve_job"
+    EXPAND_JOB = "workers.expand"
     VERIFY_DOWNLOAD = "workers.verify_download"
     SAMPLE_DOWNLOAD = "workers.sample_download"
     CONSUME_NODE_EVENTS = "workers.consume_node_events"
     SWEEP = "workers.sweep"
+    WRITE_MANIFESTS = "workers.write_manifests"
     RECHECK_UNCONFIRMED = "workers.recheck_unconfirmed"
     RETENTION = "workers.retention"
     RECOUNT_CANONICAL = "workers.recount_canonical"
@@ -39,14 +41,22 @@ class TaskName(StrEnum):
     READ_FILES = "workers.read_files"
     REREAD_TAGS = "workers.reread_tags"
     IDENTIFY_VARIANTS = "workers.identify_variants"
+    WALK_STEP = "workers.walk_step"
+    FIND = "workers.find"
+    TARGETS_COUNT = "workers.targets_count"
+    DELIVER_WEBHOOKS = "workers.deliver_webhooks"
+    DISCOGS_LOOK = "workers.discogs_look"
+    DISCOGS_FETCH = "workers.discogs_fetch"
 
 
 QUEUES: dict[TaskName, str] = {
     TaskName.RESOLVE_JOB: "default",
+    TaskName.EXPAND_JOB: "default",
     TaskName.VERIFY_DOWNLOAD: "verify",
     TaskName.SAMPLE_DOWNLOAD: "verify",
     TaskName.CONSUME_NODE_EVENTS: "default",
     TaskName.SWEEP: "default",
+    TaskName.WRITE_MANIFESTS: "default",
     TaskName.RECHECK_UNCONFIRMED: "verify",
     TaskName.RETENTION: "default",
     TaskName.RECOUNT_CANONICAL: "default",
@@ -62,6 +72,12 @@ QUEUES: dict[TaskName, str] = {
     TaskName.READ_FILES: "analyse",
     TaskName.REREAD_TAGS: "analyse",
     TaskName.IDENTIFY_VARIANTS: "verify",
+    TaskName.WALK_STEP: "default",
+    TaskName.FIND: "default",
+    TaskName.TARGETS_COUNT: "default",
+    TaskName.DELIVER_WEBHOOKS: "default",
+    TaskName.DISCOGS_LOOK: "default",
+    TaskName.DISCOGS_FETCH: "default",
 }
 
 LAST: Final = 9
@@ -71,6 +87,7 @@ PRIORITIES: dict[TaskName, int] = {
     TaskName.REREAD_TAGS: LAST,
     TaskName.READ_FILES: LAST - 1,
     TaskName.SCAN_LIBRARY: LAST - 2,
+    TaskName.WALK_STEP: LAST - 4,  # a minute each: people's finds and jobs go before
 }
 """0 where nothing is said."""
 

@@ -86,18 +86,63 @@ OWN: Mapping[str, Words] = {
     "form_expired": lazy("This form is too old; nothing was changed."),
     "login_failed": lazy("Name and password do not belong together."),
     "login_blocked": lazy("Too many attempts; wait five minutes."),
-    "find_wrong_entity": lazy("Only releases and recordings can be asked for."),
-    "find_unreadable": lazy("This is no MusicBrainz id or address."),
+    # Finds and targets
+    "find_empty": lazy("Type a name, or paste an id, a barcode, an ISRC or an address at MusicBrainz or Discogs."),
+    "find_too_long": lazy("This text is too long to be looked up; {limit} characters are the most."),
+    "find_wrong_entity": lazy(
+        "This page is neither an artist, label, release group (master), release, track nor recording."
+    ),
+    "find_other_site": lazy("Only addresses at MusicBrainz and Discogs can be read here, not those at {host}."),
+    "barcode_check_digit": lazy("{digits} looks like a barcode, but its last digit does not fit the others."),
+    "find_unreadable": lazy("This find was made by another version; look again."),
+    "find_unknown": lazy("There is no such find, or it is older than a day and was forgotten."),
+    "find_none": lazy("MusicBrainz knows nothing by this."),
+    "find_merged": lazy("The id {old} was merged into this one."),
+    "finds_full": lazy("Too much is being looked up already ({limit} finds)."),
+    "editions_unknown": lazy("The editions of this album are not known here yet."),
+    "target_unknown": lazy("This is no target."),
+    "target_kind_unknown": lazy("A target is a release or a recording."),
+    "target_nothing_missing": lazy("Nothing of it is missing."),
+    "target_tracks_unknown": lazy("Its track list is not known here yet."),
+    "target_by_tags": lazy("By its tags; nobody has listened to it yet."),
+    "target_by_place": lazy("By its place and length; nobody has listened to it yet."),
+    "target_other_recording": lazy("What stands here was heard to be another recording."),
+    "target_other_length": lazy("What stands here is of another length."),
     # How the daemon is
     "database_away": lazy("The database does not answer."),
     "broker_away": lazy("Redis or Valkey does not answer."),
     "node_absent": lazy("The node has never run with this database."),
     "node_silent": lazy("The node has given no sign of life for a while."),
+    "manifests_unwritten": lazy(
+        "The files of jobs can't be written: the disk is full, or the folder may not be written."
+    ),
+    "manifests_held": lazy("Another process writes into this folder."),
     "mesh_disabled": lazy("The mesh is switched off (mesh.enabled)."),
     "mesh_passive": lazy("Passive: this node fetches from the mesh and announces nothing (mesh.passive)."),
+    # Webhooks
+    "webhook_refused": lazy("This webhook can't be made."),
+    "webhook_unknown": lazy("There is no such webhook."),
+    "webhook_delivery_unknown": lazy("There is no such delivery."),
+    "webhook_url_invalid": lazy(
+        "A webhook's address is http(s)://host[:port]/path, without a name, password or fragment."
+    ),
+    "webhook_event_unknown": lazy("There is no event {event}."),
+    "webhooks_full": lazy("At most {limit} webhooks."),
+    "webhook_name_unknown": lazy("The name {host} has no address."),
+    "webhook_address_refused": lazy("{host} is at an address that is not told anything (webhooks.allow_private)."),
+    "webhook_timeout": lazy("The receiver took longer than {seconds} s."),
+    "webhook_tls": lazy("The receiver's certificate or TLS was refused: {reason}"),
+    "webhook_unreachable": lazy("The receiver can't be reached: {reason}"),
+    "webhook_garbled": lazy("The receiver's answer is no HTTP."),
+    "webhook_redirected": lazy(
+        "The receiver answered {status}, a redirect; none is followed. Give the address it points to."
+    ),
+    "webhook_answered": lazy("The receiver answered {status}."),
+    "webhook_too_old": lazy("It could not be delivered for three days and was given up."),
     # Jobs and waits
     "idempotency_conflict": lazy("This idempotency key was used for another request."),
     "pending": lazy("Waiting for a worker."),
+    "child_not_made": lazy("Its job is about to be made."),
     "resolving": lazy("The track list is being fetched from MusicBrainz."),
     "seeking": lazy("Looking for peers that have this recording."),
     "fetching": lazy("On its way."),
@@ -256,8 +301,16 @@ NEXT: Mapping[str, Words] = {
     "only_lossy_sources": lazy("It goes on when a lossless one appears."),
     "io_error": lazy("It is tried again by itself."),
     "form_expired": lazy("Go back, reload the page and try again."),
-    "find_wrong_entity": lazy("Open one of its releases at musicbrainz.org and paste that address."),
-    "find_unreadable": lazy("Paste one of these:"),
+    "find_wrong_entity": lazy("Open one of its releases and paste that address."),
+    "find_other_site": lazy("Type artist and title instead."),
+    "barcode_check_digit": lazy("Look at the sleeve again, or type artist and title."),
+    "find_none": lazy("Look at the id or the words again."),
+    "finds_full": lazy("Try again in a minute."),
+    "discogs_disabled": lazy("Type artist and title, or paste its address at MusicBrainz."),
+    "discogs_not_found": lazy("Look at the number again."),
+    "discogs_token_invalid": lazy("Make a new one at discogs.com/settings/developers, or leave it empty."),
+    "editions_unknown": lazy("Look the release group up first: paste its address into the find box."),
+    "target_tracks_unknown": lazy("Look it up first."),
     "root_not_writable": lazy("./slskdn library allow DIR lets files in it be changed when you ask for it."),
     "fix_recording_unknown": lazy("Say what it is in the review queue, then try again."),
     "fix_broken_unknown": lazy(
@@ -279,6 +332,7 @@ NEXT: Mapping[str, Words] = {
     "broker_away": lazy("Work waits and goes on by itself when it is back."),
     "node_absent": lazy("./slskdn up starts it."),
     "node_silent": lazy("The supervisor starts it again; nothing that was fetched is lost."),
+    "manifests_unwritten": lazy("They are tried again every few seconds; jobs themselves go on."),
 }
 """What happens after it, or what a person can do, where the sentence itself does not say so."""
 

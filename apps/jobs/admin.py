@@ -8,7 +8,10 @@ from django.http import HttpRequest
 
 from apps.common.admin_base import ReadOnlyAdmin, ReadOnlyInline
 from apps.common.sentences import sentence
+from apps.jobs import admin_find, admin_trees  # noqa: F401  (they register themselves)
 from apps.jobs.models import Job, JobTrack
+from apps.jobs.models_webhooks import Webhook, WebhookDelivery
+from apps.jobs.services_webhooks import delivery_again
 from apps.jobs.web.bulk import act
 
 
@@ -82,3 +85,31 @@ class JobTrackAdmin(ReadOnlyAdmin):
     list_filter = ["state", "verification", "code"]
     list_select_related = ["job"]
     search_fields = ["title", "artist", "recording_mbid", "job__id"]
+
+
+@admin.register(Webhook)
+class WebhookAdmin(ReadOnlyAdmin):
+    """Who is told; made and changed on the pages, where the secret is shown once."""
+
+    list_display = ["id", "name", "enabled", "failures", "code", "next_step_at", "created_by", "created_at"]
+    list_filter = ["enabled", "code"]
+    list_select_related = ["created_by"]
+    search_fields = ["id", "name"]
+
+
+@admin.register(WebhookDelivery)
+class WebhookDeliveryAdmin(ReadOnlyAdmin):
+    """What was sent, and how it went."""
+
+    list_display = ["id", "event", "hook", "job_id", "state", "tries", "status", "code", "next_step_at", "created_at"]
+    list_filter = ["state", "event", "code", "by_hand"]
+    list_select_related = ["hook"]
+    search_fields = ["event_id", "job_id"]
+    actions = ["again"]
+
+    @admin.action(description="Send again", permissions=["operate"])
+    def again(self, request: HttpRequest, queryset: QuerySet[WebhookDelivery]) -> None:
+        """By the service."""
+        for key in queryset.order_by("id").values_list("id", flat=True):
+            delivery_again(key)
+        messages.success(request, "Sent again.")

@@ -10,3 +10,10 @@ class JobsConfig(AppConfig):
 
     name = "apps.jobs"
     label = "jobs"
+
+    def ready(self) -> None:
+        """What the System page asks of jobs."""
+        from apps.jobs.manifest_trouble import check_manifests
+        from apps.nodelink.health import check_add
+
+        check_add(check_manifests)

@@ -1,14 +1,11 @@
-"""Reads of jobs: the list, and one job as a tree of values for API, pages and terminal. Never inside `atomic`."""
+"""Reads of one job as a tree of values for API, pages and terminal. Never inside `atomic`. The list is `selectors_list`."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
 
 from apps.domain.jobs.lifecycle import (
     JOB_ENDED,
@@ -21,7 +18,9 @@ from apps.domain.jobs.lifecycle import (
     WantPhase,
 )
 from apps.domain.jobs.sentences import JOB_WIDE_CODES, sentence
+from apps.domain.jobs.tree import TREE_KINDS
 from apps.jobs.models import Job, JobTrack
+from apps.jobs.selectors_tree import TreeFigures, tree_figures
 from apps.transfers.models import Transfer, TransferSource
 
 Params = Mapping[str, object]
@@ -185,12 +184,25 @@ class TrackView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ParentView:
+    """The job of jobs above a job."""
+
+    id: uuid.UUID
+    kind: str
+    title: str
+    artist: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobTree:
     """A job with everything below it."""
 
     id: uuid.UUID
     kind: str
     target_mbid: uuid.UUID
+    target_source: str = "musicbrainz"
+    target_ref: str = ""
+    """the release's number where the source is Discogs; `target_mbid` is derived then"""
     release_mbid: uuid.UUID | None
     state: JobState
     code: str
@@ -208,6 +220,10 @@ class JobTree:
     next_step_at: datetime | None
     """When a job that waits (MusicBrainz away, say) tries again."""
     tracks: tuple[TrackView, ...]
+    parent: ParentView | None = None
+    """The job of jobs that it belongs to."""
+    figures: TreeFigures | None = None
+    """Of a job of jobs: how far its releases and their tracks are."""
 
     @property
     def sentence(self) -> str:
@@ -240,119 +256,13 @@ class JobTree:
         return sum(track.transfer.speed_bps for track in self.tracks if track.transfer)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobRow:
-    """One line of the list of jobs."""
-
-    id: uuid.UUID
-    kind: str
-    target_mbid: uuid.UUID
-    state: JobState
-    code: str
-    params: Params
-    title: str
-    artist: str
-    year: str
-    origin: str
-    requested_by: str
-    tracks_total: int
-    tracks_completed: int
-    tracks_failed: int
-    created_at: datetime
-    ended_at: datetime | None
-    next_step_at: datetime | None
-
-    @property
-    def sentence(self) -> str:
-        """The job's code for a person."""
-        return sentence(self.code, self.params)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobPage:
-    """A stretch of the list, newest first. `before` of the next page is `next_before`; None: this was the last."""
-
-    rows: tuple[JobRow, ...]
-    next_before: tuple[datetime, uuid.UUID] | None
-
-
-def job_query(
-    *, states: Iterable[JobState] = (), kind: str = "", requested_by_id: int | None = None, text: str = ""
-) -> QuerySet[Job]:
-    """Jobs, newest first (created_at, id), annotated with tracks_total, tracks_completed, tracks_failed; for cursor pagination.
-
-    `states` empty: all. `text`: part of the title or artist. Requested person and counts come with the same query.
-    """
-    rows = Job.objects.select_related("requested_by").annotate(
-        tracks_total=_track_count(),
-        tracks_completed=_track_count(state=TrackState.COMPLETED),
-        tracks_failed=_track_count(state=TrackState.FAILED),
-    )
-    if wanted := list(states):
-        rows = rows.filter(state__in=wanted)
-    if kind:
-        rows = rows.filter(kind=kind)
-    if requested_by_id is not None:
-        rows = rows.filter(requested_by_id=requested_by_id)
-    if text:
-        rows = rows.filter(Q(title__icontains=text) | Q(artist__icontains=text))
-    return rows.order_by("-created_at", "-id")
-
-
-def _track_count(**which: str) -> Coalesce:
-    """Tracks of each job by a subquery, so that only the rows of a page are counted: a join would group all jobs first (1.4 s at 100,000)."""
-    tracks = JobTrack.objects.filter(job_id=OuterRef("pk"), **which).order_by().values("job_id")
-    return Coalesce(Subquery(tracks.annotate(count=Count("id")).values("count")), 0)
-
-
-def job_list(
-    *,
-    states: Iterable[JobState] = (),
-    kind: str = "",
-    requested_by_id: int | None = None,
-    text: str = "",
-    before: tuple[datetime, uuid.UUID] | None = None,
-    limit: int = 50,
-) -> JobPage:
-    """Up to `limit` (1..200) jobs that are older than the key `before`, newest first, in one query."""
-    rows = job_query(states=states, kind=kind, requested_by_id=requested_by_id, text=text)
-    if before is not None:
-        rows = rows.filter(Q(created_at__lt=before[0]) | Q(created_at=before[0], id__lt=before[1]))
-    limit = max(1, min(limit, 200))
-    found = list(rows[: limit + 1])
-    shown = found[:limit]
-    more = (shown[-1].created_at, shown[-1].id) if len(found) > limit else None
-    return JobPage(rows=tuple(job_row(job) for job in shown), next_before=more)
-
-
-def job_row(job: Job) -> JobRow:
-    """One row of `job_query` as a value."""
-    return JobRow(
-        id=job.id,
-        kind=job.kind,
-        target_mbid=job.target_mbid,
-        state=JobState(job.state),
-        code=job.code,
-        params=job.params,
-        title=job.title,
-        artist=job.artist,
-        year=job.year,
-        origin=job.origin,
-        requested_by=job.requested_by.get_username() if job.requested_by else "",
-        tracks_total=getattr(job, "tracks_total", 0),
-        tracks_completed=getattr(job, "tracks_completed", 0),
-        tracks_failed=getattr(job, "tracks_failed", 0),
-        created_at=job.created_at,
-        ended_at=job.ended_at,
-        next_step_at=job.next_step_at,
-    )
-
-
 def job_tree(job_id: uuid.UUID) -> JobTree | None:
-    """One job with tracks, progress, transfers and sources; None if there is none. Four queries, however large the job."""
-    job = Job.objects.select_related("requested_by").filter(id=job_id).first()
+    """One job with tracks, progress, transfers and sources; None if there is none. Four queries, however large the job; a job of jobs has no
+    tracks but figures, which cost three more."""
+    job = Job.objects.select_related("requested_by", "parent").filter(id=job_id).first()
     if job is None:
         return None
+    parent = job.parent
     tracks = list(JobTrack.objects.filter(job_id=job_id).select_related("want", "want__progress"))
     transfers: dict[uuid.UUID, list[Transfer]] = {}
     for transfer in (
@@ -370,6 +280,8 @@ def job_tree(job_id: uuid.UUID) -> JobTree | None:
         id=job.id,
         kind=job.kind,
         target_mbid=job.target_mbid,
+        target_source=job.target_source,
+        target_ref=job.target_ref,
         release_mbid=job.release_mbid,
         state=JobState(job.state),
         code=code,
@@ -385,6 +297,8 @@ def job_tree(job_id: uuid.UUID) -> JobTree | None:
         ended_at=job.ended_at,
         next_step_at=job.next_step_at,
         tracks=views,
+        parent=ParentView(id=parent.id, kind=parent.kind, title=parent.title, artist=parent.artist) if parent else None,
+        figures=tree_figures([job_id])[job_id] if job.kind in TREE_KINDS else None,
     )
 
 

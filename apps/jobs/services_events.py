@@ -29,6 +29,7 @@ from apps.domain.contracts.events import (
 from apps.domain.jobs.lifecycle import TRACK_MOVES, TRANSFER_LIVE, TrackState, TransferState
 from apps.jobs.models import JobTrack
 from apps.jobs.services import lossy_limit_apply
+from apps.jobs.services_manifest import manifest_mark
 from apps.nodelink.selectors import OpenEvent, events_open
 from apps.nodelink.services import event_failed, event_processed, events_sweep
 from apps.transfers.models import Transfer
@@ -105,6 +106,7 @@ def _apply(event: NodeEventPayload) -> None:
             )
             if others:  # the other payload goes on
                 advance(rows, moves=TRACK_MOVES, to=TrackState.DOWNLOADING, code="", params={})
+    manifest_mark([track["job_id"]])
     ring(WEB_CHANNEL, f"job {track['job_id']}")
 
 

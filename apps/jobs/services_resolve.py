@@ -6,7 +6,7 @@ Taken by a lease on the database's clock; every way of giving it back carries `a
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -18,17 +18,23 @@ from apps.common.doorbell import NODE_CHANNEL, WEB_CHANNEL, ring
 from apps.common.transitions import advance, lease_claim
 from apps.domain.errors import Param
 from apps.domain.jobs.constraints import Constraints
+from apps.domain.jobs.job_manifest import places_done, tracks_of_json
 from apps.domain.jobs.lifecycle import JOB_MOVES, JobState, TrackState
 from apps.domain.jobs.manifest import Manifest, PlannedTrack
+from apps.domain.jobs.tree import TREE_KINDS
 from apps.domain.library.canonical import (
     CanonicalCandidate,
     CanonicalPolicy,
     FetchDecision,
     HeldVariant,
+    best_held,
     fetch_decision,
 )
 from apps.jobs.models import Job, JobTrack
 from apps.jobs.services import job_refresh_state
+from apps.jobs.services_manifest import manifest_mark
+from apps.jobs.services_tree import tree_touched
+from apps.jobs.services_webhooks import job_event, job_events
 from apps.library.selectors_canonical import canonical_of, files_of_variants, held_variants
 from apps.transfers.services import want_create
 
@@ -46,14 +52,20 @@ class ResolveClaim:
     tries: int
 
 
-def resolve_claim(job_id: uuid.UUID, *, lease_s: int) -> ResolveClaim | None:
-    """Take a job that waits to be resolved and whose time has come; None if it is somebody else's, resolved, or not due yet."""
+def resolve_claim(job_id: uuid.UUID, *, lease_s: int, tree: bool = False) -> ResolveClaim | None:
+    """Take a job that waits to be resolved and whose time has come; None if it is somebody else's, resolved, or not due yet.
+
+    `tree`: a job of jobs, whose resolving is its expansion.
+    """
     due = Job.objects.filter(id=job_id, state__in=[JobState.PENDING, JobState.RESOLVING], next_step_at__lte=Now())
+    due = due.filter(awaits_library=False)
+    due = due.filter(kind__in=TREE_KINDS) if tree else due.exclude(kind__in=TREE_KINDS)
     with transaction.atomic():
         if not lease_claim(due, seconds=lease_s):
             return None
         advance(_job(job_id), moves=JOB_MOVES, to=JobState.RESOLVING)
         _job(job_id).filter(started_at=None).update(started_at=Now())
+        manifest_mark([job_id])
         ring(WEB_CHANNEL, f"job {job_id}")
     job = Job.objects.get(id=job_id)
     return ResolveClaim(
@@ -86,7 +98,7 @@ def job_resolved(claim: ResolveClaim, *, manifest: Manifest, policy: CanonicalPo
     )
     if wishes.lossy_limit == 0:
         wishes = _lossless(wishes)
-    library = _Library.look(manifest, wishes=wishes, policy=policy)
+    library = _Library.look(manifest, wishes=wishes, policy=policy, done=_done_before(claim, manifest))
     with transaction.atomic():
         moved = advance(
             _mine(claim),
@@ -98,6 +110,7 @@ def job_resolved(claim: ResolveClaim, *, manifest: Manifest, policy: CanonicalPo
             artist=manifest.artist,
             year=manifest.year[:4],
             release_mbid=manifest.release_mbid,
+            imported_tracks={},
             lease_until=None,
             next_step_at=None,
         )
@@ -121,8 +134,12 @@ def job_resolved(claim: ResolveClaim, *, manifest: Manifest, policy: CanonicalPo
                 group_id=job.id,
             )
             _track(job, track, want=want)
+        job_event(claim.job_id, "job.resolved")
+        held = job.tracks.filter(state=TrackState.COMPLETED).values_list("id", flat=True)
+        job_events([claim.job_id], "track.completed", track_ids=list(held))
         if job_refresh_state(claim.job_id) is JobState.COMPLETED:
             _job(claim.job_id).update(code="all_held", params={"tracks": len(manifest.tracks)})
+        manifest_mark([claim.job_id])
         ring(NODE_CHANNEL, f"job {claim.job_id}")
         ring(WEB_CHANNEL, f"job {claim.job_id}")
     return True
@@ -140,10 +157,17 @@ class _Library:
     """profile of the canonical variant, where one is known and wished for"""
 
     @classmethod
-    def look(cls, manifest: Manifest, *, wishes: Constraints, policy: CanonicalPolicy) -> _Library:
+    def look(
+        cls, manifest: Manifest, *, wishes: Constraints, policy: CanonicalPolicy, done: Collection[uuid.UUID] = ()
+    ) -> _Library:
+        """`done`: recordings that an earlier life of this job completed; what is held of them is enough, whatever it is."""
         recordings = {track.recording_mbid for track in manifest.tracks}
         held = held_variants(recordings)
         decisions = {mbid: fetch_decision(held.get(mbid, ()), constraints=wishes, policy=policy) for mbid in recordings}
+        for mbid in done:
+            if decisions[mbid].fetch and held.get(mbid):
+                variant = best_held(held[mbid]).variant_id
+                decisions[mbid] = FetchDecision(fetch=False, code="already_held", variant_id=variant)
         kept = {one.variant_id for one in decisions.values() if not one.fetch and one.variant_id is not None}
         ranked: Mapping[uuid.UUID, tuple[CanonicalCandidate, ...]] = {}
         if policy.enabled and (wishes.prefer_canonical or wishes.download_mode == "canonical"):
@@ -154,6 +178,13 @@ class _Library:
             files=files_of_variants(kept),
             targets={mbid: found[0].profile for mbid, found in ranked.items() if found},
         )
+
+
+def _done_before(claim: ResolveClaim, manifest: Manifest) -> frozenset[uuid.UUID]:
+    """Recordings of the tracks that the job's manifest said were completed, if it was imported."""
+    stored = _job(claim.job_id).values_list("imported_tracks", flat=True).first()
+    places = places_done(tracks_of_json(stored or {}))
+    return frozenset(one.recording_mbid for one in manifest.tracks if (one.medium, one.position) in places)
 
 
 def _held_track(job: Job, track: PlannedTrack, decision: FetchDecision, library: _Library) -> bool:
@@ -221,6 +252,10 @@ def _give_back(claim: ResolveClaim, state: JobState, **changes: object) -> bool:
             _mine(claim), moves=JOB_MOVES, to=state, only_from=[JobState.RESOLVING], lease_until=None, **changes
         )
         if moved:
+            if state is JobState.FAILED:
+                job_event(claim.job_id, "job.failed")
+            tree_touched(claim.job_id)
+            manifest_mark([claim.job_id])
             ring(WEB_CHANNEL, f"job {claim.job_id}")
     return moved == 1
 

@@ -6,11 +6,12 @@ import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from apps.common.transitions import advance
 from apps.domain.jobs.lifecycle import TRACK_ENDED, TRACK_MOVES, JobState, TrackState, TransferState, WantDesired
+from apps.domain.jobs.tree import TREE_KINDS
 from apps.jobs.models import Job, JobTrack
 from apps.jobs.services import job_refresh_state
 from apps.transfers.models import Transfer
@@ -32,8 +33,17 @@ class WaitingStep:
 
 
 def jobs_waiting() -> list[WaitingStep]:
-    """Jobs that wait to be resolved."""
-    rows = Job.objects.filter(_free(), state__in=[JobState.PENDING, JobState.RESOLVING])
+    """Releases and recordings that wait to be resolved."""
+    return _steps(Job.objects.filter(_free(), state__in=[JobState.PENDING, JobState.RESOLVING]), tree=False)
+
+
+def trees_waiting() -> list[WaitingStep]:
+    """Jobs of jobs that wait to be expanded."""
+    return _steps(Job.objects.filter(_free(), state__in=[JobState.PENDING, JobState.RESOLVING]), tree=True)
+
+
+def _steps(rows: QuerySet[Job], *, tree: bool) -> list[WaitingStep]:
+    rows = rows.filter(kind__in=TREE_KINDS) if tree else rows.exclude(kind__in=TREE_KINDS)
     return [WaitingStep(id=key, attempt=attempt) for key, attempt in rows.values_list("id", "attempt")[:BATCH]]
 
 
@@ -86,8 +96,8 @@ def tracks_put_right() -> int:
         lease_until=None,
     )
     open_tracks = JobTrack.objects.filter(job_id=OuterRef("id")).exclude(state__in=sorted(TRACK_ENDED))
-    over = Job.objects.filter(~Exists(open_tracks), state=JobState.RUNNING).values_list("id", flat=True)
-    for job_id in list(over[:BATCH]):
+    over = Job.objects.filter(~Exists(open_tracks), state=JobState.RUNNING).exclude(kind__in=TREE_KINDS)
+    for job_id in list(over.values_list("id", flat=True)[:BATCH]):
         job_refresh_state(job_id)
         put_right += 1
     return put_right

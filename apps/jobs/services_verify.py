@@ -24,12 +24,14 @@ from apps.domain.jobs.placement import Beside, placement_of
 from apps.domain.jobs.verdicts import DENYING
 from apps.jobs.models import Job, JobTrack
 from apps.jobs.services import job_refresh_state, lossy_tracks
+from apps.jobs.services_manifest import manifest_mark
 from apps.jobs.services_recheck import RECHECK_FIRST
 from apps.jobs.services_resolve import tries_of
+from apps.jobs.services_webhooks import job_event
 from apps.library.selectors import PlacedSince
 from apps.library.selectors_trash import root_writable
 from apps.transfers.selectors import TransferFacts, transfer_facts
-from apps.transfers.services import denial_write, verdict_write, wants_move
+from apps.transfers.services import denial_write, sample_reject, verdict_write, wants_move
 
 Params = Mapping[str, Param]
 
@@ -181,7 +183,19 @@ def verify_rejected(claim: VerifyClaim, *, code: str, params: Params) -> bool:
         verdict_write(claim.transfer.id, accepted=False, code=code, params=params)
         if code in DENYING:
             denial_write(claim.transfer.id, code=code, params=params)
+        job_event(claim.job_id, "track.rejected", track_id=claim.track_id)
         job_refresh_state(claim.job_id)
+    return True
+
+
+def sample_rejected(transfer_id: uuid.UUID, *, code: str, params: Params) -> bool:
+    """The beginning of a file that is still on its way is refused (apps.transfers.services.sample_reject), and whoever listens is told."""
+    with transaction.atomic():
+        if not sample_reject(transfer_id, code=code, params=params):
+            return False
+        track = JobTrack.objects.filter(want__transfers__id=transfer_id).values_list("id", "job_id").first()
+        if track is not None:
+            job_event(track[1], "track.rejected", track_id=track[0])
     return True
 
 
@@ -204,6 +218,7 @@ def verify_accepted(claim: VerifyClaim, *, file: PlacedFile) -> bool:
             return False
         verdict_write(claim.transfer.id, accepted=True, code=file.code, params=file.params)
         wants_move([claim.transfer.want_id], desired=WantDesired.SATISFIED)
+        job_event(claim.job_id, "track.completed", track_id=claim.track_id)
         job_refresh_state(claim.job_id)
     return True
 
@@ -227,6 +242,7 @@ def verify_held(claim: VerifyClaim, held: PlacedSince) -> bool:
             return False
         verdict_write(claim.transfer.id, accepted=True, code="already_held", params=params)
         wants_move([claim.transfer.want_id], desired=WantDesired.SATISFIED)
+        job_event(claim.job_id, "track.completed", track_id=claim.track_id)
         job_refresh_state(claim.job_id)
     return True
 
@@ -237,6 +253,7 @@ def verify_failed(claim: VerifyClaim, *, code: str, params: Params) -> bool:
         if not _ended(claim, TrackState.FAILED, code=code, params=dict(params)):
             return False
         wants_move([claim.transfer.want_id], desired=WantDesired.CANCELLED)
+        job_event(claim.job_id, "track.failed", track_id=claim.track_id)
         job_refresh_state(claim.job_id)
     return True
 
@@ -280,6 +297,7 @@ def _ended(claim: VerifyClaim, state: TrackState, **changes: object) -> bool:
         **{"next_step_at": None, **changes},
     )
     if moved:
+        manifest_mark([claim.job_id])
         ring(WEB_CHANNEL, f"job {claim.job_id}")
     return moved == 1
 

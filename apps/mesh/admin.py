@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from apps.common.admin_base import ReadOnlyAdmin, hex_of
-from apps.mesh import admin_adverts  # noqa: F401  (registers itself)
+from apps.mesh import admin_adverts, admin_labels  # noqa: F401  (they register themselves)
 from apps.mesh.models import Announcement, Claim, SeededRelease
 from apps.mesh.services import release_unseed
 

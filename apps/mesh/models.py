@@ -5,8 +5,19 @@ from __future__ import annotations
 from django.db import models
 
 from apps.mesh.models_adverts import Advert, AvailableVariant
+from apps.mesh.models_labels import LabelPresence, LabelRelease, LabelSighting
 
-__all__ = ["Advert", "Announcement", "AvailableVariant", "Claim", "ClaimVerdict", "SeededRelease"]
+__all__ = [
+    "Advert",
+    "Announcement",
+    "AvailableVariant",
+    "Claim",
+    "ClaimVerdict",
+    "LabelPresence",
+    "LabelRelease",
+    "LabelSighting",
+    "SeededRelease",
+]
 
 
 class SeededRelease(models.Model):

@@ -46,7 +46,10 @@ class _Teller:
 
 
 class Availability:
-    """`heard` takes claims of a link; what is not wanted it leaves. All methods for the loop's thread."""
+    """`heard` takes claims of a link; what is not wanted it leaves. `written` is told whose advert the rows hold whole, or again for longer.
+
+    All methods for the loop's thread.
+    """
 
     def __init__(
         self,
@@ -55,11 +58,13 @@ class Availability:
         background: Background,
         clock: Callable[[], float],
         heard: Callable[[Link, Sequence[ClaimReport]], Awaitable[None]],
+        written: Callable[[str], None] = lambda _peer: None,
     ) -> None:
         self._store: Final = store
         self._background: Final = background
         self._clock: Final = clock
         self._heard: Final = heard
+        self._written: Final = written
         self._tellers: Final[dict[Link, _Teller]] = {}
         self._queued = 0
         self._next_expiry = 0.0
@@ -176,7 +181,10 @@ class Availability:
         try:
             if message.is_renewal:
                 # False: it expired or had to make room for others' meanwhile; a peer that stays linked would never tell it again.
-                return await self._store.advert_renew(link.peer_id, ttl_s=message.ttl_s)
+                renewed = await self._store.advert_renew(link.peer_id, ttl_s=message.ttl_s)
+                if renewed:
+                    self._written(link.peer_id)
+                return renewed
             report = _report(link, message)
             if not await self._store.advert_record(report):
                 return False
@@ -184,6 +192,8 @@ class Availability:
             log.warning("advert_not_kept code=%s", error.code)
             return False
         self.counts["kept"] += 1
+        if report.last:
+            self._written(link.peer_id)
         if link.is_open and report.variants:
             await self._heard(link, [claim_of_advert(report, one) for one in report.variants])
         return True

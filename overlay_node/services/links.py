@@ -112,6 +112,7 @@ class LinkHub:
                 self._take_up(link, message, lambda: self._answer(link, query))
             case MbidSwarmDescriptor():
                 discovery, told = self._discovery, message
+                self._sharing.labels.descriptor(link, told)
                 self._take_up(link, message, lambda: discovery.descriptor(link, told))
             case FingerprintBundleRequest():
                 self._sharing.adverts.requested(link, message)

@@ -47,6 +47,7 @@ MAX_LOOKS: Final = 4  # looks at once
 WANTS_PER_LOOK: Final = 32
 MAX_REST_S: Final = 1.0  # after a pass, as long as it took and at most this: wake-ups come from peers too
 SWEEP_S: Final = 60.0  # between two sweeps of partial folders that nobody needs any more
+SWEEP_AGAIN_S: Final = 1.0  # after one that left something: a runner that ended meanwhile had still been writing
 REFETCH_CODES: Final = frozenset({"file_gone", "file_missing", "payload_mismatch"})
 """Verdicts about the file on this disk: the payload itself is fetched again."""
 
@@ -181,7 +182,8 @@ class Reconciler:
             running = self._swarms.runners
             for peer in await self._store.denials_apply():
                 log.info("claim_refuted_later peer=%s", peer[:8])
-            await sweep_folders(self._partial_dir, store=self._store, in_use=lambda one: one in running)
+            if not await sweep_folders(self._partial_dir, store=self._store, in_use=lambda one: one in running):
+                self._next_sweep = self._clock() + SWEEP_AGAIN_S
 
     # ---- one want
 
@@ -223,7 +225,7 @@ class Reconciler:
             self._background.spawn(self._completions.completed(want.release_mbids), "completed")
             return
         log.info("transfer_rejected transfer=%s code=%s", transfer.id, transfer.verdict.code)
-        await discard_folder(self._swarms.folder(transfer.id))
+        await self._discard(transfer.id)
         pursuit = self._pursuit(want.id)
         pursuit.look_now(0.0)
         pursuit.begin_anew()
@@ -252,8 +254,14 @@ class Reconciler:
         runner = self._swarms.stop(transfer.id, reason)
         report = runner.report() if runner is not None and runner.reports else None
         await self._store.transfer_ended(transfer.id, state=TransferState.STOPPED, code=code, report=report)
-        await discard_folder(self._swarms.folder(transfer.id))
+        await self._discard(transfer.id)
         log.info("transfer_stopped transfer=%s role=%s code=%s", transfer.id, transfer.role.value, code)
+
+    async def _discard(self, transfer_id: uuid.UUID) -> None:
+        """Delete its folder, now or with the next sweep."""
+        assert self._swarms is not None
+        if not await discard_folder(self._swarms.folder(transfer_id)):
+            self._next_sweep = min(self._next_sweep, self._clock() + SWEEP_AGAIN_S)
 
     async def _pursue(self, want: WantWork, live: Sequence[TransferWork]) -> None:
         assert self._fetching is not None
@@ -394,7 +402,9 @@ class Reconciler:
         """Seconds until the next pass is due by itself."""
         now = self._clock()
         looks = [one.next_look_at for one in self._pursuits.values() if one.next_look_at > now]
-        return min(self._config.poll_s, *(at - now for at in looks)) if looks else self._config.poll_s
+        # Also while passes fail and the sweep stays due: nobody is asked more often than that.
+        sweep_s = max(SWEEP_AGAIN_S, self._next_sweep - now)
+        return min(self._config.poll_s, sweep_s, *(at - now for at in looks))
 
     def _report(
         self,

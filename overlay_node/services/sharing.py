@@ -18,6 +18,7 @@ from overlay_node.services.availability import Availability
 from overlay_node.services.background import Background
 from overlay_node.services.cache_jobs import CacheJobs
 from overlay_node.services.discovery import Discovery
+from overlay_node.services.label_news import LabelNews
 from overlay_node.services.offers import Offers
 
 TICK_S: Final = 2.0
@@ -43,8 +44,13 @@ class Sharing:
         self.adverts: Final = Adverts(
             config.policy, offers=offers, background=background, clock=clock, variant_key=b"variant" + secret
         )
+        self.labels: Final = LabelNews(store=store, clock=clock)
         self.availability: Final = Availability(
-            store=store, background=background, clock=clock, heard=discovery.heard_claims
+            store=store,
+            background=background,
+            clock=clock,
+            heard=discovery.heard_claims,
+            written=self.labels.advertised,
         )
         self.cache_jobs: Final = CacheJobs(
             config.policy,
@@ -73,11 +79,13 @@ class Sharing:
         """Every TICK_S."""
         self.cache_jobs.tick()
         await self.availability.tick()
+        await self.labels.tick()
 
     def report(self) -> dict[str, int]:
         """Counters, for metrics."""
         return {
             "advert_readers": self.adverts.readers,
             **{f"adverts_{name}": count for name, count in self.availability.counts.items()},
+            **{f"labels_{name}": count for name, count in self.labels.counts.items()},
             **{f"cache_jobs_{name}": count for name, count in self.cache_jobs.counts.items()},
         }

@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 
 from django.db import InterfaceError, OperationalError, close_old_connections, connections, transaction
 
+from apps.domain.contracts.label_work import ReleaseSighted
 from apps.domain.contracts.node_work import (
     AddressTried,
     AdvertHeld,
@@ -48,7 +49,7 @@ from apps.domain.mesh.claims import measured_facts
 from apps.library import measured
 from apps.library import node_selectors as library
 from apps.mesh import selectors as mesh_selectors
-from apps.mesh import selectors_adverts, services_adverts
+from apps.mesh import selectors_adverts, services_adverts, services_labels
 from apps.mesh import services as mesh
 from apps.nodelink import services as nodelink
 from apps.peers import node_addresses as addresses
@@ -251,6 +252,31 @@ class DjangoStore:
     async def sources_advertised(self, recordings: Collection[uuid.UUID]) -> AdvertisedSources:
         """What adverts say of some recordings."""
         return await self._read(functools.partial(selectors_adverts.sources_advertised, recordings))
+
+    async def labels_heard(self, reports: Sequence[ReleaseSighted]) -> None:
+        """Peers told of releases and their labels."""
+
+        def write() -> int:
+            return services_labels.labels_heard(reports, peer_ids=peers.peer_ids({one.peer for one in reports}))
+
+        if reports:
+            await self._run(write)
+
+    async def labels_advertised(self, peer: str) -> None:
+        """The releases that a peer's advert covers were heard of now."""
+
+        def write() -> int:
+            return services_labels.labels_advertised(peers.peer_ids({peer})[peer], peer=peer)
+
+        await self._run(write)
+
+    async def labels_recount(self, *, limit: int) -> int:
+        """Count figures that are due."""
+        return await self._run(functools.partial(services_labels.labels_recount, limit=limit))
+
+    async def labels_expire(self) -> int:
+        """Forget what was not heard of for long."""
+        return await self._run(services_labels.labels_expire)
 
     async def peer_met(self, report: PeerReport) -> None:
         """A peer proved its key."""

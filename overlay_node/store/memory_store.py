@@ -18,6 +18,7 @@ from apps.domain.contracts.events import (
     TransferSampled,
     TransferStarted,
 )
+from apps.domain.contracts.label_work import ReleaseSighted
 from apps.domain.contracts.node_work import (
     AddressTried,
     AdvertHeld,
@@ -102,11 +103,12 @@ class AdvertRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LibraryEntry:
-    """A payload in the library, under the release it belongs to."""
+    """A payload in the library, under the release it belongs to. `words`: what the catalogue calls that release."""
 
     release_mbid: uuid.UUID
     variant: HeldVariant
     payload: HeldPayload
+    words: HeldRelease | None = None
 
 
 class MemoryStore:
@@ -119,6 +121,9 @@ class MemoryStore:
         self.progress: dict[uuid.UUID, WantReport] = {}
         self.claims: dict[tuple[str, uuid.UUID, str, bytes], tuple[ClaimReport, str]] = {}
         self.adverts: dict[str, AdvertRow] = {}
+        self.sighted: dict[tuple[str, uuid.UUID], ReleaseSighted] = {}
+        """by peer and release, as told"""
+        self.labels_due = 0
         self.peers: dict[str, PeerRow] = {}
         self.traffic: dict[tuple[str, str, str, str], int] = {}
         self.events: list[NodeEventPayload] = []
@@ -455,6 +460,26 @@ class MemoryStore:
             ),
         )
 
+    async def labels_heard(self, reports: Sequence[ReleaseSighted]) -> None:
+        """What peers told last of releases. No quotas and no catalogue here."""
+        for one in reports:
+            self._peer(one.peer)
+            self.sighted[one.peer, one.release_mbid] = one
+            self.labels_due += 1
+
+    async def labels_advertised(self, peer: str) -> None:
+        """Nothing here knows which releases recordings are on."""
+        self._peer(peer)
+
+    async def labels_recount(self, *, limit: int) -> int:
+        """No figures are kept here."""
+        counted, self.labels_due = min(limit, self.labels_due), max(self.labels_due - limit, 0)
+        return counted
+
+    async def labels_expire(self) -> int:
+        """No time passes here."""
+        return 0
+
     async def peer_met(self, report: PeerReport) -> None:
         """A peer proved its key."""
         row = self._peer(report.key)
@@ -572,7 +597,9 @@ class MemoryStore:
         }
         if not held:
             return None
-        return HeldRelease(
+        words = next((one.words for one in self.library if one.release_mbid == release_mbid and one.words), None)
+        return dataclasses.replace(
+            words or HeldRelease(release_mbid=release_mbid),
             release_mbid=release_mbid,
             tracks=tuple(
                 HeldTrack(number=number, recording_mbid=mbid, duration_ms=variant.duration_ms, variant=variant)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -59,14 +59,14 @@ class Listener:
         return execute(sql, params, many, context)
 
 
-def looked(statements: Sequence[Statement]) -> Looked:
-    """Asks each again: Postgres by EXPLAIN ANALYZE, SQLite by its plan and its steps."""
+def looked(statements: Sequence[Statement], *, big: Collection[str] = BIG) -> Looked:
+    """Asks each again: Postgres by EXPLAIN ANALYZE, SQLite by its plan and its steps. `big`: tables whose scans are told."""
     from django.db import connection
 
     one = _postgres if connection.vendor == "postgresql" else _sqlite
     found = [one(statement) for statement in statements]
     return Looked(
-        seq_scans=tuple(sorted({table for scans, _, _ in found for table in scans if table in BIG})),
+        seq_scans=tuple(sorted({table for scans, _, _ in found for table in scans if table in big})),
         work=round(sum(work for _, work, _ in found)),
         told=tuple(text for _, _, text in found),
     )

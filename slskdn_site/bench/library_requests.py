@@ -46,10 +46,10 @@ def _files(variants: int) -> Iterator[Asked]:
     for show, (_, order) in SHOWS.items():
         rows, _ = file_query(show=show)
         query = f"show={show}" if show else ""
-        yield from _pages(f"library {show}".strip(), "/library", query, rows, order)
+        yield from pages_of(f"library {show}".strip(), "/library", query, rows, order)
         if show:
-            yield from _pages(f"api files {show}", "/api/library/files", query, rows, order, places=("first", "last"))
-    yield from _pages("api files", "/api/library/files", "", AudioFile.objects.all(), NEWEST)
+            yield from pages_of(f"api files {show}", "/api/library/files", query, rows, order, places=("first", "last"))
+    yield from pages_of("api files", "/api/library/files", "", AudioFile.objects.all(), NEWEST)
     for name, words in (("", "artist+0000"), (", rare", middle), (", nothing", "zzzznothing"), (", a letter", "a")):
         yield Asked(name=f"library search{name}", path=f"/library?q={words}")
         yield Asked(name=f"api files search{name}", path=f"/api/library/files?text={words}")
@@ -70,10 +70,10 @@ def _doctor(variants: int) -> Iterator[Asked]:
     yield Asked(name="api health summary", path="/api/library/health/summary")
     opened = LibraryIssue.objects.filter(open=True)
     for sort, order in SORTS.items():
-        yield from _pages(f"issues {sort}", "/doctor/issues", f"sort={sort}", opened, order)
-        yield from _pages(f"api issues {sort}", "/api/library/health/issues", f"sort={sort}", opened, order)
+        yield from pages_of(f"issues {sort}", "/doctor/issues", f"sort={sort}", opened, order)
+        yield from pages_of(f"api issues {sort}", "/api/library/health/issues", f"sort={sort}", opened, order)
     missing = issue_query(IssueFilter(type="missing_track"))
-    yield from _pages("issues of a type", "/doctor/issues", "type=missing_track&sort=newest", missing, ("-id",))
+    yield from pages_of("issues of a type", "/doctor/issues", "type=missing_track&sort=newest", missing, ("-id",))
     for name, query in (
         ("of an artist", f"artist={artist(middle).replace(' ', '+')}"),
         ("of an artist, all", f"show=all&artist={artist(middle).replace(' ', '+')}"),
@@ -114,7 +114,7 @@ def _issue_combinations() -> Iterator[Asked]:
                     query = f"show={show}&type={kind}&severity={severity}&sort={sort}"
                     name = f"issues {show} {kind or 'any'} {severity or 'any'} {sort}"
                     places = ("first", "last")
-                    for asked in _pages(name, "/doctor/issues", query, issue_query(wanted), order, places=places):
+                    for asked in pages_of(name, "/doctor/issues", query, issue_query(wanted), order, places=places):
                         yield Asked(name=asked.name, path=asked.path, rounds=FEW)
 
 
@@ -125,9 +125,9 @@ def _identifications(variants: int) -> Iterator[Asked]:
     for state in ("ambiguous", "decided"):
         rows = Identification.objects.filter(state=state)
         query = f"show={state}" if state != "ambiguous" else ""
-        yield from _pages(f"review {state}", "/library/review", query, rows, IDENTIFICATION_ORDER)
+        yield from pages_of(f"review {state}", "/library/review", query, rows, IDENTIFICATION_ORDER)
         path = "/api/library/identifications"
-        yield from _pages(f"api identifications {state}", path, f"state={state}", rows, IDENTIFICATION_ORDER)
+        yield from pages_of(f"api identifications {state}", path, f"state={state}", rows, IDENTIFICATION_ORDER)
     yield Asked(name="review, nothing", path="/library/review?show=rejected")
     file = AudioFile.objects.get(id=variants // 2 + 1)
     folder = f"{file.root_id}-{bytes(file.folder_hash).hex()}"
@@ -146,8 +146,8 @@ def _folders(variants: int) -> Iterator[Asked]:
     for state in ("", "ambiguous"):
         some = rows.filter(state=state) if state else rows
         page, api = (f"show={state}", f"state={state}") if state else ("", "")
-        yield from _pages(f"folders {state}".strip(), "/library/folders", page, some, FOLDER_ORDER)
-        yield from _pages(f"api folders {state}".strip(), "/api/library/folders", api, some, FOLDER_ORDER)
+        yield from pages_of(f"folders {state}".strip(), "/library/folders", page, some, FOLDER_ORDER)
+        yield from pages_of(f"api folders {state}".strip(), "/api/library/folders", api, some, FOLDER_ORDER)
     middle = variants // 2
     for name, words in (
         ("an album", album(middle)),
@@ -163,7 +163,7 @@ def _folders(variants: int) -> Iterator[Asked]:
         yield Asked(name=f"folders with {name}", path=f"/library/folders?q={text}")
         yield Asked(name=f"folders with {name}, ambiguous", path=f"/library/folders?q={text}&show=ambiguous")
         yield Asked(name=f"api folders with {name}", path=f"/api/library/folders?text={text}")
-    yield from _pages(
+    yield from pages_of(
         "folders with a common word", "/library/folders", "q=artist", rows, FOLDER_ORDER, places=("middle", "last")
     )
     one = rows.order_by("id").values_list("id", flat=True)[0]
@@ -200,10 +200,10 @@ def _trash() -> Iterator[Asked]:
     from apps.library.selectors_trash import SHOWN
 
     held = TrashedFile.objects.filter(state__in=sorted(SHOWN))
-    yield from _pages("trash", "/library/trash", "", held, ("-id",))
-    yield from _pages("api trash", "/api/library/trash", "", held, ("-id",))
+    yield from pages_of("trash", "/library/trash", "", held, ("-id",))
+    yield from pages_of("api trash", "/api/library/trash", "", held, ("-id",))
     gone = TrashedFile.objects.filter(state__in=("restored", "purged", "failed"))
-    yield from _pages("trash, gone", "/library/trash", "show=gone", gone, ("-id",))
+    yield from pages_of("trash, gone", "/library/trash", "show=gone", gone, ("-id",))
     one = held.order_by("id").values_list("id", flat=True)[0]
     yield Asked(name="api one trashed", path=f"/api/library/trash/{one}")
 
@@ -234,7 +234,7 @@ def _single(variants: int) -> Iterator[Asked]:
             continue
 
 
-def _pages(
+def pages_of(
     name: str,
     path: str,
     query: str,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,11 +55,11 @@ def library_bench(
     filled = time.perf_counter() - began
     from slskdn_site.bench.library_requests import requests
 
-    client, measured, load = _client(), [], _Load()
+    client, measured, load = bench_client(), [], Load()
     for asked in requests(variants=variants):
         if only not in asked.name:
             continue
-        one, told = _measure(client, asked, rounds=rounds)
+        one, told = measure(client, asked, rounds=rounds)
         tell(
             f"{one['name']}: p95 {one['p95_ms']} ms, {one['queries']} queries, work {one['work']} {one['seq_scans'] or ''}"
         )
@@ -70,7 +70,7 @@ def library_bench(
         raise NothingToMeasure(f"no request has {only!r} in its name.")
     return {
         "database": connection.vendor,
-        "version": _version(),
+        "version": version(),
         "variants": variants,
         "issues": issues,
         "rounds": rounds,
@@ -84,7 +84,8 @@ def library_bench(
     }
 
 
-def _version() -> str:
+def version() -> str:
+    """Of the database."""
     from django.db import connection
 
     with connection.cursor() as cursor:
@@ -92,7 +93,8 @@ def _version() -> str:
         return str(cursor.fetchone()[0])
 
 
-def _client() -> Any:  # Django's test client
+def bench_client() -> Any:  # Django's test client
+    """Somebody who may see everything, without a network between."""
     from django.contrib.auth.models import User
     from django.test import Client
 
@@ -102,11 +104,18 @@ def _client() -> Any:  # Django's test client
     return client
 
 
-def _measure(client: Any, asked: Asked, *, rounds: int) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The line of the report, and the plans in words."""
+def measure(
+    client: Any,
+    asked: Asked,
+    *,
+    rounds: int,
+    bar_ms: float = BAR_MS,
+    big: Collection[str] | None = None,
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The line of the report, and the plans in words. `big`: tables that must not be read from one end to the other (None: the library's)."""
     from django.db import connection
 
-    from slskdn_site.bench.library_plans import Listener, looked
+    from slskdn_site.bench.library_plans import BIG, Listener, looked
 
     def ask() -> float:
         began = time.perf_counter()
@@ -117,7 +126,7 @@ def _measure(client: Any, asked: Asked, *, rounds: int) -> tuple[dict[str, Any],
         return took
 
     ask()  # templates and plans
-    times, cpu, load = [], [], _Load()
+    times, cpu, load = [], [], Load()
     for _ in range(min(asked.rounds or rounds, rounds)):
         before = load.own()
         times.append(ask())
@@ -128,7 +137,7 @@ def _measure(client: Any, asked: Asked, *, rounds: int) -> tuple[dict[str, Any],
     listener = Listener()
     with connection.execute_wrapper(listener):
         ask()
-    found = looked(listener.selects)
+    found = looked(listener.selects, big=BIG if big is None else big)
     p95 = times[min(len(times) - 1, round(0.95 * (len(times) - 1)))]
     line = {
         "name": asked.name,
@@ -140,12 +149,12 @@ def _measure(client: Any, asked: Asked, *, rounds: int) -> tuple[dict[str, Any],
         "queries": listener.count,
         "work": found.work,
         "seq_scans": list(found.seq_scans),
-        "holds": p95 <= BAR_MS and not found.seq_scans,
+        "holds": p95 <= bar_ms and not found.seq_scans,
     }
     return line, found.told
 
 
-class _Load:
+class Load:
     """CPU of this process and the database's backend, and of everybody else, since it was made."""
 
     def __init__(self) -> None:

@@ -35,7 +35,13 @@ def run(args: argparse.Namespace) -> int:
 
 def documents() -> Mapping[str, Callable[[], str]]:
     """Path → text of every generated document."""
-    return {"docs/configuration.md": configuration_document}
+    from slskdn_site.manifest_docs import manifest_document, schema_document
+
+    return {
+        "docs/configuration.md": configuration_document,
+        "docs/job-manifest.md": manifest_document,
+        "docs/job-manifest.schema.json": schema_document,
+    }
 
 
 def configuration_document() -> str:

@@ -12,12 +12,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from apps.domain.errors import DomainError
+from slskdn_site.cli import _jobs_trees, _manifests
 
 if TYPE_CHECKING:
     from apps.jobs.selectors import JobTree, TrackView
+    from apps.jobs.selectors_tree import TreeFigures
 
-SUMMARY = "Ask for releases and recordings by MBID; list, show, pause, resume, cancel and retry jobs."
+SUMMARY = "Ask for releases and recordings by MBID; list, show, pause, resume, cancel and retry jobs; export, import, restore them."
 _POLL_S = 1.0
+STATES = ("pending", "resolving", "running", "paused", "completed", "partial", "failed", "cancelled")
+KINDS = ("mb_release", "recording", "discography", "label_crate")
+_NO_JOBS = "No jobs yet. `./slskdn jobs add-release MBID` asks for one."
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -53,8 +58,15 @@ def register(parser: argparse.ArgumentParser) -> None:
         add.add_argument("--wait", action="store_true", help="wait for the end; exit status 0 only if completed")
         add.add_argument("--json", action="store_true", help="print JSON")
         add.set_defaults(run=_add, kind=kind)
+    _jobs_trees.register(commands)
     listing = commands.add_parser("list", help="The newest jobs.", description="The newest jobs.")
     listing.add_argument("--limit", type=int, default=20)
+    listing.add_argument("--state", action="append", default=[], choices=STATES, help="only this; may be given again")
+    listing.add_argument("--kind", action="append", default=[], choices=KINDS, help="only this; may be given again")
+    listing.add_argument("--code", default="", help="only jobs that show this code")
+    listing.add_argument("--text", default="", help="part of title or artist")
+    listing.add_argument("--parent", metavar="ID", help="the children of this job")
+    listing.add_argument("--children", action="store_true", help="children of other jobs stand in the list too")
     listing.add_argument("--json", action="store_true", help="print JSON")
     listing.set_defaults(run=_list)
     show = commands.add_parser("show", help="One job with its tracks.", description="One job with its tracks.")
@@ -62,6 +74,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--wait", action="store_true", help="wait for the end; exit status 0 only if completed")
     show.add_argument("--json", action="store_true", help="print JSON")
     show.set_defaults(run=_show)
+    _manifests.register(commands)
     for action, what in (
         ("pause", "Hold a job; what was fetched stays."),
         ("resume", "Go on with a paused job."),
@@ -108,20 +121,40 @@ def _add(args: argparse.Namespace) -> int:
 
 def _list(args: argparse.Namespace) -> int:
     _ready()
-    from apps.jobs.selectors import job_list
+    from apps.domain.jobs.lifecycle import JobState
+    from apps.jobs.selectors_list import JobFilter, job_page
 
-    page = job_list(limit=args.limit)
+    wanted = JobFilter(
+        states=frozenset(JobState(state) for state in args.state),
+        kinds=frozenset(args.kind),
+        reason=args.code,
+        text=args.text,
+        parent=_job_id(args.parent) if args.parent else None,
+        children=args.children,
+    )
+    page = job_page(wanted, limit=args.limit)
     if args.json:
-        print(json.dumps([dataclasses.asdict(row) for row in page.rows], default=str))
+        print(json.dumps([dataclasses.asdict(row) for row in page.items], default=str))
         return 0
-    for row in page.rows:
-        name = f"{row.artist} – {row.title}" if row.title else str(row.target_mbid)
+    for row in page.items:
+        name = " – ".join(part for part in (row.artist, row.title) if part) or str(row.target_mbid)
         print(f"{row.id}  {row.state:<10} {row.tracks_completed}/{row.tracks_total:<4} {name}")
+        if row.figures:
+            print(f"{'':38}{row.kind}: {_figures(row.figures)}")
         if row.code:
             print(f"{'':38}{row.sentence} [{row.code}]")
-    if not page.rows:
-        print("No jobs yet. `./slskdn jobs add-release MBID` asks for one.")
+    if not page.items:
+        print("No such jobs." if wanted != JobFilter() else _NO_JOBS)
     return 0
+
+
+def _figures(figures: TreeFigures) -> str:
+    parts = [
+        f"{figures.releases_completed}/{figures.releases_total} releases",
+        f"{figures.tracks_completed}/{figures.tracks_total} tracks",
+    ]
+    beside = {"not whole": figures.releases_failed, "held": figures.releases_held, "left out": figures.releases_omitted}
+    return ", ".join([*parts, *(f"{count} {word}" for word, count in beside.items() if count)])
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -188,6 +221,9 @@ def _track_ref(text: str) -> dict[str, object]:
 
 
 def _summary(tree: JobTree) -> str:
+    if tree.figures:
+        line = f"{tree.state.value}: {_figures(tree.figures)}"
+        return f"{line}. {tree.sentence} [{tree.code}]" if tree.code else line
     percent = 100 * tree.verified_bytes // tree.payload_bytes if tree.payload_bytes else 0
     line = f"{tree.state.value}: {tree.tracks_completed} of {len(tree.tracks)} tracks, {percent} % of the bytes found"
     return f"{line}. {tree.sentence} [{tree.code}]" if tree.code else line
@@ -198,10 +234,29 @@ def _print_tree(tree: JobTree, *, as_json: bool) -> None:
         print(json.dumps(dataclasses.asdict(tree), default=str))
         return
     year = f" ({tree.year})" if tree.year else ""
-    print(f"{tree.artist} – {tree.title}{year}" if tree.title else str(tree.target_mbid))
+    print(" – ".join(filter(None, (tree.artist, tree.title))) + year if tree.title else str(tree.target_mbid))
     print(f"{tree.id}  {_summary(tree)}")
+    if tree.parent:
+        print(f"  of {tree.parent.kind} {tree.parent.id} {tree.parent.title or tree.parent.artist}")
     for track in tree.tracks:
         _print_track(track)
+    if tree.figures:
+        _print_releases(tree.id)
+
+
+def _print_releases(job_id: uuid.UUID) -> None:
+    from apps.common.sentences import sentence
+    from apps.jobs.selectors_tree import planned_page
+
+    page = planned_page(job_id, limit=200)
+    for one in page.items:
+        said = sentence(one.child_code, one.child_params) if one.child_code else sentence(one.reason)
+        year = f" ({one.year})" if one.year else ""
+        print(f"  {one.child_state or one.state:<12} {one.title}{year}  {one.child_id or ''}")
+        if said.what:
+            print(f"               {said}")
+    if page.next_cursor:
+        print(f"  … the rest: ./slskdn jobs list --parent {job_id}, or GET /api/jobs/{job_id}/releases")
 
 
 def _print_track(track: TrackView) -> None:

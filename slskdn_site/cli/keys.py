@@ -63,8 +63,11 @@ def _list(args: argparse.Namespace) -> int:
     _ready()
     from apps.common.selectors import api_key_list
 
-    for row in api_key_list():
+    rows = list(api_key_list())
+    for row in rows:
         print(json.dumps(_values(row)) if args.json else _line(row))
+    if not rows:
+        print("No API keys. Make one with: slskdn keys create NAME", file=sys.stderr)
     return 0
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from apps.domain.errors import DomainError
-from slskdn_site.cli import mesh_available
+from slskdn_site.cli import mesh_available, mesh_labels
 
-SUMMARY = "The mesh: seed and unseed releases, list peers and how far they are trusted, show the node's state."
+SUMMARY = "The mesh: seed and unseed releases, list labels, peers and how far they are trusted, show the node's state."
 
 
 class MbidInvalid(DomainError):
@@ -21,7 +21,7 @@ class MbidInvalid(DomainError):
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """seed, unseed, peers, peers-metrics, peers-reputation, status; each with --json."""
+    """seed, unseed, peers, peers-metrics, peers-reputation, available, labels, status; each with --json."""
     from slskdn_site.cli._peers_table import list_options
 
     nouns = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -43,6 +43,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     mesh_available.register(
         nouns.add_parser("available", help=mesh_available.SUMMARY, description=mesh_available.SUMMARY)
     )
+    mesh_labels.register(nouns.add_parser("labels", help=mesh_labels.SUMMARY, description=mesh_labels.SUMMARY))
     _command(nouns, "status", status, "The node: address, links, transfers, announcements.")
 
 

@@ -78,6 +78,8 @@ class DemoAlbum:
     label_mbid: Mbid
     catalog_number: str
     barcode: str
+    discogs_page: str
+    """Where the same edition stands at Discogs; "" for nowhere."""
     date: str
     country: str
     tracks: tuple[DemoTrack, ...]
@@ -120,6 +122,7 @@ def album(size: Size = "full") -> DemoAlbum:
         label_mbid=_mbid("label"),
         catalog_number="PIER 004" if size == "full" else "PIER 004S",
         barcode="",
+        discogs_page="https://www.discogs.com/release/9000003" if size == "full" else "",
         date="2026-03-20" if size == "full" else "2026-02-06",
         country="XW",
         tracks=tuple(

@@ -69,6 +69,7 @@ class ReleaseFacts:
     label_mbid: str = ""
     catalog_number: str = ""
     barcode: str = ""
+    discogs_page: str = ""
     media_format: str = "Digital Media"
 
 
@@ -103,6 +104,7 @@ def demo_release_facts(facts: DemoAlbum) -> ReleaseFacts:
         label_mbid=facts.label_mbid,
         catalog_number=facts.catalog_number,
         barcode=facts.barcode,
+        discogs_page=facts.discogs_page,
     )
 
 
@@ -251,10 +253,19 @@ def release_json(facts: ReleaseFacts) -> JsonObject:
     return {
         **_release_head(facts),
         **_nothing_there(),
+        "relations": _links(facts),
         "release-group": _group(facts),
         "label-info": labels,
         "media": media,
     }
+
+
+def _links(facts: ReleaseFacts) -> list[Json]:
+    """As MusicBrainz names a page elsewhere that describes the release."""
+    if not facts.discogs_page:
+        return []
+    page: JsonObject = {"id": str(uuid.uuid5(uuid.NAMESPACE_URL, facts.discogs_page)), "resource": facts.discogs_page}
+    return [{"type": "discogs", "direction": "forward", "target-type": "url", "url": page}]
 
 
 def release_group_json(releases: Sequence[ReleaseFacts]) -> JsonObject:

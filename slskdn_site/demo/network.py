@@ -258,6 +258,7 @@ class Network:
                 "musicbrainz": {"host": service},
                 "acoustid": {"host": service, "client_id": CLIENT_ID},
                 "coverart": {"host": service, "save": True},
+                "discogs": {"base_url": service},
                 # What a neighbour claims of its files is not proven there; the platform proves it here.
                 "chromaprint": {"enabled": web_port is not None},
             },

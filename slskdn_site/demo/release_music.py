@@ -22,6 +22,7 @@ from typing import cast
 
 from apps.domain.audio.fingerprint import Items, decode, is_low_entropy, same_recording
 from apps.domain.catalog import release as catalog
+from apps.domain.catalog.fields import MetadataGarbled
 from slskdn_site.demo.album import SAMPLE_RATE_HZ, SIZES, Size, album
 from slskdn_site.demo.answer_folder import (
     AnswerFolder,
@@ -155,7 +156,7 @@ def _read(entry: Entry, asked: str) -> RecordedRelease | None:
     try:
         body = cast("Json", json.loads(entry.read()))
         facts = catalog.read_release(body)
-    except (ValueError, catalog.MetadataGarbled):
+    except (ValueError, MetadataGarbled):
         return None
     return RecordedRelease(asked=asked, body=cast("JsonObject", body), facts=facts, includes=entry.incs)
 

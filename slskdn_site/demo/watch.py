@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.text import Text
 from rich.tree import Tree
 
-from apps.domain.catalog.release import clean
+from apps.domain.catalog.fields import clean
 from slskdn_site.demo.report import Json, parts
 
 _MARKS = {

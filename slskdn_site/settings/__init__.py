@@ -143,6 +143,12 @@ SPECTACULAR_SETTINGS = {
         "FolderState": "apps.library.api.folders.STATES",
         "RemedyState": "apps.domain.library.remedy.RemedyState",
         "TrashState": "apps.domain.library.trash.TrashState",
+        "DuplicateKind": "apps.library.api.quality.KINDS",
+        "FindState": "apps.jobs.api.find.FIND_STATES",
+        "CandidateKind": "apps.jobs.api.find.CANDIDATE_KINDS",
+        "TargetKind": "apps.jobs.api.find.KINDS",
+        "TargetState": "apps.jobs.api.find.TARGET_STATES",
+        "HeldState": "apps.jobs.api.find.HELD_STATES",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

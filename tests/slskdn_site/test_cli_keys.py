@@ -22,6 +22,8 @@ def _admin() -> None:
 
 
 def test_a_key_is_made_listed_used_and_revoked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["keys", "list"]) == 0
+    assert capsys.readouterr() == ("", "No API keys. Make one with: slskdn keys create NAME\n")
     assert main(["keys", "create", "player", "--role", "viewer", "--from", "127.0.0.0/8"]) == 0
     secret = capsys.readouterr().out.strip()
     principal = key_principal(secret, address="127.0.0.1")

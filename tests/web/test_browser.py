@@ -10,6 +10,7 @@ import pytest
 from tests.web.browsing import (
     Site,
     browser,
+    each_look,
     in_site,
     pytestmark,
     see_clean,
@@ -43,8 +44,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     yield from start(tmp_path_factory.mktemp("site"), rows=request.param, debug=request.param == 1)
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@each_look
 def test_every_page_is_clean_readable_and_keeps_to_its_host(
     browser: Browser, site: Site, theme: str, width: int
 ) -> None:

@@ -171,7 +171,7 @@ def test_pages_hold_no_inline_script_style_or_handler(operator: Client, path: st
 
 
 def test_asking_makes_one_job_however_often_the_button_is_pressed(operator: Client, olga: User) -> None:
-    page = operator.get("/find", {"q": f"https://musicbrainz.org/release/{MBID}"}).content.decode()
+    page = operator.get("/ask", {"kind": "mb_release", "mbid": MBID}).content.decode()
     key = re.search(r'name="key" value="([^"]+)"', page)
     assert key
     form = {"mbid": MBID, "kind": "mb_release", "key": key[1], "lossless": "1"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.web.browsing import Site, browser, pytestmark, see_clean, sign_in, start_seeded
+from tests.web.browsing import Site, browser, each_look, pytestmark, see_clean, sign_in, start_seeded
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -20,8 +20,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     yield from start_seeded(tmp_path_factory.mktemp("renames"), seed="rename_seed", rows=request.param)
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@each_look
 def test_every_page_of_renaming_is_clean_and_readable(browser: Browser, site: Site, theme: str, width: int) -> None:
     watched = sign_in(browser, site, theme=theme, width=width)
     page, pages = watched.page, {"renamings": "/library/renamings"}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.web.browsing import CHECK, CHROMIUM, Site, Watched, browser, in_site, photograph, sign_in, start
+from tests.web.browsing import CHECK, CHROMIUM, Site, Watched, browser, each_look, in_site, photograph, sign_in, start
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -68,8 +68,7 @@ def settled(page: Page) -> None:
     page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@each_look
 @pytest.mark.parametrize("name", list(CHUNKS))
 def test_the_page_is_readable_for_everybody(browser: Browser, traced: Site, name: str, theme: str, width: int) -> None:
     watched = opened(browser, traced, name, theme=theme, width=width)

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -17,6 +18,10 @@ import pytest
 import redis
 
 from slskdn_site.broker import valkey_answers, valkey_command
+from slskdn_site.demo.answer_folder import load_answers
+from slskdn_site.demo.large_world import write_large_world
+from slskdn_site.demo.metadata_service.faults import Fault
+from slskdn_site.demo.metadata_service.server import MetadataServer
 from slskdn_site.supervise_exec import leashed
 from tests.workers.conftest import Metadata
 from tests.workers.test_resolution import RELEASE
@@ -222,3 +227,44 @@ def test_a_worker_killed_while_it_analyses_costs_one_attempt_and_the_next_one_do
     found = platform.rows("SELECT attempt, lease_until, analysis_code, loudness_lufs < -5 FROM library_audiovariant")
     assert found == [(0, None, "", 1)]
     assert platform.rows("SELECT count(*) FROM library_variantevidence WHERE verdicts <> '{}'") == [(1,)]
+
+
+def test_a_worker_killed_while_it_reads_a_list_leaves_a_place_from_which_the_next_one_reads_on(
+    platform: Platform, metadata: Metadata, tmp_path: Path
+) -> None:
+    world = write_large_world(tmp_path, groups=230, label_releases=0)
+    server = MetadataServer([load_answers(tmp_path)])
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        platform.environment["SLSKDN__INTEGRATION__MUSICBRAINZ__HOST"] = server.base_url
+        shown = platform.python("-m", "slskdn_site.cli", "mb", "artist-graph", str(world.artist_mbid), "--json")
+        assert json.loads(shown)["state"] == "walking"
+        # The first page comes, the second one hangs.
+        server.faults.add([Fault(kind="hang", prefix="/ws/2/release-group", seconds=one) for one in (0.0, 300.0)])
+        first = platform.worker()
+        wait_for(lambda: platform.rows("SELECT taken FROM catalog_walk WHERE kind = 'artist_groups'") == [(100,)])
+        wait_for(lambda: not server.faults.listed())
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
+        platform.rows(
+            "UPDATE catalog_walk SET lease_until = '2020-01-01 00:00:00', next_step_at = '2020-01-01 00:00:00' WHERE state <> 'done'"
+        )
+        platform.worker()
+        platform.beat()
+        wait_for(lambda: platform.rows("SELECT count(*) FROM catalog_walk WHERE state = 'done'") == [(2,)])
+    finally:
+        print((platform.folder / "worker.log").read_text()[-3000:])  # DEBUG
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert platform.rows("SELECT kind, taken, total FROM catalog_walk ORDER BY kind") == [
+        ("artist_groups", 230, 230),
+        ("artist_releases", world.releases, world.releases),
+    ]
+    assert platform.rows("SELECT count(*) FROM catalog_releasegroup") == [(230,)]
+    assert platform.rows("SELECT count(*) FROM catalog_groupartist") == [(230,)]
+    assert platform.rows("SELECT count(*) FROM catalog_release") == [(world.releases,)]
+    shown = json.loads(platform.python("-m", "slskdn_site.cli", "mb", "artist-graph", str(world.artist_mbid), "--json"))
+    assert (shown["state"], shown["name"], shown["groups"]["taken"]) == ("ready", "Thousand Groups", 230)
+    assert sum(one["groups"] for one in shown["by_type"].values()) == 230

@@ -17,7 +17,7 @@ from apps.jobs.services import job_cancel, job_create, job_pause, job_resume, jo
 from apps.jobs.services_resolve import resolve_claim
 from apps.transfers.models import Want
 from tests.workers.assembled import recording_id, release_facts
-from tests.workers.conftest import ANSWERS, Killed, Metadata, kill_at
+from tests.workers.conftest import ANSWERS, Killed, Metadata, kill_at, limiter
 from workers.gateways.errors import Permanent
 from workers.gateways.musicbrainz import Musicbrainz
 from workers.resolution import resolve
@@ -256,3 +256,23 @@ def test_an_unknown_recording_fails_the_job_with_a_code(musicbrainz: Musicbrainz
     job_id = job_create(kind="recording", target_mbid=uuid.uuid4()).id
     resolve(job_id, musicbrainz=musicbrainz)
     assert Job.objects.get(id=job_id).code == "recording_not_found"
+
+
+def test_with_musicbrainz_switched_off_what_is_known_is_resolved_and_the_rest_waits(
+    musicbrainz: Musicbrainz, metadata: Metadata
+) -> None:
+    resolve(ask(), musicbrainz=musicbrainz)
+    Release.objects.update(fetched_at=timezone.now() - timedelta(days=400))
+    asked = len(metadata.requests)
+    offline = Musicbrainz(host=metadata.url, contact="", version="0", limiter=limiter(), offline=True)
+    album = ask()
+    song = job_create(kind="recording", target_mbid=JobTrack.objects.all()[2].recording_mbid).id
+    unknown = job_create(kind="mb_release", target_mbid=uuid.uuid4()).id
+    for job_id in (album, song, unknown):
+        resolve(job_id, musicbrainz=offline)
+    assert_resolved_once(album)
+    one = Job.objects.get(id=song)
+    assert (one.state, one.release_mbid) == (JobState.RUNNING, RELEASE)
+    waits = Job.objects.get(id=unknown)
+    assert (waits.state, waits.code) == (JobState.PENDING, "musicbrainz_offline")
+    assert len(metadata.requests) == asked

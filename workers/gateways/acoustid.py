@@ -16,7 +16,7 @@ from typing import Final, Protocol
 import requests
 from urllib3.exceptions import HTTPError
 
-from apps.domain.catalog.release import clean
+from apps.domain.catalog.fields import clean
 from apps.domain.library.offers import MAX_OFFERS, Offer
 from workers.gateways.acoustid_offers import read_offers
 from workers.gateways.errors import Permanent, Transient

@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 
-from apps.domain.catalog.release import clean
+from apps.domain.catalog.fields import clean
 from apps.domain.library.offers import MAX_GROUPS, MAX_RELEASES, Offer, OfferedGroup, OfferedRelease
 
 _MAX_RECORDINGS = 200

@@ -1,38 +1,29 @@
-"""MusicBrainz' WS/2 JSON read into values, with every field bounded and typed before anything else sees it.
-
-Text from MusicBrainz is anybody's: control characters, lone surrogates and bidi overrides are taken out here and long texts are cut, so that no row,
-page or log ever holds them. (Paths have their own, stricter rule: `apps.domain.library.naming`.) Anything of the wrong shape is MetadataGarbled.
-"""
+"""A MusicBrainz release or recording, read from WS/2 JSON into values (fields: `apps.domain.catalog.fields`)."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
-from apps.domain.errors import DomainError
+from apps.domain.catalog.fields import (
+    MAX_TEXT_CHARS,
+    MetadataGarbled,
+    clean,
+    date_of,
+    length_of,
+    list_of,
+    maybe,
+    mbid_of,
+    object_of,
+    position_of,
+    text_of,
+)
+from apps.domain.catalog.relations import Relation, read_relations
 
-MAX_TEXT_CHARS = 1000
-"""Length of the rows' text columns."""
 MAX_TRACKS = 5000
 """The largest releases MusicBrainz holds have about 3000."""
 MAX_LABELS = 20
-MAX_LENGTH_MS = 2**31 - 1
-_POSITION_LIMIT = 32767
-"""What a row's small integer holds on every database."""
-_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_DATE = re.compile(r"\d{4}(?:-\d\d(?:-\d\d)?)?")
-
-T = TypeVar("T")
-
-
-class MetadataGarbled(DomainError):
-    """An answer that is not what WS/2 gives: cut off, HTML, another shape. Asking again may help."""
-
-    default_code = "musicbrainz_garbled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +111,8 @@ class ReleaseFacts:
     """Every label's name; `label` is the first."""
     catalog_numbers: tuple[str, ...] = ()
     media: tuple[MediumFacts, ...] = ()
+    relations: tuple[Relation, ...] | None = field(default=None, compare=False)
+    """Who made it: producers, engineers, mixers. None: not asked for. Kept apart from the release, so no part of what makes two equal."""
 
     @property
     def year(self) -> str:
@@ -149,31 +142,32 @@ def read_release(value: object) -> ReleaseFacts:
 
     Raises MetadataGarbled.
     """
-    release = _object(value, "release")
+    release = object_of(value, "release")
     label, catalog_number = _label(release)
     labels, numbers = _labels(release)
-    credit, artists = _credit(release)
-    media = tuple(_medium(_object(item, "medium")) for item in _list(release, "media"))
+    credit, artists = credit_of(release)
+    media = tuple(_medium(object_of(item, "medium")) for item in list_of(release, "media"))
     if sum(len(medium.tracks) for medium in media) > MAX_TRACKS:
         raise MetadataGarbled("This release has more tracks than any release.", field="media")
     if len({medium.position for medium in media}) != len(media):
         raise MetadataGarbled("Two media of this release have one position.", field="media")
     return ReleaseFacts(
-        mbid=_mbid(release),
-        title=_text(release, "title"),
+        mbid=mbid_of(release),
+        title=text_of(release, "title"),
         artist_credit=credit,
         artists=artists,
-        group=_maybe(release, "release-group", _group),
+        group=maybe(release, "release-group", group_of),
         label=label,
         catalog_number=catalog_number,
-        barcode=_text(release, "barcode")[:40],
-        date=_date(release, "date"),
-        country=_text(release, "country")[:4],
-        status=_text(release, "status")[:40],
+        barcode=text_of(release, "barcode")[:40],
+        date=date_of(release, "date"),
+        country=text_of(release, "country")[:4],
+        status=text_of(release, "status")[:40],
         script=_script(release),
         labels=labels,
         catalog_numbers=numbers,
         media=media,
+        relations=read_relations(release) if "relations" in release else None,
     )
 
 
@@ -183,9 +177,14 @@ def read_recording(value: object) -> tuple[RecordingFacts, tuple[ReleaseRef, ...
     Best: official before promotions and bootlegs; albums before EPs, singles and the rest; no compilation, live or remix group; the earliest.
     Raises MetadataGarbled.
     """
-    recording = _object(value, "recording")
-    refs = [_release_ref(_object(item, "release")) for item in _list(recording, "releases")]
-    return _recording(recording), tuple(sorted(refs, key=_release_rank))
+    recording = object_of(value, "recording")
+    refs = [_release_ref(object_of(item, "release")) for item in list_of(recording, "releases")]
+    return _recording(recording), best_first(refs)
+
+
+def best_first(refs: Iterable[ReleaseRef]) -> tuple[ReleaseRef, ...]:
+    """As `read_recording` ranks them."""
+    return tuple(sorted(refs, key=_release_rank))
 
 
 _TYPE_RANK = {"album": 0, "ep": 1, "single": 2}
@@ -203,27 +202,27 @@ def _release_rank(ref: ReleaseRef) -> tuple[int, int, int, str, str]:
 
 
 def _release_ref(release: Mapping[str, object]) -> ReleaseRef:
-    group = _maybe(release, "release-group", _group)
+    group = maybe(release, "release-group", group_of)
     return ReleaseRef(
-        mbid=_mbid(release),
-        status=_text(release, "status")[:40],
-        date=_date(release, "date"),
+        mbid=mbid_of(release),
+        status=text_of(release, "status")[:40],
+        date=date_of(release, "date"),
         primary_type=group.primary_type if group else "",
         secondary_types=group.secondary_types if group else (),
     )
 
 
 def _medium(medium: Mapping[str, object]) -> MediumFacts:
-    listed = [_object(item, "track") for item in _list(medium, "tracks")]
+    listed = [object_of(item, "track") for item in list_of(medium, "tracks")]
     if (pregap := medium.get("pregap")) is not None:
-        listed.insert(0, _object(pregap, "track"))
+        listed.insert(0, object_of(pregap, "track"))
     tracks = tuple(_track(item) for item in listed if not _is_video(item))
     if len({track.position for track in tracks}) != len(tracks):
         raise MetadataGarbled("Two tracks of this medium have one position.", field="position")
     return MediumFacts(
-        position=_position(medium, least=1),
-        title=_text(medium, "title"),
-        format=_text(medium, "format")[:80],
+        position=position_of(medium, least=1),
+        title=text_of(medium, "title"),
+        format=text_of(medium, "format")[:80],
         tracks=tracks,
     )
 
@@ -234,14 +233,14 @@ def _is_video(track: Mapping[str, object]) -> bool:
 
 
 def _track(track: Mapping[str, object]) -> TrackFacts:
-    recording = _recording(_object(track.get("recording"), "recording"))
-    credit, _ = _credit(track)
-    length = _length(track)
+    recording = _recording(object_of(track.get("recording"), "recording"))
+    credit, _ = credit_of(track)
+    length = length_of(track)
     return TrackFacts(
-        mbid=_mbid(track),
-        position=_position(track, least=0),
-        number=_text(track, "number")[:40],
-        title=_text(track, "title") or recording.title,
+        mbid=mbid_of(track),
+        position=position_of(track, least=0),
+        number=text_of(track, "number")[:40],
+        title=text_of(track, "title") or recording.title,
         artist_credit=credit or recording.artist_credit,
         length_ms=length if length is not None else recording.length_ms,
         recording=recording,
@@ -249,39 +248,39 @@ def _track(track: Mapping[str, object]) -> TrackFacts:
 
 
 def _recording(recording: Mapping[str, object]) -> RecordingFacts:
-    credit, artists = _credit(recording)
-    isrcs = tuple(item[:20] for item in _list(recording, "isrcs") if isinstance(item, str) and item.isalnum())
+    credit, artists = credit_of(recording)
+    isrcs = tuple(item[:20] for item in list_of(recording, "isrcs") if isinstance(item, str) and item.isalnum())
     return RecordingFacts(
-        mbid=_mbid(recording),
-        title=_text(recording, "title"),
+        mbid=mbid_of(recording),
+        title=text_of(recording, "title"),
         artist_credit=credit,
         artists=artists,
-        length_ms=_length(recording),
+        length_ms=length_of(recording),
         isrcs=isrcs[:20],
     )
 
 
-def _credit(entity: Mapping[str, object]) -> tuple[str, tuple[ArtistFacts, ...]]:
+def credit_of(entity: Mapping[str, object]) -> tuple[str, tuple[ArtistFacts, ...]]:
     """(the credit as printed, its artists in order)."""
     parts: list[str] = []
     artists: list[ArtistFacts] = []
-    for item in _list(entity, "artist-credit"):
-        credit = _object(item, "artist-credit")
-        artist = _object(credit.get("artist"), "artist")
-        facts = ArtistFacts(mbid=_mbid(artist), name=_text(artist, "name"), sort_name=_text(artist, "sort-name"))
+    for item in list_of(entity, "artist-credit"):
+        credit = object_of(item, "artist-credit")
+        artist = object_of(credit.get("artist"), "artist")
+        facts = ArtistFacts(mbid=mbid_of(artist), name=text_of(artist, "name"), sort_name=text_of(artist, "sort-name"))
         artists.append(facts)
-        parts.append((_text(credit, "name") or facts.name) + _text(credit, "joinphrase", strip=False))
+        parts.append((text_of(credit, "name") or facts.name) + text_of(credit, "joinphrase", strip=False))
     return "".join(parts)[:MAX_TEXT_CHARS], tuple(artists)
 
 
-def _group(group: Mapping[str, object]) -> GroupFacts:
-    secondary = [item for item in _list(group, "secondary-types") if isinstance(item, str)]
+def group_of(group: Mapping[str, object]) -> GroupFacts:
+    secondary = [item for item in list_of(group, "secondary-types") if isinstance(item, str)]
     return GroupFacts(
-        mbid=_mbid(group),
-        title=_text(group, "title"),
-        primary_type=_text(group, "primary-type")[:40],
+        mbid=mbid_of(group),
+        title=text_of(group, "title"),
+        primary_type=text_of(group, "primary-type")[:40],
         secondary_types=tuple(clean(item)[:40] for item in secondary),
-        first_release_date=_date(group, "first-release-date"),
+        first_release_date=date_of(group, "first-release-date"),
     )
 
 
@@ -289,18 +288,20 @@ def _label(release: Mapping[str, object]) -> tuple[LabelFacts | None, str]:
     """The first label, and the first catalogue number; either may stand without the other."""
     found: LabelFacts | None = None
     number = ""
-    for item in _list(release, "label-info"):
-        info = _object(item, "label-info")
-        number = number or _text(info, "catalog-number")[:200]
-        found = found or _maybe(info, "label", lambda label: LabelFacts(mbid=_mbid(label), name=_text(label, "name")))
+    for item in list_of(release, "label-info"):
+        info = object_of(item, "label-info")
+        number = number or text_of(info, "catalog-number")[:200]
+        found = found or maybe(
+            info, "label", lambda label: LabelFacts(mbid=mbid_of(label), name=text_of(label, "name"))
+        )
     return found, number
 
 
 def _labels(release: Mapping[str, object]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(names, catalogue numbers) of every label, each once, at most MAX_LABELS."""
-    infos = [_object(item, "label-info") for item in _list(release, "label-info")]
-    names = [_maybe(info, "label", lambda label: _text(label, "name")) or "" for info in infos]
-    numbers = [_text(info, "catalog-number")[:200] for info in infos]
+    infos = [object_of(item, "label-info") for item in list_of(release, "label-info")]
+    names = [maybe(info, "label", lambda label: text_of(label, "name")) or "" for info in infos]
+    numbers = [text_of(info, "catalog-number")[:200] for info in infos]
     return _once(names), _once(numbers)
 
 
@@ -310,69 +311,4 @@ def _once(texts: list[str]) -> tuple[str, ...]:
 
 def _script(release: Mapping[str, object]) -> str:
     told = release.get("text-representation")
-    return _text(told, "script")[:4] if isinstance(told, Mapping) else ""
-
-
-def clean(text: str) -> str:
-    """Text from outside without control characters, surrogates and bidi overrides, cut to what a row holds."""
-    kept = (" " if one in "\t\n\r" else one for one in text[: 4 * MAX_TEXT_CHARS])
-    return "".join(one for one in kept if one not in _BIDI_CONTROLS and unicodedata.category(one) not in ("Cc", "Cs"))[
-        :MAX_TEXT_CHARS
-    ]
-
-
-def _object(value: object, what: str) -> Mapping[str, object]:
-    if not isinstance(value, Mapping):
-        raise MetadataGarbled("MusicBrainz answered with something of another shape.", field=what)
-    return value
-
-
-def _list(entity: Mapping[str, object], key: str) -> list[object]:
-    value = entity.get(key)
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise MetadataGarbled("MusicBrainz answered with something of another shape.", field=key)
-    return value
-
-
-def _maybe(entity: Mapping[str, object], key: str, read: Callable[[Mapping[str, object]], T]) -> T | None:
-    value = entity.get(key)
-    return None if value is None else read(_object(value, key))
-
-
-def _mbid(entity: Mapping[str, object]) -> uuid.UUID:
-    value = entity.get("id")
-    try:
-        return uuid.UUID(value if isinstance(value, str) else "")
-    except ValueError as error:
-        raise MetadataGarbled("MusicBrainz answered with something that has no id.", field="id") from error
-
-
-def _text(entity: Mapping[str, object], key: str, *, strip: bool = True) -> str:
-    value = entity.get(key)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise MetadataGarbled("MusicBrainz answered with something of another shape.", field=key)
-    return clean(value).strip() if strip else clean(value)
-
-
-def _date(entity: Mapping[str, object], key: str) -> str:
-    """A date as far as it is one; MusicBrainz writes unknown parts as `????` at times."""
-    match = _DATE.match(_text(entity, key))
-    return match[0] if match else ""
-
-
-def _length(entity: Mapping[str, object]) -> int | None:
-    value = entity.get("length")
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if 0 < value <= MAX_LENGTH_MS else None
-
-
-def _position(entity: Mapping[str, object], *, least: int) -> int:
-    value = entity.get("position")
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _POSITION_LIMIT:
-        raise MetadataGarbled("MusicBrainz answered with an impossible position.", field="position")
-    return value
+    return text_of(told, "script")[:4] if isinstance(told, Mapping) else ""

@@ -23,6 +23,9 @@ RULES: Mapping[str, RetryRule] = {
     # Other people's services come back: wait for them, ever more patiently.
     "musicbrainz_unavailable": RetryRule(base_s=5, cap_s=600),
     "musicbrainz_garbled": RetryRule(base_s=5, cap_s=60, tries=5),
+    "musicbrainz_offline": RetryRule(base_s=60, cap_s=600),
+    "discogs_unavailable": RetryRule(base_s=10, cap_s=600),
+    "discogs_garbled": RetryRule(base_s=10, cap_s=60, tries=5),
     "rate_limited": RetryRule(base_s=2, cap_s=30),
     "broker_unavailable": RetryRule(base_s=2, cap_s=30),
     # After about an hour and a half a file is placed as unconfirmed instead.

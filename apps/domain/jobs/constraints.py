@@ -178,7 +178,7 @@ def _read(key: str, item: object) -> object:
     if key in _OPTIONAL_TEXTS and (item is None or isinstance(item, str)):
         return item
     if key == "preferred_codecs" and isinstance(item, list | tuple) and all(isinstance(codec, str) for codec in item):
-        return tuple(item)
+        return tuple(codec.lower() for codec in item)
     if key == "tracks" and isinstance(item, list | tuple):
         return tuple(_track_ref(ref) for ref in item)
     raise ConstraintsInvalid(f"Constraint {key} has the wrong type.", key=key)

@@ -95,7 +95,7 @@ JOB_MOVES: Mapping[JobState, frozenset[JobState]] = {
         {JobState.COMPLETED, JobState.PARTIAL, JobState.FAILED, JobState.PAUSED, JobState.CANCELLED}
     ),
     JobState.PAUSED: frozenset({JobState.PENDING, JobState.RUNNING, JobState.CANCELLED}),
-    JobState.PARTIAL: frozenset({JobState.RUNNING}),
+    JobState.PARTIAL: frozenset({JobState.PENDING, JobState.RUNNING}),  # pending: imported, without tracks of its own
     JobState.FAILED: frozenset({JobState.PENDING, JobState.RUNNING}),
     JobState.CANCELLED: frozenset({JobState.PENDING, JobState.RUNNING}),
     JobState.COMPLETED: frozenset(),

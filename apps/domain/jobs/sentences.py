@@ -9,7 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from apps.domain.catalog.discogs_words import DISCOGS_SENTENCES
 from apps.domain.jobs.choice_words import CHOICE_SENTENCES
+from apps.domain.jobs.manifest_words import MANIFEST_SENTENCES
+from apps.domain.jobs.tree_words import TREE_SENTENCES
 from apps.domain.library.canonical_words import CANONICAL_PHRASES, CANONICAL_SENTENCES
 from apps.domain.library.identity_words import IDENTITY_SENTENCES
 from apps.domain.library.issue_words import ISSUE_SENTENCES
@@ -28,6 +31,11 @@ SENTENCES: Mapping[str, str] = {
     "musicbrainz_refused": "MusicBrainz refused the request (HTTP status {status}).",
     "broker_unavailable": "The message broker is away; the request waits for it.",
     "rate_limited": "The request waits for its turn, so that the service is not asked too often.",
+    "musicbrainz_offline": "MusicBrainz is not asked (integration.musicbrainz.offline), and this is not known here.",
+    "artist_not_found": "MusicBrainz knows no artist with this id.",
+    "label_not_found": "MusicBrainz knows no label with this id.",
+    "isrc_not_found": "MusicBrainz knows no recording with this ISRC.",
+    "graph_too_large": "This list has {total} entries; more than {most} are not read.",
     "release_group_not_found": "MusicBrainz knows no release group with this id.",
     "release_not_found": "MusicBrainz knows no release with this id.",
     "recording_not_found": "MusicBrainz knows no recording with this id.",
@@ -48,6 +56,8 @@ SENTENCES: Mapping[str, str] = {
     "constraints_invalid": "A constraint of the job can't be understood: {why}.",
     "constraint_unavailable": "This version can't keep the constraint {key}.",
     "idempotency_key_invalid": "An idempotency key has 1 to 200 printable characters.",
+    "label_not_heard": "No label called {name} is known here.",
+    "crate_codec_unknown": "No crate is made for the codec {codec}.",
     "seed_limit_reached": "At most {limit} releases can be seeded.",
     # The node's side of a track
     "gave_way": "Nobody could give the rest of this payload; another one is fetched instead.",
@@ -116,8 +126,11 @@ SENTENCES: Mapping[str, str] = {
     "leaves_invalid": "The file changed while it was read.",
     "file_changed": "The file changed while it was read.",
     "folder_missing": "There is no such folder.",
+    **DISCOGS_SENTENCES,
     **TRACE_SENTENCES,
     **CHOICE_SENTENCES,
+    **MANIFEST_SENTENCES,
+    **TREE_SENTENCES,
     **CANONICAL_PHRASES,
     **CANONICAL_SENTENCES,
     **ISSUE_SENTENCES,

@@ -161,6 +161,11 @@ class FetchDecision:
     better_than: float | None = None
 
 
+def best_held(variants: Sequence[HeldVariant]) -> HeldVariant:
+    """Of what is held of one recording the best, as far as is known."""
+    return max(variants, key=lambda one: (one.verified, one.score or 0.0, one.lossless, -one.variant_id))
+
+
 def bitrate_bucket(kbps: int, *, lossless: bool) -> str:
     """The bucket of a bit rate, as its lower edge (lossless, steps of 200) or nearest usual setting (lossy); "unknown" for 0."""
     if kbps <= 0:

@@ -10,6 +10,7 @@ from rest_framework import serializers
 from apps.common.api_base import PageQuery
 from apps.domain.jobs.constraints import CODECS, Constraints, DownloadMode
 from apps.domain.jobs.lifecycle import JobState, TrackState
+from apps.domain.jobs.tree import JOB_KINDS
 
 UNAVAILABLE = "Anything but the default is refused (`constraint_unavailable`): this version can't keep it."
 STATES = [state.value for state in JobState]
@@ -123,7 +124,44 @@ class JobQueryIn(PageQuery):
     state = serializers.ListField(
         child=serializers.ChoiceField(choices=STATES), required=False, help_text="Repeatable."
     )
-    text = serializers.CharField(required=False, max_length=200, help_text="Part of title or artist.")
+    kind = serializers.ListField(
+        child=serializers.ChoiceField(choices=list(JOB_KINDS)), required=False, help_text="Repeatable."
+    )
+    origin = serializers.CharField(required=False, max_length=10, help_text="person, doctor, job, wishlist or v0.")
+    person = serializers.CharField(required=False, max_length=150, help_text="Who asked, by user name.")
+    code = serializers.CharField(required=False, max_length=60, help_text="The code that the job shows.")
+    text = serializers.CharField(
+        required=False,
+        max_length=200,
+        help_text="Part of title or artist, of the job or (where children are left out) of one of its children.",
+    )
+    parent = serializers.UUIDField(required=False, help_text="Only the children of this job.")  # type: ignore[assignment]  # declared fields are taken out of the class
+    children = serializers.BooleanField(
+        required=False, default=False, help_text="True: children stand in the list like other jobs."
+    )
+
+
+class FiguresOut(serializers.Serializer[object]):
+    """How far a job of jobs is."""
+
+    releases_total = serializers.IntegerField(help_text="Those it fetches; held and omitted ones come beside them.")
+    releases_completed = serializers.IntegerField()
+    releases_failed = serializers.IntegerField(help_text="Ended partial, failed or cancelled.")
+    releases_running = serializers.IntegerField()
+    releases_held = serializers.IntegerField()
+    releases_omitted = serializers.IntegerField()
+    tracks_total = serializers.IntegerField()
+    tracks_completed = serializers.IntegerField()
+    tracks_failed = serializers.IntegerField()
+
+
+class ParentOut(serializers.Serializer[object]):
+    """The job of jobs above a job."""
+
+    id = serializers.UUIDField()
+    kind = serializers.CharField()
+    title = serializers.CharField()
+    artist = serializers.CharField()
 
 
 class JobRowOut(serializers.Serializer[object]):
@@ -132,6 +170,7 @@ class JobRowOut(serializers.Serializer[object]):
     id = serializers.UUIDField()
     kind = serializers.CharField()
     target_mbid = serializers.UUIDField()
+    parent_id = serializers.UUIDField(allow_null=True)
     state = serializers.ChoiceField(choices=STATES)
     code = serializers.CharField()
     params = serializers.DictField()
@@ -141,6 +180,7 @@ class JobRowOut(serializers.Serializer[object]):
     year = serializers.CharField()
     origin = serializers.CharField()
     requested_by = serializers.CharField()
+    figures = FiguresOut(allow_null=True, help_text="Of a job of jobs.")
     tracks_total = serializers.IntegerField()
     tracks_completed = serializers.IntegerField()
     tracks_failed = serializers.IntegerField()
@@ -253,7 +293,7 @@ class TrackOut(serializers.Serializer[object]):
     code = serializers.CharField()
     params = serializers.DictField()
     message = serializers.CharField(source="sentence")
-    verification = serializers.CharField(help_text="fingerprint, unconfirmed or empty.")
+    verification = serializers.CharField(help_text="fingerprint, consensus, duration, unconfirmed or empty.")
     placed_path = serializers.CharField()
     sha256 = serializers.CharField()
     payload_root = serializers.CharField()
@@ -273,7 +313,13 @@ class JobHeadOut(serializers.Serializer[object]):
     id = serializers.UUIDField()
     kind = serializers.CharField()
     target_mbid = serializers.UUIDField()
+    target_source = serializers.CharField(
+        help_text="musicbrainz; discogs and name: `target_mbid` is derived, and nobody's MBID."
+    )
+    target_ref = serializers.CharField(help_text="The number at Discogs, the label's name, or empty.")
     release_mbid = serializers.UUIDField(allow_null=True)
+    parent = ParentOut(allow_null=True)
+    figures = FiguresOut(allow_null=True, help_text="Of a job of jobs.")
     state = serializers.ChoiceField(choices=STATES)
     code = serializers.CharField()
     params = serializers.DictField()

@@ -16,6 +16,7 @@ from apps.common.auth import ApiKeyRefused, request_principal
 from apps.common.sse import Snapshot, stream_response
 from apps.jobs import selectors
 from apps.jobs.api.serializers import JobHeadOut, JobRowOut, TrackOut
+from apps.jobs.selectors_list import job_page
 
 LIST_ROWS = 50  # newest jobs that `/api/events` tells of
 
@@ -53,4 +54,4 @@ def job_parts(job_id: uuid.UUID) -> Mapping[str, object]:
 
 def list_parts() -> Mapping[str, object]:
     """The newest jobs."""
-    return {f"job:{row.id}": JobRowOut(row).data for row in selectors.job_list(limit=LIST_ROWS).rows}
+    return {f"job:{row.id}": JobRowOut(row).data for row in job_page(limit=LIST_ROWS).items}

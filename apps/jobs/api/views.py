@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from apps.common.api_base import REFUSALS, ApiView, body_of, page_body, person_of, query_of
 from apps.common.api_errors import ErrorBody
+from apps.common.text import searched
 from apps.domain.jobs.lifecycle import JobState
 from apps.jobs import selectors, services
 from apps.jobs.actions import ACTIONS
@@ -24,7 +25,7 @@ from apps.jobs.api.serializers import (
     RecordingJobIn,
     ReleaseJobIn,
 )
-from apps.jobs.selectors_list import job_page
+from apps.jobs.selectors_list import JobFilter, job_exists, job_page
 
 IDEMPOTENCY = OpenApiParameter(
     "Idempotency-Key", str, OpenApiParameter.HEADER, description="Posting twice with one key makes one job."
@@ -85,18 +86,45 @@ class RecordingJobs(ApiView):
         return _ask(request, kind="recording", mbid=str(body["mb_recording_id"]), constraints=constraints)
 
 
+def _listed(request: Request, *, parent: uuid.UUID | None = None) -> Response:
+    query = query_of(request, JobQueryIn)
+    asked = parent or cast("uuid.UUID | None", query.get("parent"))
+    wanted = JobFilter(
+        states=frozenset(JobState(state) for state in cast("list[str]", query.get("state", []))),
+        kinds=frozenset(cast("list[str]", query.get("kind", []))),
+        origin=str(query.get("origin", "")),
+        person=str(query.get("person", "")),
+        reason=str(query.get("code", "")),
+        text=searched(str(query.get("text", ""))),
+        parent=asked,
+        children=bool(query.get("children", False)),
+    )
+    page = job_page(wanted, cursor=cast("str | None", query.get("cursor")), limit=cast("int", query["limit"]))
+    return Response(page_body(page, JobRowOut(page.items, many=True).data))
+
+
+def _known(job_id: uuid.UUID) -> None:
+    if not job_exists(job_id):
+        raise services.JobUnknown("There is no such job.", job=str(job_id))
+
+
 class Jobs(ApiView):
     """All jobs, newest first."""
 
     @extend_schema(operation_id="job_list", parameters=[JobQueryIn], responses={200: JobPageOut, **REFUSALS})
     def get(self, request: Request) -> Response:
-        """One page."""
-        query = query_of(request, JobQueryIn)
-        states = [JobState(state) for state in cast("list[str]", query.get("state", []))]
-        cursor = cast("str | None", query.get("cursor"))
-        limit, text = cast("int", query["limit"]), str(query.get("text", ""))
-        page = job_page(states=states, text=text, cursor=cursor, limit=limit)
-        return Response(page_body(page, JobRowOut(page.items, many=True).data))
+        """One page. Children of discographies and crates are left out unless `children` or `parent` asks for them."""
+        return _listed(request)
+
+
+class JobChildren(ApiView):
+    """The children of a job of jobs."""
+
+    @extend_schema(operation_id="job_children", parameters=[JobQueryIn], responses={200: JobPageOut, **REFUSALS})
+    def get(self, request: Request, job_id: uuid.UUID) -> Response:
+        """One page, newest first; the filters of the list hold here too."""
+        _known(job_id)
+        return _listed(request, parent=job_id)
 
 
 class OneJob(ApiView):

@@ -14,8 +14,9 @@ from django.utils.translation import ngettext
 from apps.common.sentences import Sentence, sentence, source_sentence
 from apps.common.text import display_text
 from apps.domain.jobs.lifecycle import JOB_MOVES, JobState, TrackState, WantPhase
-from apps.jobs.selectors import JobRow, JobTree, RejectedView, RunnerUpView, SourceView, TrackView
-from apps.jobs.selectors_list import TrackProgress, track_progress
+from apps.jobs.selectors import JobTree, RejectedView, RunnerUpView, SourceView, TrackView
+from apps.jobs.selectors_list import JobRow, TrackProgress, track_progress
+from apps.jobs.selectors_tree import TreeFigures
 
 Words = str | Promise
 
@@ -65,6 +66,7 @@ SOURCE_LOOKS: Mapping[str, Look] = {
     "aborted": Look(lazy("Dropped"), "cross", "bad"),
 }
 """By the downloader's states of `overlay_node.protocol`, as source rows hold them."""
+MAX_ARCS = 40  # of a disc; more are drawn as one (DISC_MAX_ARCS)
 MAX_SEGMENTS = 6  # tones of a stacked bar; further sources share the last
 
 
@@ -108,6 +110,8 @@ class JobLine:
     bar: tuple[Mapping[str, object], ...]
     bar_total: float
     actions: Actions
+    figures: TreeFigures | None = None
+    """of a job of jobs"""
 
     @property
     def label(self) -> str:
@@ -176,8 +180,54 @@ class ChoiceLines(TypedDict, total=False):
 
 def job_lines(rows: Sequence[JobRow]) -> list[JobLine]:
     """The lines of a page: two queries for all of them."""
-    tracks = track_progress([row.id for row in rows])
-    return [_line(row, tracks[row.id]) for row in rows]
+    tracks = track_progress([row.id for row in rows if row.figures is None])
+    return [_tree_line(row, row.figures) if row.figures else _line(row, tracks[row.id]) for row in rows]
+
+
+def _tree_line(row: JobRow, figures: TreeFigures) -> JobLine:
+    """A job of jobs: its bar is stacked by what became of its releases' tracks."""
+    return JobLine(
+        row=row,
+        look=JOB_LOOKS[row.state],
+        says=job_says(row.state, row.code, row.params),
+        tracks=figures.tracks_total,
+        completed=figures.tracks_completed,
+        disc=releases_disc(figures, row.state),
+        sum=Sum(payload_bytes=0, verified_bytes=0, expected_bytes=0.0, speed_bps=0),
+        bar=figures_bar(figures),
+        bar_total=float(figures.tracks_total),
+        actions=actions_of(row.state, unfinished=figures.releases_failed > 0),
+        figures=figures,
+    )
+
+
+def figures_bar(figures: TreeFigures) -> tuple[Mapping[str, object], ...]:
+    """Tracks that are here, and those that failed; the rest of the bar is on its way."""
+    return (
+        {"value": figures.tracks_completed, "tone": "ok"},
+        {"value": figures.tracks_failed, "tone": "bad"},
+    )
+
+
+def releases_disc(figures: TreeFigures, state: JobState) -> tuple[Mapping[str, object], ...]:
+    """An arc a release, in the order here, failed, under way, waiting; of many releases each arc stands for several."""
+    total = figures.releases_total
+    if not total:
+        return ({"tone": JOB_LOOKS[state].tone, "share": 0.0},)
+    arcs = min(total, MAX_ARCS)
+    waiting = total - figures.releases_completed - figures.releases_failed - figures.releases_running
+    kinds: list[tuple[int, Mapping[str, object]]] = [
+        (figures.releases_completed, {"tone": "ok", "share": 1.0}),
+        (figures.releases_failed, {"tone": "bad", "share": 1.0}),
+        (figures.releases_running, {"tone": "overlay", "share": 0.5}),
+        (max(0, waiting), {"tone": "idle", "share": 0.0}),
+    ]
+    drawn: list[Mapping[str, object]] = []
+    reached = 0
+    for count, part in kinds:
+        reached += count
+        drawn += [part] * (round(arcs * reached / total) - len(drawn))
+    return tuple(drawn)
 
 
 def _line(row: JobRow, tracks: Sequence[TrackProgress]) -> JobLine:
@@ -235,15 +285,18 @@ def job_says(state: JobState, code: str, params: Mapping[str, object]) -> Senten
     return sentence(quiet.get(state, ""))
 
 
-def tree_disc(tree: JobTree) -> list[Mapping[str, object]]:
+def tree_disc(tree: JobTree) -> Sequence[Mapping[str, object]]:
     """The disc of a job page."""
+    if tree.figures:
+        return releases_disc(tree.figures, tree.state)
     return [arc(track.state, share=_share(track)) for track in tree.tracks] or [{"tone": "idle", "share": 0.0}]
 
 
 def tree_actions(tree: JobTree) -> Actions:
     """What can be done with it."""
     ended_badly = {TrackState.FAILED, TrackState.CANCELLED}
-    return actions_of(tree.state, unfinished=any(track.state in ended_badly for track in tree.tracks))
+    unfinished = any(track.state in ended_badly for track in tree.tracks)
+    return actions_of(tree.state, unfinished=unfinished or bool(tree.figures and tree.figures.releases_failed))
 
 
 def tree_sum(tree: JobTree) -> Sum:
@@ -257,8 +310,10 @@ def tree_sum(tree: JobTree) -> Sum:
     )
 
 
-def tree_bar(tree: JobTree) -> list[Mapping[str, object]]:
-    """Segments by source over all tracks: the largest givers apart, the rest as one."""
+def tree_bar(tree: JobTree) -> Sequence[Mapping[str, object]]:
+    """Segments by source over all tracks: the largest givers apart, the rest as one. Of a job of jobs: what became of its tracks."""
+    if tree.figures:
+        return figures_bar(tree.figures)
     given: dict[str, int] = {}
     for track in tree.tracks:
         for source in track.sources:
@@ -336,9 +391,17 @@ def _choice_lines(track: TrackView) -> ChoiceLines:
     }
 
 
+LIKE_LOOKS: Mapping[str, Look] = {
+    "duration": Look(lazy("Held, by length only"), "check", "info"),
+    "consensus": Look(lazy("Held, by consensus"), "check", "info"),
+}
+
+
 def _track_look(track: TrackView) -> Look:
     if track.state is TrackState.COMPLETED and track.verification == "unconfirmed":
         return UNCONFIRMED
+    if track.state is TrackState.COMPLETED and track.verification in LIKE_LOOKS:
+        return LIKE_LOOKS[track.verification]
     if track.state in {TrackState.WANTED, TrackState.DOWNLOADING} and track.progress:
         return PHASE_LOOKS.get(track.progress.phase, TRACK_LOOKS[track.state])
     return TRACK_LOOKS[track.state]

@@ -1,30 +1,34 @@
-"""Arriving, one job, and asking for something new."""
+"""Arriving, and one job. (Asking for something new is `find`.)"""
 
 from __future__ import annotations
 
 import uuid
 
-from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
-from apps.catalog.selectors import recording_facts, release_facts
-from apps.common.ids import new_id
 from apps.common.pagination import CursorInvalid
 from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.sse import stream_response
-from apps.domain.errors import DomainError
-from apps.jobs import services
 from apps.jobs.actions import ACTIONS
 from apps.jobs.selectors import job_tree
-from apps.jobs.selectors_list import jobs_asking_for
 from apps.jobs.web.bulk import act, toast_response
-from apps.jobs.web.find import Found, read_find
-from apps.jobs.web.parts import GROUPS, ListQuery, list_page, list_parts, track_parts, tree_context, tree_parts
+from apps.jobs.web.parts import (
+    GROUPS,
+    ListQuery,
+    list_choices,
+    list_page,
+    list_parts,
+    track_parts,
+    tree_context,
+    tree_parts,
+    unfolded,
+)
+from apps.jobs.web.trees import TABS, is_tree, releases_of
 from apps.nodelink.web.frame import rights_of
 
 
@@ -35,9 +39,17 @@ def arriving(request: HttpRequest) -> HttpResponse:
     query = ListQuery.of(request.GET.dict())
     try:
         page, lines = list_page(query)
+        releases = unfolded(query, page)
     except CursorInvalid:
         return redirect("arriving")
-    context = {"query": query, "groups": GROUPS, "page": page, "lines": lines}
+    context = {
+        "query": query,
+        "groups": GROUPS,
+        "page": page,
+        "lines": lines,
+        "releases": releases,
+        **list_choices(),
+    }
     return render(request, "jobs/list.html", context)
 
 
@@ -56,7 +68,21 @@ def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     tree = job_tree(job_id)
     if tree is None:
         raise Http404
-    return render(request, "jobs/job.html", {**tree_context(tree), "track_parts": track_parts(tree).values()})
+    if not is_tree(tree):
+        return render(request, "jobs/job.html", {**tree_context(tree), "track_parts": track_parts(tree).values()})
+    show, cursor = _stretch(request)
+    try:
+        releases = releases_of(job_id, state=show, cursor=cursor)
+    except CursorInvalid:
+        return redirect("job", job_id=job_id)
+    context = {"releases": releases, "tabs": TABS, "show": show, "cursor": cursor}
+    return render(request, "jobs/tree.html", {**tree_context(tree), **context})
+
+
+def _stretch(request: HttpRequest) -> tuple[str, str | None]:
+    """Which of a tree's releases the address asks for."""
+    show = request.GET.get("show", "")
+    return show if show in [value for value, _label in TABS] else "", request.GET.get("cursor") or None
 
 
 @require_GET
@@ -64,49 +90,8 @@ def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 def live_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponseBase:
     """Patches of the tree."""
     rights = rights_of(request)
-    return stream_response(lambda: tree_parts(job_id, rights=rights))
-
-
-@require_GET
-@page_role(Role.VIEWER)
-def find(request: HttpRequest) -> HttpResponse:
-    """The find box: what is this, and shall it be asked for?"""
-    text = request.GET.get("q", "")[:500]
-    found = read_find(text)
-    if not isinstance(found, Found):
-        return render(request, "jobs/find.html", {"text": text, "code": found.code, "params": {}})
-    facts = release_facts(found.mbid, fresh_for=None) if found.kind != "recording" else None
-    recording = recording_facts(found.mbid) if found.kind != "mb_release" else None
-    earlier = jobs_asking_for(found.mbid)
-    context = {
-        "text": text,
-        "found": found,
-        "release": facts,
-        "recording": recording,
-        "earlier": earlier,
-        "key": new_id(),
-    }
-    return render(request, "jobs/find.html", context)
-
-
-@require_POST
-@page_role(Role.OPERATOR)
-def ask(request: HttpRequest) -> HttpResponse:
-    """Make the job; the form's key makes a double click one job."""
-    constraints: dict[str, object] = {"allow_lossy": False} if request.POST.get("lossless") else {}
-    constraints["download_mode"] = request.POST.get("mode") or "any"
-    constraints["redownload"] = bool(request.POST.get("redownload"))
-    try:
-        made = services.job_create(
-            kind=request.POST.get("kind", ""),
-            target_mbid=request.POST.get("mbid", ""),
-            constraints=constraints,
-            requested_by=request.user if isinstance(request.user, User) else None,
-            idempotency_key=request.POST.get("key") or None,
-        )
-    except DomainError as error:
-        return render(request, "jobs/find.html", {"code": error.code, "params": error.params}, status=400)
-    return redirect("job", job_id=made.id)
+    show, cursor = _stretch(request)
+    return stream_response(lambda: tree_parts(job_id, rights=rights, show=show, cursor=cursor))
 
 
 @require_POST

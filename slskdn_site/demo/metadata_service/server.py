@@ -7,6 +7,7 @@ the open ones, `DELETE` drops them.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import threading
 import time
@@ -25,6 +26,7 @@ from slskdn_site.demo.answer_shapes import Json, JsonObject
 from slskdn_site.demo.metadata_service.acoustid import AcoustidCatalogue
 from slskdn_site.demo.metadata_service.catalogue import MusicBrainzCatalogue, Reply, json_reply
 from slskdn_site.demo.metadata_service.covers import cover_reply
+from slskdn_site.demo.metadata_service.discogs import discogs_reply, link_reply
 from slskdn_site.demo.metadata_service.faults import (
     Fault,
     FaultError,
@@ -206,12 +208,29 @@ class _Request(BaseHTTPRequestHandler):
         if path.startswith("/ws/2/"):
             if method != "GET":
                 return "musicbrainz", json_reply(405, {"error": "Method not allowed"}, rule="none")
-            return "musicbrainz", self._home.musicbrainz.reply(path, pairs, accept=self.headers.get("Accept", ""))
+            accept = self.headers.get("Accept", "")
+            reply = link_reply(path, pairs) or self._home.musicbrainz.reply(path, pairs, accept=accept)
+            return "musicbrainz", self._validated(reply)
         if path.startswith("/v2/"):
             return "acoustid", self._home.acoustid.reply(path, pairs)
+        sent = {name.lower(): value for name, value in self.headers.items()}
+        if method == "GET" and (told := discogs_reply(path, sent)) is not None:
+            return "discogs", told
         if method == "GET" and (cover := cover_reply(path, self._home.musicbrainz)) is not None:
             return "coverart", cover
         return "none", json_reply(404, {"error": "Not Found"}, rule="none")
+
+    def _validated(self, reply: Reply) -> Reply:
+        """With an ETag; without a body for who has it already (RFC 9110 §13.1.2)."""
+        if reply.status != 200:
+            return reply
+        recorded = next((value for name, value in reply.headers.items() if name.lower() == "etag"), "")
+        etag = recorded or f'"{hashlib.sha1(reply.body).hexdigest()}"'  # noqa: S324 -- a name, not a secret
+        others = {name: value for name, value in reply.headers.items() if name.lower() != "etag"}
+        headers = {**others, "ETag": etag}
+        if etag.removeprefix("W/") == self.headers.get("If-None-Match", "").removeprefix("W/"):
+            return Reply(304, b"", reply.content_type, headers, "not-modified")
+        return Reply(reply.status, reply.body, reply.content_type, headers, reply.rule)
 
     def _control(self, method: str, path: str, body: bytes) -> Reply:
         home = self._home
@@ -262,8 +281,9 @@ class _Request(BaseHTTPRequestHandler):
                 self.close_connection = True
                 return
             self.send_response(reply.status)
-            self.send_header("Content-Type", reply.content_type)
-            self.send_header("Content-Length", str(len(body)))
+            if reply.status != 304:
+                self.send_header("Content-Type", reply.content_type)
+                self.send_header("Content-Length", str(len(body)))
             self.send_header("Vary", "Accept, Accept-Encoding")
             if packed:
                 self.send_header("Content-Encoding", "gzip")

@@ -39,6 +39,9 @@ STAY_INSIDE = frozenset({
 SAID_ELSEWHERE = frozenset({
     # Of a folder's match, counted into a sentence by apps.library.match_words.
     "extra_tracks", "get_missing", "missing_tracks", "nothing", "remove_extra", "track_differences",
+    # Of a find's candidates and a group's editions, by apps.jobs.find_words.
+    "find_artist", "find_asked", "find_no_tracklist", "find_score", "find_status", "find_theirs", "find_type", "no_editions", "no_offers",
+    "refused_tracks", "replace_track", "solved", "strict_unknown", "take_missing", "take_some", "taken_tracks", "to_fetch",
 })  # fmt: skip
 
 

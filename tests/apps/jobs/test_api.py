@@ -181,14 +181,14 @@ def test_the_list_is_filtered(viewer_api: APIClient) -> None:
     refused(viewer_api.get("/api/jobs?cursor=nonsense"), 400, "cursor_invalid")
 
 
-def test_a_thousand_jobs_are_listed_once_each_in_two_queries_a_page(
+def test_a_thousand_jobs_are_listed_once_each_in_few_queries_a_page(
     viewer_api: APIClient, django_assert_max_num_queries: object
 ) -> None:
     Job.objects.bulk_create([Job(kind="recording", target_mbid=uuid.uuid4()) for _ in range(1000)])
     viewer_api.get("/api/jobs")  # notes the key's use, once a minute
     seen, cursor = [], ""
     while cursor is not None:
-        with django_assert_max_num_queries(4):  # type: ignore[operator]  # key, groups, use of the key, rows
+        with django_assert_max_num_queries(5):  # type: ignore[operator]  # key, groups, use of the key, rows, their tracks
             page = viewer_api.get("/api/jobs", {"limit": 200, **({"cursor": cursor} if cursor else {})}).json()
         seen += [item["id"] for item in page["items"]]
         cursor = page["next"]

@@ -12,6 +12,7 @@ from django.utils import timezone
 from apps.domain.jobs.lifecycle import TrackState, TransferState, WantPhase
 from apps.jobs import selectors
 from apps.jobs.models import Job, JobTrack
+from apps.jobs.selectors_list import JobRow, job_page
 from apps.peers.models import Peer
 from apps.transfers.models import Transfer, TransferSource, TransferVerdict, WantProgress
 from tests.apps.jobs.test_services import resolved_job
@@ -103,15 +104,15 @@ def test_no_tree_for_no_job() -> None:
 def test_the_list_pages_by_key_without_gap_or_repeat(release_mbid: uuid.UUID) -> None:
     made = [resolved_job(release_mbid, tracks=1).id for _ in range(7)]
     JobTrack.objects.filter(job_id=made[0]).update(state=TrackState.COMPLETED)
-    seen: list[selectors.JobRow] = []
-    before = None
+    seen: list[JobRow] = []
+    cursor = None
     while True:
         with CaptureQueriesContext(connection) as queries:
-            page = selectors.job_list(before=before, limit=3)
-        assert len(queries) == 1
-        seen += page.rows
-        before = page.next_before
-        if before is None:
+            page = job_page(cursor=cursor, limit=3)
+        assert len(queries) == 2
+        seen += page.items
+        cursor = page.next_cursor
+        if cursor is None:
             break
     assert [row.id for row in seen] == made[::-1]
     assert (seen[-1].tracks_total, seen[-1].tracks_completed) == (1, 1)

@@ -90,7 +90,7 @@ def test_what_is_no_mbid_is_refused(mbid: str) -> None:
 
 def test_an_unknown_kind_is_refused(release_mbid: uuid.UUID) -> None:
     with pytest.raises(DomainError) as refused:
-        services.job_create(kind="discography", target_mbid=release_mbid)
+        services.job_create(kind="mixtape", target_mbid=release_mbid)
     assert refused.value.code == "job_kind_unknown"
 
 

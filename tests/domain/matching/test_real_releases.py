@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from apps.domain.catalog.release import MetadataGarbled, read_release
+from apps.domain.catalog.fields import MetadataGarbled
+from apps.domain.catalog.release import read_release
 from apps.domain.matching.edition import decide, rank, same_tracklist
 from apps.domain.matching.states import FolderState
 from apps.domain.matching.targets import target_of
