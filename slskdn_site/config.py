@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from slskdn_site.config_keys import Key, keys_of
+from slskdn_site.config_section import Section
+from slskdn_site.config_soulseek import Fairness, Privacy, Soulseek, Transfers
 from slskdn_site.config_sources import ConfigError, Reading, configuration_read
 
 
@@ -41,12 +43,6 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 Bootstrap = Annotated[str, AfterValidator(_host_and_port)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Weight = Annotated[float, Field(ge=0, le=1000)]
-
-
-class Section(BaseModel):
-    """A section of slskdn.yml: every key known, every value typed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Web(Section):
@@ -233,6 +229,7 @@ class Seed(Section):
 class Mesh(Section):
     enabled: bool = Field(True, description="False: no overlay and no DHT socket is opened.")  # noqa: FBT003
     passive: bool = Field(False, description="True: fetches from the mesh but never announces anything.")  # noqa: FBT003
+    privacy: Privacy = Privacy()
     seed: Seed = Seed()
     dht: Dht = Dht()
 
@@ -462,6 +459,9 @@ class Config(Section):
     library: Library = Library()
     library_health: LibraryHealth = LibraryHealth()
     audio: Audio = Audio()
+    soulseek: Soulseek = Soulseek()
+    transfers: Transfers = Transfers()
+    fairness: Fairness = Fairness()
     overlay: Overlay = Overlay()
     mesh: Mesh = Mesh()
     multi_source: MultiSource = MultiSource()

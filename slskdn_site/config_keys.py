@@ -50,6 +50,7 @@ def _type_text(kind: object) -> str:
     if get_origin(kind) is Literal:
         return " | ".join(str(value) for value in get_args(kind))
     if get_origin(kind) is list:
-        return "list of text"
+        of = get_args(kind)[0]
+        return "list of sections" if isinstance(of, type) and issubclass(of, BaseModel) else "list of text"
     names: dict[object, str] = {str: "text", int: "whole number", float: "number", bool: "true | false"}
     return names.get(kind, str(kind))

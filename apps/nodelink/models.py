@@ -1,4 +1,6 @@
-"""Rows in which the node reports: events with what happened, and a heartbeat. What it shall do is desired state (`transfers.Want`)."""
+"""Rows in which the node reports: events with what happened, a heartbeat, answers. What it shall do is desired state (`transfers.Want`), and commands for
+what is done once and answered (browse a user, send a message).
+"""
 
 from __future__ import annotations
 
@@ -42,3 +44,39 @@ class NodeHeartbeat(models.Model):
 
     def __str__(self) -> str:
         return self.peer_id
+
+
+class NodeCommand(models.Model):
+    """Something the node shall do once, and answer. Written by the control plane, in the transaction of its cause; not begun after `deadline`.
+
+    `payload` is versioned by `version`. `dedup_key`: no second one with the same key while the first is open ("" = no such rule).
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    kind = models.CharField(max_length=40)
+    version = models.PositiveSmallIntegerField(default=1)
+    payload = models.JSONField(default=dict)
+    dedup_key = models.CharField(max_length=200, blank=True, default="")
+    requested_by = models.ForeignKey("auth.User", on_delete=models.SET_NULL, null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    deadline = models.DateTimeField()
+
+    class Meta:
+        ordering = ["created_at"]
+        indexes = [models.Index(fields=["deadline"], name="command_by_deadline")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id}"
+
+
+class NodeCommandAnswer(models.Model):
+    """What came of a command. Written by the node, once. `code` "": it was done."""
+
+    command = models.OneToOneField(NodeCommand, on_delete=models.CASCADE, primary_key=True, related_name="answer")
+    code = models.CharField(max_length=60, blank=True, default="")
+    params = models.JSONField(default=dict)
+    body = models.JSONField(default=dict)
+    at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.command_id} {self.code or 'done'}"

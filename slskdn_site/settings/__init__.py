@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "apps.catalog",
     "apps.peers",
     "apps.mesh",
+    "apps.soulseek",
     "apps.library",
     "apps.transfers",
     "apps.jobs",

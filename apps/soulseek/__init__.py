@@ -1,0 +1,1 @@
+"""Soulseek: the session, searches, choice of sources, downloads, uploads, people, traffic."""
