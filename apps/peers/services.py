@@ -77,11 +77,14 @@ def peers_forget(*, unseen_since: datetime) -> int:
 def traffic_add(lines: Iterable[TrafficReport]) -> None:
     """Add bytes to the ledger."""
     reports = [line for line in lines if line.count_bytes > 0]
-    ids = peer_ids({line.peer for line in reports})
+    ids = {
+        plane: peer_ids({line.peer for line in reports if line.plane == plane}, plane=Plane(plane))
+        for plane in {line.plane for line in reports}
+    }
     for line in reports:
         key = {
-            "peer_id": ids[line.peer],
-            "plane": Plane.OVERLAY,
+            "peer_id": ids[line.plane][line.peer],
+            "plane": line.plane,
             "direction": line.direction,
             "purpose": line.purpose,
             "path": line.path,

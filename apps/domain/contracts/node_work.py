@@ -234,6 +234,7 @@ class TrafficReport:
     count_bytes: int
     purpose: str = "payload"
     path: str = "direct"
+    plane: str = "overlay"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from apps.soulseek.models.people import (
 from apps.soulseek.models.searches import Search, SearchAnswer, SearchProgress
 from apps.soulseek.models.session import SessionEvent, SoulseekIntent, SoulseekSession
 from apps.soulseek.models.sharing import ShareRule, Upload
-from apps.soulseek.models.traffic import FairnessAction, JobTraffic, OfferSighting, TrafficHour
+from apps.soulseek.models.traffic import FairnessAction, JobTraffic, OfferSighting, TrafficHour, TrafficMark
 
 __all__ = [
     "Batch",
@@ -43,6 +43,7 @@ __all__ = [
     "SoulseekUser",
     "SourceOutcome",
     "TrafficHour",
+    "TrafficMark",
     "Upload",
     "UserRule",
 ]

@@ -20,6 +20,17 @@ class TrafficHour(models.Model):
         return f"{self.hour} {self.plane} {self.direction} {self.total_bytes}"
 
 
+class TrafficMark(models.Model):
+    """The last batch of bytes that was written of one run of the node: none is ever counted twice. Written by the node; kept for 60 days."""
+
+    boot_id = models.UUIDField(primary_key=True)
+    number = models.PositiveBigIntegerField()
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"{self.boot_id} {self.number}"
+
+
 class JobTraffic(models.Model):
     """Payload bytes that a job (the want's group) took over each plane. Written by the node."""
 
