@@ -47,6 +47,9 @@ class TaskName(StrEnum):
     DELIVER_WEBHOOKS = "workers.deliver_webhooks"
     DISCOGS_LOOK = "workers.discogs_look"
     DISCOGS_FETCH = "workers.discogs_fetch"
+    HUNT_STEP = "workers.hunt_step"
+    HUNTS_DUE = "workers.hunts_due"
+    CAPTURE = "workers.capture"
 
 
 QUEUES: dict[TaskName, str] = {
@@ -78,6 +81,9 @@ QUEUES: dict[TaskName, str] = {
     TaskName.DELIVER_WEBHOOKS: "default",
     TaskName.DISCOGS_LOOK: "default",
     TaskName.DISCOGS_FETCH: "default",
+    TaskName.HUNT_STEP: "default",
+    TaskName.HUNTS_DUE: "default",
+    TaskName.CAPTURE: "default",
 }
 
 LAST: Final = 9
@@ -87,6 +93,7 @@ PRIORITIES: dict[TaskName, int] = {
     TaskName.REREAD_TAGS: LAST,
     TaskName.READ_FILES: LAST - 1,
     TaskName.SCAN_LIBRARY: LAST - 2,
+    TaskName.CAPTURE: LAST,
     TaskName.WALK_STEP: LAST - 4,  # a minute each: people's finds and jobs go before
 }
 """0 where nothing is said."""

@@ -13,7 +13,7 @@ from apps.transfers.models import choices
 class Hunt(models.Model):
     """A release, a recording or words that are looked for; the wishlist are the hunts that wait (state `wishing`) and those with words.
 
-    `job_id` names the job (None: a wish of words). `target`: what to compare with (apps.domain.soulseek.hunting, versioned JSON: artist, title, tracks with
+    `job_id` names the job (None: a wish of words, or a dry run). `dry_run`: what would be chosen is shown, nothing is fetched, and it is forgotten soon. `target`: what to compare with (apps.domain.soulseek.hunting, versioned JSON: artist, title, tracks with
     recording, position, duration, want). `rung`: the next query of the ladder. Claimed as jobs are: next_step_at, lease_until, attempt.
     """
 
@@ -27,6 +27,7 @@ class Hunt(models.Model):
     code = models.CharField(max_length=60, blank=True, default="")
     params = models.JSONField(default=dict)
     auto_download = models.BooleanField(default=True)
+    dry_run = models.BooleanField(default=False)
     priority = models.PositiveSmallIntegerField(default=5)
     rung = models.PositiveSmallIntegerField(default=0)
     rounds = models.PositiveIntegerField(default=0)  # times the whole ladder was asked

@@ -37,6 +37,11 @@ class Search(models.Model):
         indexes = [
             models.Index(fields=["-created_at", "id"], name="search_newest"),
             models.Index(fields=["hunt", "created_at"], name="search_of_hunt"),
+            models.Index(
+                fields=["hunt"],
+                name="search_to_weigh",
+                condition=models.Q(hunt__isnull=False) & models.Q(weighed_at__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,0 +1,268 @@
+"""A hunt's theory: what is compared with (target), which question is asked next, when enough was found, which candidates together make the whole.
+
+A hunt asks the ladder of queries step by step and weighs all answers of the round after each. It stops early where a whole folder that fits well can be had
+soon, or where several can. What a chosen folder lacks is taken from others (at most SHARERS_AT_ONCE at a time). When nothing (more) may be asked for, it
+becomes a wish: one question of its ladder at a visit, not before the pace that the server gives, and ever slower while nothing comes.
+
+Pure: values in, values out.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final, Literal, cast
+
+from apps.domain.matching.values import VARIOUS_ARTISTS, TargetRelease, TargetTrack
+from apps.domain.soulseek.candidates import Candidate
+from apps.domain.soulseek.queries import (
+    Query,
+    WantedRecording,
+    WantedRelease,
+    plain_words,
+    recording_ladder,
+    release_ladder,
+)
+from apps.domain.soulseek.states import FOR_GOOD, Outcome
+
+TARGET_VERSION: Final = 1
+MAX_TRACKS: Final = 1000
+GOOD_SCORE: Final = 0.75
+"""A whole candidate of this score, soon to be had, ends the ladder. Of the tests' folders: right album, right length, lossless, free slot is 0.85 and more."""
+SOON_S: Final = 1800.0
+SEVERAL: Final = 3
+"""So many whole candidates that may be asked end the ladder, whatever their queues."""
+LEAST_SCORE: Final = 0.4
+"""Below it nothing is fetched by itself; a person may still pick it."""
+SHARERS_AT_ONCE: Final = 4
+"""A whole is put together from so many people at most: each is a queue of its own."""
+MIN_GAIN: Final = 1
+WISH_LEAST_S: Final = 720.0
+"""The wishlist interval that the server usually names."""
+WISH_MOST_S: Final = 6 * 3600.0
+WISH_SLOWER: Final = 5
+"""A wish is asked at double the interval after each visit, at most so often doubled."""
+
+TargetKind = Literal["release", "recording", "words"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HuntTrack:
+    """A track that is wanted. `want` None: nobody waits for it (a dry run)."""
+
+    recording: uuid.UUID
+    title: str
+    disc: int = 1
+    position: int = 1
+    artist: str = ""
+    length_ms: int | None = None
+    want: uuid.UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HuntTarget:
+    """What a hunt compares with. `words` alone for a wish of words; `albums`: releases a recording stands on, for its queries."""
+
+    kind: TargetKind
+    artist: str = ""
+    title: str = ""
+    year: str = ""
+    release: uuid.UUID | None = None
+    aliases: tuple[str, ...] = ()
+    albums: tuple[str, ...] = ()
+    tracks: tuple[HuntTrack, ...] = ()
+    words: str = ""
+    enriched: bool = False
+    """aliases and albums were looked up"""
+
+    def to_json(self) -> dict[str, object]:
+        """The row's form."""
+        return {
+            "version": TARGET_VERSION,
+            "kind": self.kind,
+            "artist": self.artist,
+            "title": self.title,
+            "year": self.year,
+            "release": str(self.release) if self.release else None,
+            "aliases": list(self.aliases),
+            "albums": list(self.albums),
+            "words": self.words,
+            "enriched": self.enriched,
+            "tracks": [
+                {
+                    "recording": str(one.recording),
+                    "title": one.title,
+                    "disc": one.disc,
+                    "position": one.position,
+                    "artist": one.artist,
+                    "length_ms": one.length_ms,
+                    "want": str(one.want) if one.want else None,
+                }
+                for one in self.tracks
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, object]) -> HuntTarget:
+        """Read a row's form. Raises ValueError for one of a newer version."""
+        version = stored.get("version", TARGET_VERSION)
+        if not isinstance(version, int) or version > TARGET_VERSION:
+            raise ValueError("This target was written by a newer version.")
+        rows = cast("Sequence[Mapping[str, object]]", stored.get("tracks", ()))
+        return cls(
+            kind=cast("TargetKind", stored.get("kind", "words")),
+            artist=str(stored.get("artist", "")),
+            title=str(stored.get("title", "")),
+            year=str(stored.get("year", "")),
+            release=_uuid(stored.get("release")),
+            aliases=tuple(str(one) for one in cast("Sequence[object]", stored.get("aliases", ()))),
+            albums=tuple(str(one) for one in cast("Sequence[object]", stored.get("albums", ()))),
+            words=str(stored.get("words", "")),
+            enriched=bool(stored.get("enriched", False)),
+            tracks=tuple(
+                HuntTrack(
+                    recording=uuid.UUID(str(row["recording"])),
+                    title=str(row["title"]),
+                    disc=cast("int", row["disc"]),
+                    position=cast("int", row["position"]),
+                    artist=str(row.get("artist", "")),
+                    length_ms=cast("int | None", row.get("length_ms")),
+                    want=_uuid(row.get("want")),
+                )
+                for row in rows
+            ),
+        )
+
+    def only(self, recordings: Collection[uuid.UUID]) -> HuntTarget:
+        """The same with these recordings' tracks alone."""
+        return replace(self, tracks=tuple(one for one in self.tracks if one.recording in recordings))
+
+    def release_of(self) -> TargetRelease:
+        """As matching compares it."""
+        tracks = tuple(
+            TargetTrack(
+                disc=one.disc,
+                position=one.position,
+                title=one.title,
+                artist=one.artist,
+                length_ms=one.length_ms,
+                recording_mbid=one.recording,
+            )
+            for one in self.tracks
+        )
+        return TargetRelease(
+            mbid=self.release or VARIOUS_ARTISTS,
+            title=self.title if self.kind == "release" else (self.albums[0] if self.albums else ""),
+            artist=self.artist,
+            tracks=tracks,
+            various=self.artist.strip().lower() == "various artists",
+            date=self.year,
+        )
+
+
+def ladder_of(target: HuntTarget, *, excluded: Collection[str] = ()) -> tuple[Query, ...]:
+    """The questions of a hunt, best first; empty: nothing that anybody could answer."""
+    if target.kind == "words":
+        words = " ".join(target.words.split())
+        barred = [plain_words(one).casefold() for one in excluded]
+        text = plain_words(words).casefold()
+        relayed = not any(phrase and f" {phrase} " in f" {text} " for phrase in barred)
+        return (Query(words, "words"),) if relayed and len(text.replace(" ", "")) >= 3 else ()
+    if target.kind == "recording":
+        wanted = WantedRecording(artist=target.artist, title=target.title, aliases=target.aliases, albums=target.albums)
+        return recording_ladder(wanted, excluded=excluded)
+    rare = sorted((one.title for one in target.tracks), key=lambda title: (-len(plain_words(title)), title))
+    release = WantedRelease(
+        artist=target.artist, title=target.title, aliases=target.aliases, year=target.year, tracks=tuple(rare[:2])
+    )
+    return release_ladder(release, excluded=excluded)
+
+
+def found_enough(candidates: Sequence[Candidate]) -> bool:
+    """The ladder may stop here."""
+    whole = [one for one in candidates if one.whole and not one.refused and one.score >= LEAST_SCORE]
+    good = any(one.score >= GOOD_SCORE and one.expected_s <= SOON_S for one in whole)
+    return good or len(whole) >= SEVERAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A candidate (by its place in the list) and the places of its files that are to be asked for."""
+
+    candidate: int
+    files: tuple[int, ...]
+
+
+def choice(candidates: Sequence[Candidate], *, skip: Collection[int] = ()) -> tuple[Part, ...]:
+    """Which candidates are asked for what, first the best, then those that have what it lacks; each track once. `skip`: places that were tried.
+
+    The list is best first, as weighing gives it. Nothing that is refused or below LEAST_SCORE.
+    """
+    held: set[tuple[int, int]] = set()
+    parts: list[Part] = []
+    fit = [
+        at
+        for at, one in enumerate(candidates)
+        if at not in skip and not one.refused and one.score >= LEAST_SCORE and one.files
+    ]
+    while fit and len(parts) < SHARERS_AT_ONCE:
+        gains = {
+            at: tuple(
+                place
+                for place, one in enumerate(candidates[at].files)
+                if (one.track.disc, one.track.position) not in held
+            )
+            for at in fit
+        }
+        # The first takes the best score; whoever completes it, who has most of what is missing.
+        best = fit[0] if not parts else max(fit, key=lambda at: (len(gains[at]), candidates[at].score, -at))
+        if len(gains[best]) < MIN_GAIN:
+            break
+        parts.append(Part(candidate=best, files=gains[best]))
+        held |= {
+            (candidates[best].files[place].track.disc, candidates[best].files[place].track.position)
+            for place in gains[best]
+        }
+        fit = [at for at in fit if at != best and candidates[at].user != candidates[best].user]
+    return tuple(parts)
+
+
+def wish_pause(visits: int, *, interval_s: float) -> timedelta:
+    """How long a wish rests after its `visits`-th visit (from 1); never below the server's interval."""
+    pace = max(interval_s, WISH_LEAST_S)
+    return timedelta(seconds=min(max(WISH_MOST_S, pace), pace * 2 ** min(max(0, visits - 1), WISH_SLOWER)))
+
+
+AGAIN_AFTER: Final[Mapping[Outcome, timedelta]] = {
+    Outcome.REFUSED: timedelta(hours=6),
+    Outcome.TIMED_OUT: timedelta(hours=12),
+    Outcome.WENT_AWAY: timedelta(hours=1),
+    Outcome.TOO_SLOW: timedelta(hours=12),
+}
+"""A source that failed, but not for good, rests for so long at the first time; twice as long at each further time."""
+MOST_DOUBLED: Final = 6
+
+
+def again_after(outcome: Outcome, *, times: int) -> timedelta | None:
+    """How long a source rests after its `times`-th such end (from 1); None: for ever, or no rest is needed."""
+    if outcome in FOR_GOOD or outcome is Outcome.SUCCEEDED:
+        return None
+    doubled: int = 2 ** min(max(0, times - 1), MOST_DOUBLED)
+    return AGAIN_AFTER[outcome] * doubled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HuntPolicy:
+    """What is configured for hunts. `hunting` False: no Soulseek in this mode, or no account."""
+
+    hunting: bool = True
+    auto_download: bool = True
+    candidates_tried: int = 5
+    wishlist: bool = True
+    wishlist_auto: bool = True
+
+
+def _uuid(value: object) -> uuid.UUID | None:
+    return uuid.UUID(str(value)) if value else None
