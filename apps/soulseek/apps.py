@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.db import connections
+from django.db.models.signals import post_migrate
 
 
 class SoulseekConfig(AppConfig):
@@ -10,3 +12,13 @@ class SoulseekConfig(AppConfig):
 
     name = "apps.soulseek"
     label = "soulseek"
+
+    def ready(self) -> None:
+        """Triggers are put back after each `migrate`."""
+        post_migrate.connect(_triggers, sender=self)
+
+
+def _triggers(using: str = "default", **_more: object) -> None:
+    from apps.soulseek.share_triggers import triggers_create
+
+    triggers_create(connections[using])

@@ -15,7 +15,7 @@ from apps.soulseek.models.people import (
 )
 from apps.soulseek.models.searches import Search, SearchAnswer, SearchProgress
 from apps.soulseek.models.session import SessionEvent, SoulseekIntent, SoulseekSession
-from apps.soulseek.models.sharing import ShareRule, Upload
+from apps.soulseek.models.sharing import ShareChange, ShareRule, Upload
 from apps.soulseek.models.traffic import FairnessAction, JobTraffic, OfferSighting, TrafficHour, TrafficMark
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "SearchAnswer",
     "SearchProgress",
     "SessionEvent",
+    "ShareChange",
     "ShareRule",
     "SoulseekIntent",
     "SoulseekSession",

@@ -9,12 +9,15 @@ class UserRule(models.Model):
     """A buddy, or somebody to be ignored. Written by the control plane.
 
     `match`: `user` (exact name), `regex` (whole name), `cidr` (address). `effect`: `buddy` (first in the queue, sees what is shared with buddies),
-    `ignore` (neither heard nor answered), `ban` (no uploads, no search replies).
+    `ignore` (neither heard nor answered), `ban` (no uploads, no search replies), `group` (in the upload group `group`).
     """
 
-    effect = models.CharField(max_length=8, choices=[("buddy", "buddy"), ("ignore", "ignore"), ("ban", "ban")])
+    effect = models.CharField(
+        max_length=8, choices=[("buddy", "buddy"), ("ignore", "ignore"), ("ban", "ban"), ("group", "group")]
+    )
     match = models.CharField(max_length=6, choices=[("user", "user"), ("regex", "regex"), ("cidr", "cidr")])
     pattern = models.CharField(max_length=200)
+    group = models.CharField(max_length=40, blank=True, default="")
     note = models.CharField(max_length=500, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)
 

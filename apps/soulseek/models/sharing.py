@@ -64,7 +64,21 @@ class Upload(models.Model):
             models.Index(fields=["-asked_at", "id"], name="upload_newest"),
             models.Index(fields=["user", "ended_at"], name="upload_of_user"),
             models.Index(fields=["ended_at"], name="upload_by_end"),
+            models.Index(fields=["asked_at"], name="upload_live", condition=~models.Q(state__in=sorted(UPLOAD_ENDS))),
         ]
 
     def __str__(self) -> str:
         return f"{self.user} {self.remote_path} {self.state}"
+
+
+class ShareChange(models.Model):
+    """A library file changed, came or went. Written by triggers of the database (`apps.soulseek.share_triggers`), removed by the node once its index has it.
+
+    `file_id` may name a file that is no more. Swept by age where no node reads them: its next start reads everything.
+    """
+
+    file_id = models.BigIntegerField()
+    at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return str(self.file_id)
