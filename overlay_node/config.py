@@ -12,6 +12,23 @@ from apps.domain.swarm.trace_retention import TraceLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SoulseekConfig:
+    """The Soulseek plane of one node, without its secret: that is read when a connection is made. `username` "": nobody wants the plane."""
+
+    username: str = ""
+    server_host: str = "server.slsknet.org"
+    server_port: int = 2242
+    listen_host: str = "0.0.0.0"  # noqa: S104
+    listen_port: int = 0
+    """0: only outgoing connections"""
+    upnp: bool = False
+    race: bool = True
+    """try direct and indirect connections to users at once; tests on loopback try one after the other"""
+    description: str = ""
+    """what others read about us"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeConfig:
     """One node. Ports of 0 mean any free one."""
 
@@ -59,11 +76,14 @@ class NodeConfig:
     """old traces go by them at the start, also when tracing is off"""
     announce_every_s: float = 900.0
     """PROTOCOL-FACTS: each MBID every 15 min"""
+    soulseek: SoulseekConfig = field(default_factory=SoulseekConfig)
 
     @property
     def policy(self) -> MeshPolicy:
         """What this configuration allows."""
-        return MeshPolicy(mode=self.mode, enabled=self.mesh_enabled, passive=self.passive)
+        return MeshPolicy(
+            mode=self.mode, enabled=self.mesh_enabled, passive=self.passive, soulseek=bool(self.soulseek.username)
+        )
 
     @property
     def agent(self) -> str:

@@ -70,13 +70,18 @@ class NodeCommand(models.Model):
 
 
 class NodeCommandAnswer(models.Model):
-    """What came of a command. Written by the node, once. `code` "": it was done."""
+    """What came of a command. Written by the node: when it takes the command (`boot_id` says which of its lives), and once more when it is done.
+
+    `code` "" with `done_at`: it was done. A row without `done_at` whose boot is over was begun, and nobody knows how far it came.
+    """
 
     command = models.OneToOneField(NodeCommand, on_delete=models.CASCADE, primary_key=True, related_name="answer")
     code = models.CharField(max_length=60, blank=True, default="")
     params = models.JSONField(default=dict)
     body = models.JSONField(default=dict)
-    at = models.DateTimeField(auto_now_add=True)
+    boot_id = models.CharField(max_length=40, blank=True, default="")
+    at = models.DateTimeField(auto_now_add=True)  # taken
+    done_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
-        return f"{self.command_id} {self.code or 'done'}"
+        return f"{self.command_id} {self.code or ('done' if self.done_at else 'taken')}"

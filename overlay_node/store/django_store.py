@@ -1,22 +1,15 @@
-"""The only door to Django: the rows behind the `Store` port.
+"""The mesh's rows behind the `Store` port.
 
-One writer thread carries out every call in the order in which it was made; each call is one transaction, retried when the database was
-briefly unavailable. Nothing of Django leaves this module: values in, values out.
+Calls are carried out by one `DatabaseThread`, in the order in which they were made. Nothing of Django leaves this module: values in, values out.
 """
 
 from __future__ import annotations
 
-import asyncio
 import functools
-import logging
-import time
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
-
-from django.db import InterfaceError, OperationalError, close_old_connections, connections, transaction
 
 from apps.domain.contracts.label_work import ReleaseSighted
 from apps.domain.contracts.node_work import (
@@ -43,7 +36,6 @@ from apps.domain.contracts.node_work import (
     WantReport,
 )
 from apps.domain.contracts.peer_work import PeerHistory, PeerMetricsReport
-from apps.domain.errors import DomainError
 from apps.domain.jobs.lifecycle import TransferRole, TransferState
 from apps.domain.mesh.claims import measured_facts
 from apps.library import measured
@@ -58,27 +50,16 @@ from apps.peers import selectors_metrics as metrics_selectors
 from apps.peers import services as peers
 from apps.peers import services_metrics as peer_metrics
 from apps.transfers import node_services as transfers
-
-log = logging.getLogger(__name__)
+from overlay_node.store.database_thread import DatabaseThread
 
 T = TypeVar("T")
-TRIES: Final = 4
-RETRY_S: Final = (
-    0.25  # first pause after a transient failure; doubles: 0.25 + 0.5 + 1 s and the database's own 30 s timeout
-)
-
-
-class StoreUnavailable(DomainError):
-    """The database can't be reached, or stayed locked."""
-
-    default_code = "store_unavailable"
 
 
 class DjangoStore:
     """See `overlay_node.ports.Store`. Django must be set up before the first call."""
 
-    def __init__(self) -> None:
-        self._thread: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="node-db")
+    def __init__(self, database: DatabaseThread | None = None) -> None:
+        self.database: Final = database or DatabaseThread()
 
     # ---- transfers and wants
 
@@ -379,39 +360,12 @@ class DjangoStore:
 
     async def close(self) -> None:
         """Carry out what waits, close the thread's connection, end the thread."""
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, connections.close_all)
-        self._thread.shutdown(wait=True)
+        await self.database.close()
 
     # ---- private
 
     async def _run(self, step: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(
-            self._thread, _attempt, functools.partial(_atomic, step)
-        )
+        return await self.database.run(step)
 
     async def _read(self, step: Callable[[], T]) -> T:
-        """Reads stay outside of transactions: SQLite's are IMMEDIATE here, and would queue behind every writer."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, _attempt, step)
-
-
-def _atomic(step: Callable[[], T]) -> T:
-    with transaction.atomic():
-        return step()
-
-
-def _attempt(step: Callable[[], T]) -> T:
-    """In the writer thread. A broken or busy database is tried again before the caller hears of it."""
-    pause = RETRY_S
-    for left in range(TRIES - 1, -1, -1):
-        close_old_connections()
-        try:
-            return step()
-        except (OperationalError, InterfaceError) as error:
-            if not left:
-                raise StoreUnavailable(f"The database can't be used: {error}", retryable=True) from error
-            log.warning("database_retry error=%s pause_s=%s", error, pause)
-            connections.close_all()
-            time.sleep(pause)
-            pause *= 2
-    raise AssertionError("unreachable")
+        return await self.database.read(step)

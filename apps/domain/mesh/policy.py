@@ -1,7 +1,8 @@
 """What the node may do in its mode: one object, each answer with its reason.
 
 A mode is chosen by a person (DESIGN §9): `legacy` opens no overlay or DHT socket; `hybrid` and `mesh` do. `passive` fetches and answers nobody's
-search: it neither announces nor serves. Reasons are codes; an allowed deed has the empty one.
+search: it neither announces nor serves. `mesh` never connects to a Soulseek server; `hybrid` without a Soulseek account acts as `mesh` and says so.
+Reasons are codes; an allowed deed has the empty one.
 """
 
 from __future__ import annotations
@@ -49,6 +50,23 @@ class MeshPolicy:
     mode: Mode
     enabled: bool = True
     passive: bool = False
+    soulseek: bool = True
+    """there is a Soulseek account"""
+
+    @property
+    def acting(self) -> Mode:
+        """The mode as it comes out: hybrid without a Soulseek account is mesh."""
+        return Mode.MESH if self.mode is Mode.HYBRID and not self.soulseek else self.mode
+
+    @property
+    def may_soulseek(self) -> Permission:
+        """Connect to the Soulseek server."""
+        if self.mode is Mode.MESH:
+            return Permission(allowed=False, reason="soulseek_mode_mesh")
+        if not self.soulseek:
+            legacy = self.mode is Mode.LEGACY
+            return Permission(allowed=False, reason="soulseek_no_account" if legacy else "soulseek_acts_as_mesh")
+        return _YES
 
     @property
     def may_open(self) -> Permission:

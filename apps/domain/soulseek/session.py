@@ -7,6 +7,7 @@ are taken for one, and the server is left alone for as long as its bans last.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -80,6 +81,7 @@ class SessionKeeper:
         self._online_since: float | None = None
         self._without_since = now
         self._losses: list[float] = []
+        self._hindrance: tuple[str, dict[str, Param]] | None = None
 
     # ---- what people want
 
@@ -122,11 +124,24 @@ class SessionKeeper:
         self._lose(now)
         self._phase, self._code, self._params = Phase.STOPPED, "soulseek_kicked", {}
 
-    def unreachable(self, now: float, *, jitter: float, error: str = "") -> None:
-        """No connection could be made: the server or our network is away."""
+    def barred(self, code: str, params: Mapping[str, Param], now: float) -> None:
+        """Something here keeps us from logging in at all (a password that others can read): a person has to mend it."""
+        self._lose(now)
+        self._phase, self._code, self._params = Phase.STOPPED, code, dict(params)
+
+    def hindered(self, code: str, params: Mapping[str, Param]) -> None:
+        """The session can stand, but not at its best (nobody can connect to us)."""
+        self._hindrance = (code, dict(params))
+
+    def unhindered(self) -> None:
+        """What hindered it is gone."""
+        self._hindrance = None
+
+    def unreachable(self, now: float, *, jitter: float, error: str = "", code: str = "soulseek_unreachable") -> None:
+        """No connection could be made, or nothing came over it: the server or our network is away."""
         self._lose(now)
         self._silent = 0
-        self._wait(now, jitter=jitter, code="soulseek_unreachable", params={"error": error[:200]} if error else {})
+        self._wait(now, jitter=jitter, code=code, params={"error": error[:200]} if error else {})
 
     def lost(self, now: float, *, jitter: float) -> None:
         """The connection ended: a session's, or one that waited for the answer to its login."""
@@ -145,12 +160,14 @@ class SessionKeeper:
 
     def state(self, now: float) -> SessionState:
         """Phase, health and why."""
+        code, params = self._code, dict(self._params)
+        if self._phase is Phase.ONLINE:
+            if self._hindrance is not None:
+                code, params = self._hindrance[0], dict(self._hindrance[1])
+            elif (losses := self._recent_losses(now)) >= FLAPS:
+                code, params = "soulseek_unsteady", {"losses": losses, "minutes": round(FLAP_WINDOW_S / 60)}
         return SessionState(
-            phase=self._phase,
-            health=self._health(now),
-            code=self._code,
-            params=dict(self._params),
-            retry_at=self._retry_at,
+            phase=self._phase, health=self._health(now), code=code, params=params, retry_at=self._retry_at
         )
 
     def _health(self, now: float) -> Health:
@@ -159,11 +176,14 @@ class SessionKeeper:
         if self._phase is Phase.STOPPED or self._code == "soulseek_banned":
             return Health.UNAVAILABLE
         if self._phase is Phase.ONLINE:
-            recent = sum(1 for at in self._losses if at > now - FLAP_WINDOW_S)
-            return Health.DEGRADED if recent >= FLAPS else Health.HEALTHY
+            unwell = self._hindrance is not None or self._recent_losses(now) >= FLAPS
+            return Health.DEGRADED if unwell else Health.HEALTHY
         return Health.DEGRADED if now - self._without_since < PATIENCE_S else Health.UNAVAILABLE
 
     # ---- inside
+
+    def _recent_losses(self, now: float) -> int:
+        return sum(1 for at in self._losses if at > now - FLAP_WINDOW_S)
 
     def _lose(self, now: float) -> None:
         if self._online_since is not None:

@@ -7,7 +7,15 @@ from pathlib import Path
 
 from apps.domain.soulseek.words import SOULSEEK_SENTENCES
 
-FOLDER = Path(__file__).parents[3] / "apps" / "domain" / "soulseek"
+PROJECT = Path(__file__).parents[3]
+FOLDER = PROJECT / "apps" / "domain" / "soulseek"
+ELSEWHERE = (
+    "overlay_node/soulseek/*.py",
+    "apps/domain/mesh/policy.py",
+    "slskdn_site/soulseek_password.py",
+    "apps/soulseek/**/*.py",
+)
+"""Where codes of the plane are told besides."""
 TOLD = (
     r'code="(\w+)"', r'code="\w+" if .* else "(\w+)"', r'_(?:no|yes)\(\s*"(\w+)"', r'"(rescue_\w+)"', r'yield Query\(.*, "(\w+)"\)$', r'return "(\w+)"$',
     r'"(soulseek_\w+)"', r'= "(queued_too_long|queue_stands|too_slow|stalled)"', r'\["(too_many_lossy)"\]', r'default="(fits_badly)"',
@@ -23,4 +31,7 @@ def test_every_code_has_words_and_every_word_a_code() -> None:
             for pattern in TOLD:
                 told |= set(re.findall(pattern, text, re.MULTILINE))
     assert told - set(SOULSEEK_SENTENCES) == set()
+    for pattern in ELSEWHERE:
+        for module in PROJECT.glob(pattern):
+            told |= set(re.findall(r'"(\w+)"', module.read_text("utf-8")))
     assert set(SOULSEEK_SENTENCES) - told == set()

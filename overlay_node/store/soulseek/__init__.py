@@ -1,0 +1,1 @@
+"""Rows of the Soulseek plane: one module per topic, over Django and in memory."""
