@@ -250,7 +250,7 @@ def download_reorder(ids: Sequence[uuid.UUID], to: Spot, *, before: uuid.UUID | 
             start = (ends["last"] or 0) + ORDER_STEP
             priority = min(priority, ends["lowest"] if ends["lowest"] is not None else priority)
         case Spot.BEFORE:
-            mark = others.filter(id=before).first()
+            mark = others.filter(id=before).first() if before is not None else None
             if mark is None:
                 raise DownloadInvalid("There is no such download in the queue to stand before.", field="before")
             start, priority = mark.order, mark.priority
