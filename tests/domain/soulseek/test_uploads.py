@@ -153,3 +153,51 @@ def test_places_that_are_told_are_those_that_are_kept(asked: list[tuple[str, int
             first = one.running()[0]
             one.over(first.user, first.path)
     assert {key: place + 1 for place, key in enumerate(happened)} == told
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abcd"), st.integers(0, 30), st.sampled_from(["ask", "ask", "withdraw", "serve"])),
+        max_size=80,
+    )
+)
+def test_places_hold_also_after_withdrawals_and_some_service(steps: list[tuple[str, int, str]]) -> None:
+    one = queue(replace(RULES, slots=2))
+    for user, path, step in steps:
+        if step == "ask":
+            one.ask(user, str(path), size=1)
+        elif step == "withdraw":
+            one.withdraw(user, str(path))
+        elif not one.due(speed_kib_s=None) and one.running():
+            first = one.running()[0]
+            one.over(first.user, first.path)
+    told = {(upload.user, upload.path): one.place(upload.user, upload.path) for upload in one.waiting()}
+    happened: list[tuple[str, str]] = []
+    while sum(one.counts()):
+        started = one.due(speed_kib_s=None)
+        happened += [(upload.user, upload.path) for upload in started]
+        if not started:
+            first = one.running()[0]
+            one.over(first.user, first.path)
+    assert {key: place + 1 for place, key in enumerate(happened)} == told
+
+
+@pytest.mark.parametrize("discipline", list(Discipline))
+def test_places_far_back_are_counted_and_right_while_one_group_waits(discipline: Discipline) -> None:
+    rules = UploadRules(slots=1, groups=(UploadGroup(name="default", discipline=discipline, waiting_a_user=10_000),))
+    one = queue(rules)
+    for turn in range(100):
+        for user in ("carol", "dave", "eve", "frank")[: 1 + turn % 4]:
+            ask(one, user, f"{user}{turn}")
+    told = {upload.path: one.place(upload.user, upload.path) for upload in one.waiting()}
+    assert {path: place for place, path in enumerate(served(one, 300), 1)} == told
+
+
+def test_one_who_could_not_be_reached_waits_again() -> None:
+    one = queue(UploadRules(slots=1, groups=(replace(DEFAULT, discipline=Discipline.FIFO),)))
+    ask(one, "carol", "c1")
+    (started,) = one.due(speed_kib_s=None)
+    ask(one, "dave", "d1")
+    one.again(started)
+    assert one.place("carol", "c1") == 2
+    assert one.users() == {"carol", "dave"}
