@@ -96,7 +96,7 @@ class PieceStore:
             _sync_folder(folder)
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
-            raise _translated(error) from error
+            raise translated_error(error) from error
         return cls(folder, manifest, path, descriptor, set())
 
     @classmethod
@@ -107,7 +107,7 @@ class PieceStore:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise _translated(error) from error
+            raise translated_error(error) from error
         try:
             manifest, extension = _unpack(packed)
         except (ValueError, KeyError, TypeError, DomainError) as error:
@@ -127,7 +127,7 @@ class PieceStore:
                 os.close(descriptor)
                 raise
         except OSError as error:
-            raise _translated(error) from error
+            raise translated_error(error) from error
         damaged = len(hinted - held)
         if damaged:
             log.warning("partial_damaged folder=%s leaves=%d", folder.name, damaged)
@@ -155,7 +155,7 @@ class PieceStore:
                 if rest:
                     rest[0] = rest[0][done:]
         except OSError as error:
-            raise _translated(error) from error
+            raise translated_error(error) from error
         self._written.update(range(first, first + len(data)))
         self._stale_hint = True
 
@@ -174,7 +174,7 @@ class PieceStore:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            raise _translated(error) from error
+            raise translated_error(error) from error
         if len(data) != length:
             raise PieceStoreError("The partial file is shorter than it was.", retryable=True)
         return data
@@ -189,7 +189,7 @@ class PieceStore:
         try:
             return read_now(self._descriptor, target, len(self.manifest.preamble) + offset, device=self._device)
         except OSError as error:
-            raise _translated(error) from error
+            raise translated_error(error) from error
 
     def _holds(self, offset: int, length: int) -> bool:
         leaf_bytes = self.manifest.leaves.leaf_bytes
@@ -224,7 +224,7 @@ class PieceStore:
             os.fsync(self._descriptor)
             _sync_folder(self.folder)
         except OSError as error:
-            raise _translated(error) from error
+            raise translated_error(error) from error
         return self.path
 
     def close(self) -> None:
@@ -332,7 +332,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _translated(error: OSError) -> PieceStoreError:
+def translated_error(error: OSError) -> PieceStoreError:
     if error.errno in _FULL:
         return PieceStoreError("There is no room left on the disk for this download.", code="disk_full", retryable=True)
     return PieceStoreError(f"The partial file can't be used: {os.strerror(error.errno or 0)}.", retryable=True)
