@@ -15,20 +15,26 @@ import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.error import CannotListenError
 
 from apps.domain.errors import DomainError
 from apps.domain.mesh.policy import Mode
 from apps.domain.swarm.trace_retention import TraceLimits
-from overlay_node.config import NodeConfig
+from overlay_node.config import NodeConfig, SoulseekConfig
 from overlay_node.net.reactor import install_reactor
 from overlay_node.ports import BlobSource, Store
 from overlay_node.services.root import Node, build_node
+from overlay_node.soulseek.ports import Credentials, PlaneRows, SoulseekSupplies
 from slskdn_site.broker import redis_url
 from slskdn_site.config import Config, data_dir, load_config
 from slskdn_site.scheduler_settings import scheduler_settings
+from slskdn_site.soulseek_password import password_read
+
+if TYPE_CHECKING:  # Django is set up before these are imported
+    from overlay_node.store.database_thread import DatabaseThread
+    from overlay_node.store.django_store import DjangoStore
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +70,21 @@ def node_config(config: Config, folder: Path, *, wake_url: str = "") -> NodeConf
         scheduler=scheduler_settings(config),
         redis_url=wake_url,
         version=VERSION,
+        soulseek=soulseek_config(config),
+    )
+
+
+def soulseek_config(config: Config) -> SoulseekConfig:
+    """The account and its server, without the password."""
+    section = config.soulseek
+    return SoulseekConfig(
+        username=section.username,
+        server_host=section.server.host,
+        server_port=section.server.port,
+        listen_host=section.listen_host,
+        listen_port=section.listen_port,
+        upnp=section.upnp,
+        description=section.description,
     )
 
 
@@ -73,10 +94,11 @@ def run_node(
     store: Store,
     blobs: Callable[[BlobSource], BlobSource] | None = None,
     ready: Callable[[Node], None] | None = None,
+    soulseek: SoulseekSupplies | None = None,
 ) -> int:
     """Run one node in this process until a signal; returns the exit status. Installs the reactor: once per process.
 
-    `blobs` may wrap what is served; `ready` is called once the node listens.
+    `blobs` may wrap what is served; `ready` is called once the node listens; `soulseek` None: there is no Soulseek plane.
     """
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -90,7 +112,7 @@ def run_node(
             loop.add_signal_handler(number, stopped.set)
         node: Node | None = None
         try:
-            node = build_node(config, store=store, reactor=reactor, blobs=blobs)
+            node = build_node(config, store=store, reactor=reactor, blobs=blobs, soulseek=soulseek)
             await node.start()
             gc.collect()
             gc.freeze()  # what the start has made stays: no collection walks it again, and none stops the loop for long
@@ -140,7 +162,25 @@ def _mbid(text: str) -> uuid.UUID:
         ) from error
 
 
-def django_store() -> Store:
+def plane_rows(database: DatabaseThread) -> PlaneRows:
+    """The Soulseek plane's rows over Django's."""
+    from overlay_node.store.soulseek.errands import DjangoErrands
+    from overlay_node.store.soulseek.session import DjangoSessionRows
+
+    return PlaneRows(session=DjangoSessionRows(database), errands=DjangoErrands(database))
+
+
+def soulseek_supplies(config: Config, folder: Path, database: DatabaseThread) -> SoulseekSupplies:
+    """What the plane needs of this machine: rows, and the account's secret as it is when somebody logs in."""
+    section = config.soulseek
+
+    def credentials() -> Credentials:
+        return Credentials(section.username, password_read(section.password, folder))
+
+    return SoulseekSupplies(rows=plane_rows(database), credentials=credentials)
+
+
+def django_store() -> DjangoStore:
     """Django set up, and the store over its rows."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "slskdn_site.settings")
     import django
@@ -155,12 +195,14 @@ def django_store() -> Store:
 def main() -> int:
     """The daemon's node."""
     try:
-        config = node_config(load_config(), data_dir(), wake_url=redis_url())
+        chosen, folder = load_config(), data_dir()
+        config = node_config(chosen, folder, wake_url=redis_url())
         store = django_store()
+        soulseek = soulseek_supplies(chosen, folder, store.database)
     except DomainError as error:
         sys.stderr.write(f"The node can't start: {error.sentence}\n")
         return 1
-    return run_node(config, store=store)
+    return run_node(config, store=store, soulseek=soulseek)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 Report, version 1 (all keys always present):
 
     mode, passive                   as configured
+    acting                          what the mode comes to: hybrid without a usable Soulseek account acts as mesh
     overlay  {host, port}           the TLS listener; port 0 = closed
     dht      {port, nodes {v4, v6}, good_nodes {v4, v6}, stored_keys, active_calls, queries_out, answers_in, timeouts}; {port: 0} = closed
     links    [{peer, group, agent, since, dialled, path, bytes_sent, bytes_received, features}]    since: seconds since 1970
@@ -12,6 +13,8 @@ Report, version 1 (all keys always present):
     announced                       releases the DHT stores for us now
     bytes    {down, up}             payload bytes since the start
     bad_leaves                      since the start
+    soulseek {phase, health, code, params, username, listening_port, …}    the session and what its parts add; {} = the node has no such plane
+    loop {p50_ms, p99_ms, most_ms, samples}    how late the reactor was in the last five minutes
     scheduler {mode, cost_based, decisions, moves, races, rebalances, duplicate_bytes, bad_bytes, parted_bytes, violations {name: count},
                cost_variance, speed_up, peers {known, preferred, neutral, down_weighted, quarantined}, reputation {lowest, median}}
 """

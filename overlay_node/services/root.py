@@ -7,6 +7,7 @@ socket (mode legacy) still beats, and answers its control socket.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import os
 import random
@@ -19,6 +20,7 @@ from typing import Any, Final
 
 from apps.domain.contracts.node_work import WantWork
 from apps.domain.errors import DomainError
+from apps.domain.mesh.policy import Mode
 from overlay_node.config import NodeConfig
 from overlay_node.net.bulk_tls import choose_tls_protocol
 from overlay_node.net.identity import NodeIdentity, identity_load_or_create
@@ -36,6 +38,7 @@ from overlay_node.services.doorbell import listen
 from overlay_node.services.heartbeat import MAX_LISTED, Report, beat
 from overlay_node.services.identity_lock import identity_lock
 from overlay_node.services.links import LinkHub
+from overlay_node.services.loop_delay import LoopDelay
 from overlay_node.services.offers import ArrivingPayload, Offers
 from overlay_node.services.payload_choice import PayloadChoice
 from overlay_node.services.peer_book import NodePeerBook
@@ -46,9 +49,11 @@ from overlay_node.services.scheduler_report import explanation_answer, scheduler
 from overlay_node.services.seeder import Seeder
 from overlay_node.services.sharing import TICK_S as SHARING_S
 from overlay_node.services.sharing import Sharing
+from overlay_node.services.soulseek_plane import NodeSeams, soulseek_plane
 from overlay_node.services.swarms import Swarms
 from overlay_node.services.tracing import FLUSH_S as TRACE_S
 from overlay_node.services.tracing import TraceFiles, traces_sweep
+from overlay_node.soulseek.ports import SoulseekSupplies
 from overlay_node.swarm.choice import PayloadKey
 from overlay_node.swarm.explain import explain
 from overlay_node.swarm.rate_limits import Direction, RateLimits, Scope
@@ -78,6 +83,7 @@ class Node:
         blobs: Callable[[BlobSource], BlobSource],
         rng: random.Random,
         wall: Callable[[], datetime],
+        soulseek: SoulseekSupplies | None = None,
     ) -> None:
         self.config: Final = config
         self.store: Final = store
@@ -218,6 +224,22 @@ class Node:
             wake=self.reconciler.wake,
             met=self.book.link_opened,
         )
+        self.loop_delay: Final = LoopDelay(clock)
+        self.plane: Final = (
+            soulseek_plane(
+                config.soulseek,
+                supplies=soulseek,
+                seams=NodeSeams(boot_id=self.boot_id),
+                off_code=policy.may_soulseek.reason,
+                data_dir=config.data_dir,
+                spawn=background.spawn,
+                clock=clock,
+                wall=wall,
+                rng=rng,
+            )
+            if soulseek is not None
+            else None
+        )
         self.control: Final = ControlSocket(
             control_socket_path(config.data_dir),
             questions={
@@ -258,8 +280,11 @@ class Node:
             spawn(_await_every(PEER_BOOK_S, self.book.flush), "peer-book")
             if self.traces is not None:
                 spawn(_await_every(TRACE_S, self.traces.flush), "traces")
-            if config.redis_url:
-                spawn(listen(config.redis_url, config.wake_channel, wake=self.reconciler.wake), "doorbell")
+        if self.plane is not None:
+            await self.plane.start()
+        if config.redis_url and (config.policy.may_open or self.plane is not None):
+            spawn(listen(config.redis_url, config.wake_channel, wake=self._woken), "doorbell")
+        spawn(self.loop_delay.run(), "loop-delay")
         spawn(traces_sweep(config.data_dir / "traces", config.trace_limits, now=self.started_at), "traces_sweep")
         spawn(
             beat(
@@ -286,6 +311,8 @@ class Node:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(STOP_S):
+                if self.plane is not None:
+                    await self.plane.stop()
                 await self.swarms.flush()
                 self.swarms.stop_all()
                 await self._background.close()
@@ -311,6 +338,7 @@ class Node:
         config = self.config
         return {
             "mode": config.mode.value,
+            "acting": self._acting().value,
             "passive": config.passive,
             "overlay": {"host": config.overlay_host, "port": self.overlay_port},
             "dht": self.dht.report() if config.policy.may_open else {"port": 0},
@@ -348,6 +376,8 @@ class Node:
             "announced": self.publisher.announced,
             "bytes": {"down": self.swarms.down_bytes.total(), "up": self.swarms.up_bytes.total()},
             "bad_leaves": self.swarms.bad_leaves,
+            "soulseek": self.plane.report() if self.plane is not None else {},
+            "loop": dataclasses.asdict(self.loop_delay.delays()),
             "scheduler": scheduler_report(self.swarms.scheduling_totals, self.book.facts(), config.scheduler),
         }
 
@@ -367,12 +397,25 @@ class Node:
             "slskdn_node_bad_leaves_total": self.swarms.bad_leaves,
             "slskdn_node_releases_announced": self.publisher.announced,
             **{f"slskdn_node_{name}": float(count) for name, count in sorted(self.sharing.report().items())},
+            **(self.plane.metrics() if self.plane is not None else {}),
+            "slskdn_node_loop_delay_p99_seconds": self.loop_delay.delays().p99_ms / 1000,
+            "slskdn_node_loop_delay_most_seconds": self.loop_delay.delays().most_ms / 1000,
             "slskdn_node_trace_events_dropped_total": self.traces.dropped if self.traces is not None else 0,
             **scheduler_metrics(self.swarms.scheduling_totals, self.book.facts()),
             **{f"slskdn_node_ignored_{name}": float(count) for name, count in sorted(counts.items())},
         }
 
     # ---- private
+
+    def _acting(self) -> Mode:
+        """What the mode comes to: hybrid without a usable Soulseek account is mesh."""
+        account = self.plane is not None and self.plane.session.has_account
+        return dataclasses.replace(self.config.policy, soulseek=account).acting
+
+    def _woken(self) -> None:
+        self.reconciler.wake()
+        if self.plane is not None:
+            self.plane.wake()
 
     def _health(self) -> dict[str, object]:
         return {
@@ -452,11 +495,12 @@ def build_node(
     blobs: Callable[[BlobSource], BlobSource] | None = None,
     rng: random.Random | None = None,
     wall: Callable[[], datetime] = utc_now,
+    soulseek: SoulseekSupplies | None = None,
 ) -> Node:
     """Wire a node. Needs the running asyncio loop that `reactor` (Twisted's asyncio reactor) works on.
 
     `identity` None: the one kept in `data_dir/keys`, made at the first start. `blobs` may wrap what is served (a peer that corrupts, in
-    tests and the demo).
+    tests and the demo). `soulseek` None: no Soulseek plane, and none of its rows.
     """
     return Node(
         config,
@@ -466,6 +510,7 @@ def build_node(
         blobs=blobs or (lambda inner: inner),
         rng=rng or random.Random(),  # noqa: S311  (jitter, no secret)
         wall=wall,
+        soulseek=soulseek,
     )
 
 

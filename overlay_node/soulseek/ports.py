@@ -67,6 +67,14 @@ CredentialsSource = Callable[[], Credentials]
 """Reads them afresh (a file may have changed). Raises DomainError with a code of `apps.domain.soulseek.words`: missing, readable by others …"""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoulseekSupplies:
+    """What a node with a Soulseek plane is given from outside."""
+
+    rows: PlaneRows
+    credentials: CredentialsSource
+
+
 class Spawn(Protocol):
     """Runs work beside the caller, as `overlay_node.services.background.Background.spawn` does."""
 

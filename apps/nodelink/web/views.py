@@ -51,7 +51,8 @@ def setting_rows(config: BaseModel, prefix: str = "") -> Iterator[SettingRow]:
             yield from setting_rows(value, f"{key}.")
             continue
         changed = value != field.get_default(call_default_factory=True)
-        hidden = key in SECRET_KEYS and bool(value)
+        extra = field.json_schema_extra
+        hidden = bool(value) and (key in SECRET_KEYS or (isinstance(extra, dict) and bool(extra.get("secret"))))
         text = _("set") if hidden else ", ".join(value) if isinstance(value, list) else str(value)
         yield SettingRow(key=key, value=text, changed=changed, description=field.description or "")
 

@@ -1,0 +1,60 @@
+"""Wires the Soulseek plane of a node: which parts there are, and what each gets. Nothing here decides anything.
+
+aioslsk is imported when a client is made, so a node without an account never loads it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from overlay_node.config import SoulseekConfig
+from overlay_node.soulseek.errands import Errands
+from overlay_node.soulseek.plane import ClientMaker, Part, SoulseekPlane
+from overlay_node.soulseek.ports import PlaneContext, SessionBoard, SoulseekSupplies, Spawn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSeams:
+    """What parts need of the rest of the node. Whoever needs more adds a field here and hands it over in `services.root`."""
+
+    boot_id: str
+
+
+def soulseek_plane(
+    config: SoulseekConfig,
+    *,
+    supplies: SoulseekSupplies,
+    seams: NodeSeams,
+    off_code: str,
+    data_dir: Path,
+    spawn: Spawn,
+    clock: Callable[[], float],
+    wall: Callable[[], datetime],
+    rng: random.Random,
+) -> SoulseekPlane:
+    """The plane with all its parts; `off_code` not empty: it tells why it is off, and connects to nothing."""
+    context = PlaneContext(
+        config=config,
+        data_dir=data_dir,
+        rows=supplies.rows,
+        errands=Errands(supplies.rows.errands, boot_id=seams.boot_id, spawn=spawn),
+        board=SessionBoard(),
+        spawn=spawn,
+        clock=clock,
+        wall=wall,
+        rng=rng,
+    )
+    parts, make_client = soulseek_parts(context, seams)
+    return SoulseekPlane(
+        context, parts=parts, credentials=supplies.credentials, off_code=off_code, make_client=make_client
+    )
+
+
+def soulseek_parts(context: PlaneContext, seams: NodeSeams) -> tuple[list[Part], ClientMaker | None]:
+    """The parts in the order in which they are told of a session, and the maker of the client when the library's own managers don't do."""
+    del context, seams
+    return [], None
