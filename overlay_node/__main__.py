@@ -29,6 +29,7 @@ from overlay_node.services.root import Node, build_node
 from overlay_node.soulseek.ports import Credentials, PlaneRows, SoulseekSupplies
 from slskdn_site.broker import redis_url
 from slskdn_site.config import Config, data_dir, load_config
+from slskdn_site.fairness_settings import fairness_rules
 from slskdn_site.scheduler_settings import scheduler_settings
 from slskdn_site.soulseek_password import password_read
 
@@ -68,6 +69,8 @@ def node_config(config: Config, folder: Path, *, wake_url: str = "") -> NodeConf
             total_mb=config.swarm.tracing.retention_mb,
         ),
         scheduler=scheduler_settings(config),
+        fairness=fairness_rules(config),
+        job_ratio=config.transfers.rescue_mode.guardrails.max_overlay_to_soulseek_ratio,
         redis_url=wake_url,
         version=VERSION,
         soulseek=soulseek_config(config),

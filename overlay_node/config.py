@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from apps.domain.mesh.policy import MeshPolicy, Mode
+from apps.domain.soulseek.fairness import FairnessRules
 from apps.domain.swarm.settings import SchedulerSettings
 from apps.domain.swarm.trace_retention import TraceLimits
 
@@ -26,6 +27,14 @@ class SoulseekConfig:
     """try direct and indirect connections to users at once; tests on loopback try one after the other"""
     description: str = ""
     """what others read about us"""
+    login_s: float = 30.0
+    """connection and login together; a server that takes longer is silent"""
+    quiet_s: float = 60.0
+    """after so long without a word of the server it is asked for one"""
+    probe_s: float = 30.0
+    """… and after so long without an answer the connection counts as dead: TCP alone would notice after minutes"""
+    first_pause_s: float = 2.0
+    """before the first new attempt; doubles up to five minutes"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +86,9 @@ class NodeConfig:
     announce_every_s: float = 900.0
     """PROTOCOL-FACTS: each MBID every 15 min"""
     soulseek: SoulseekConfig = field(default_factory=SoulseekConfig)
+    fairness: FairnessRules = field(default_factory=FairnessRules.none)
+    job_ratio: float = 2.0
+    """most overlay bytes per Soulseek byte of one job: transfers.rescue_mode.guardrails.max_overlay_to_soulseek_ratio"""
 
     @property
     def policy(self) -> MeshPolicy:

@@ -31,13 +31,33 @@ from apps.domain.contracts.node_work import (
     NodeWork,
     PeerReport,
     ProgressReport,
-    TrafficReport,
     TransferWork,
     VerdictApplied,
     WantReport,
 )
 from apps.domain.contracts.peer_work import PeerHistory, PeerMetricsReport
+from apps.domain.contracts.soulseek_traffic import FairnessReport, TrafficBatch, TrafficGlance
 from apps.domain.jobs.lifecycle import TransferRole, TransferState
+from apps.domain.soulseek.fairness import Traffic
+
+
+class TrafficRows(Protocol):
+    """The ledger of bytes and what the fairness governor did. Raises DomainError `store_unavailable` (retryable)."""
+
+    async def traffic_add(self, batch: TrafficBatch) -> None:
+        """Per hour, per job, per peer, in one transaction. A batch whose (boot_id, number) was written before changes nothing."""
+
+    async def traffic_glance(self, now: datetime) -> TrafficGlance:
+        """Rolling windows up to `now`, as far as they are written."""
+
+    async def jobs_traffic(self, job_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Traffic]:
+        """What these jobs took, ever; those without a byte are left out."""
+
+    async def fairness_record(self, reports: Sequence[FairnessReport]) -> None:
+        """What the governor did."""
+
+    async def fairness_last(self) -> FairnessReport | None:
+        """What it did last to the whole node: it goes on from there after a restart."""
 
 
 class Store(Protocol):
@@ -45,6 +65,10 @@ class Store(Protocol):
 
     Raises DomainError `store_unavailable` (retryable) when the database can't be reached.
     """
+
+    @property
+    def ledger(self) -> TrafficRows:
+        """Bytes and fairness."""
 
     async def work(self) -> NodeWork:
         """Everything wanted and under way."""
@@ -159,8 +183,6 @@ class Store(Protocol):
 
     async def reputations_fade(self, *, now: datetime, older_than: timedelta) -> int:
         """Score anew what was scored so long ago; how many rows (a bounded number at once)."""
-
-    async def traffic_add(self, lines: Sequence[TrafficReport]) -> None: ...
 
     async def known_addresses(self, *, limit: int) -> list[KnownAddress]: ...
 

@@ -291,7 +291,8 @@ class Fetching:
         """A limit of ours makes every payload slow: no other one would be faster."""
         scopes = ((Scope.NODE, ""), (Scope.JOB, str(want.group_id or want.id)))
         in_force = any(self._limits.kbps_of(scope, key, Direction.DOWN) > 0 for scope, key in scopes)
-        return in_force or want.constraints.overlay_bandwidth_kbps is not None
+        governed = self._limits.governed(Direction.DOWN, job=str(want.group_id or want.id)) is not None
+        return in_force or governed or want.constraints.overlay_bandwidth_kbps is not None
 
     def _flows(self, transfer: TransferWork) -> bool:
         runner = self._swarms.runners.get(transfer.id)

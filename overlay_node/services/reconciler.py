@@ -58,6 +58,16 @@ class CompletionListener(Protocol):
     async def completed(self, releases: Sequence[uuid.UUID]) -> None: ...
 
 
+class FairnessView(Protocol):
+    """What the fairness governor says of a want."""
+
+    def slows(self, want: WantWork) -> tuple[str, Mapping[str, Param]]:
+        """Why it is fetched slower than it could be; ("", {}): it is not."""
+
+    def holds_back(self, want: WantWork) -> str:
+        """Why it should not begin yet; "": it may."""
+
+
 class Reconciler:
     """`clock` is monotonic seconds, `wall` aware UTC (for people), `rng` for jitter."""
 
@@ -72,6 +82,7 @@ class Reconciler:
         partial_dir: Path,
         completions: CompletionListener,
         limits: RateLimits,
+        fairness: FairnessView,
         clock: Callable[[], float],
         wall: Callable[[], datetime],
         rng: random.Random,
@@ -84,6 +95,7 @@ class Reconciler:
         self._partial_dir: Final = partial_dir
         self._completions: Final = completions
         self._limits: Final = limits
+        self._fairness: Final = fairness
         self._clock: Final = clock
         self._wall: Final = wall
         self._rng: Final = rng
@@ -315,8 +327,8 @@ class Reconciler:
             )
         else:
             pursuit.pause = FIRST_PAUSE_S
-            code = "fallback_beside" if came_to.beside else ""
-            self._report(want, WantPhase.FETCHING, code=code, sources=came_to.sources)
+            code, params = ("fallback_beside", {}) if came_to.beside else self._fairness.slows(want)
+            self._report(want, WantPhase.FETCHING, code=code, params=params, sources=came_to.sources)
 
     async def _begin(self, want: WantWork) -> None:
         """Choose a payload and start, or say why not."""
@@ -341,6 +353,9 @@ class Reconciler:
             code, params = (why or NoChoice.NO_SOURCE).value, self._choice.waits_for(want.id)
             next_look_s = max(0.0, pursuit.next_look_at - now)
             self._report(want, WantPhase.NO_SOURCE, code=code, params=params, next_look_s=next_look_s)
+            return
+        if code := self._fairness.holds_back(want):
+            self._report(want, WantPhase.SEEKING, code=code, sources=sources)
             return
         if self._fetching.busy(want):
             self._report(want, WantPhase.SEEKING, code="queued", sources=sources)

@@ -19,6 +19,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from apps.domain.contracts.node_work import WantWork
+from apps.domain.contracts.soulseek_traffic import TrafficPlane
 from apps.domain.errors import DomainError
 from apps.domain.mesh.policy import Mode
 from overlay_node.config import NodeConfig
@@ -35,6 +36,8 @@ from overlay_node.services.control_socket import ControlSocket, control_socket_p
 from overlay_node.services.deliveries import Deliveries
 from overlay_node.services.discovery import Discovery
 from overlay_node.services.doorbell import listen
+from overlay_node.services.fairness import LOOK_S as FAIRNESS_S
+from overlay_node.services.fairness import NodeFairness
 from overlay_node.services.heartbeat import MAX_LISTED, Report, beat
 from overlay_node.services.identity_lock import identity_lock
 from overlay_node.services.links import LinkHub
@@ -54,6 +57,8 @@ from overlay_node.services.swarms import Swarms
 from overlay_node.services.tracing import FLUSH_S as TRACE_S
 from overlay_node.services.tracing import TraceFiles, traces_sweep
 from overlay_node.soulseek.ports import SoulseekSupplies
+from overlay_node.soulseek.traffic import FLUSH_S as TRAFFIC_S
+from overlay_node.soulseek.traffic import TrafficCounter
 from overlay_node.swarm.choice import PayloadKey
 from overlay_node.swarm.explain import explain
 from overlay_node.swarm.rate_limits import Direction, RateLimits, Scope
@@ -62,7 +67,6 @@ from overlay_node.swarm.session import TICK_S
 log = logging.getLogger(__name__)
 
 FLUSH_S: Final = 1.0  # progress: one UPDATE per transfer and second
-TRAFFIC_S: Final = 5.0
 PEER_BOOK_S: Final = 5.0
 EXPIRE_S: Final = 30.0
 SEEDER_S: Final = 1.0  # the seeding core keeps time itself; this is its pulse
@@ -108,8 +112,21 @@ class Node:
             },
         )
 
-        self.hub: Final = LinkHub(background=background)
         policy = config.policy
+        self.traffic: Final = TrafficCounter(store.ledger, boot_id=uuid.UUID(self.boot_id), wall=wall)
+        self.fairness: Final = NodeFairness(
+            config.fairness,
+            mode=policy.acting,
+            job_ratio=config.job_ratio,
+            rows=store.ledger,
+            traffic=self.traffic,
+            limits=self.limits,
+            jobs=lambda: self.swarms.jobs_running,
+            wants=self._wants,
+            clock=clock,
+            wall=wall,
+        )
+        self.hub: Final = LinkHub(background=background)
         self.overlay: Final = Overlay(
             reactor,
             identity=identity,
@@ -165,6 +182,7 @@ class Node:
             partial_dir=partial_dir,
             completions=self.publisher,
             limits=self.limits,
+            fairness=self.fairness,
             clock=clock,
             wall=wall,
             rng=rng,
@@ -183,6 +201,7 @@ class Node:
             deliveries=self.deliveries,
             background=background,
             limits=self.limits,
+            traffic=self.traffic,
             book=self.book,
             scheduler=config.scheduler,
             draw=secrets.randbelow,
@@ -276,10 +295,11 @@ class Node:
             spawn(_every(EXPIRE_S, self._library.close_idle), "idle_files")
             spawn(_await_every(FLUSH_S, self.swarms.flush), "progress")
             spawn(_await_every(FLUSH_S, self.deliveries.flush), "deliveries")
-            spawn(_await_every(TRAFFIC_S, self.swarms.flush_traffic), "traffic")
             spawn(_await_every(PEER_BOOK_S, self.book.flush), "peer-book")
             if self.traces is not None:
                 spawn(_await_every(TRACE_S, self.traces.flush), "traces")
+        spawn(_await_every(TRAFFIC_S, self.traffic.flush), "traffic")
+        spawn(_await_every(FAIRNESS_S, self.fairness.look), "fairness")
         if self.plane is not None:
             await self.plane.start()
         if config.redis_url and (config.policy.may_open or self.plane is not None):
@@ -316,7 +336,7 @@ class Node:
                 await self.swarms.flush()
                 self.swarms.stop_all()
                 await self._background.close()
-                await self.swarms.flush_traffic()
+                await self.traffic.flush()
                 await self.deliveries.flush()
                 await self.book.flush()
                 if self.traces is not None:
@@ -375,6 +395,12 @@ class Node:
             "upload_queue": self.seeder.report(),
             "announced": self.publisher.announced,
             "bytes": {"down": self.swarms.down_bytes.total(), "up": self.swarms.up_bytes.total()},
+            "traffic": {
+                f"{plane.value}_{direction.value}": self.traffic.total(plane, direction)
+                for plane in TrafficPlane
+                for direction in Direction
+            },
+            "fairness": self.fairness.report(),
             "bad_leaves": self.swarms.bad_leaves,
             "soulseek": self.plane.report() if self.plane is not None else {},
             "loop": dataclasses.asdict(self.loop_delay.delays()),
@@ -394,6 +420,7 @@ class Node:
             **{f"slskdn_node_upload_{name}": float(value) for name, value in self.seeder.counts().items()},
             "slskdn_node_payload_bytes_down_total": self.swarms.down_bytes.total(),
             "slskdn_node_payload_bytes_up_total": self.swarms.up_bytes.total(),
+            **self.fairness.metrics(),
             "slskdn_node_bad_leaves_total": self.swarms.bad_leaves,
             "slskdn_node_releases_announced": self.publisher.announced,
             **{f"slskdn_node_{name}": float(count) for name, count in sorted(self.sharing.report().items())},
@@ -449,7 +476,7 @@ class Node:
         self.overlay.link_violated(link, RemoteProtocolError(code, "Too many requests that had to be refused."))
 
     def _sent(self, peer: str, count: int) -> None:
-        self.swarms.up_bytes[peer] += count
+        self.traffic.add(TrafficPlane.OVERLAY, Direction.UP, peer, count)
 
     def _track_gained(self) -> None:
         self.sharing.adverts.wake()

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from apps.domain.contracts.node_work import TrafficReport, TransferWork
+from apps.domain.contracts.node_work import TransferWork
+from apps.domain.contracts.soulseek_traffic import TrafficPlane
 from apps.domain.errors import DomainError
 from apps.domain.swarm.estimate import Pace
 from apps.domain.swarm.settings import SchedulerSettings
@@ -35,6 +36,7 @@ from overlay_node.services.background import Background
 from overlay_node.services.blobs import PartialBlobs
 from overlay_node.services.deliveries import Deliveries
 from overlay_node.services.swarm_runner import RunnerState, SwarmRunner
+from overlay_node.soulseek.traffic import TrafficCounter
 from overlay_node.swarm.actions import Charge, Manifest
 from overlay_node.swarm.choice import PayloadKey
 from overlay_node.swarm.explain import SchedulingTotals
@@ -49,6 +51,8 @@ log = logging.getLogger(__name__)
 
 MAX_RUNNING: Final = 8
 """Transfers fetching at once; further wants wait their turn. More would only thin out what each peer gives to each."""
+MAX_JOBS_REMEMBERED: Final = 512
+"""Transfers whose job is known after they ended: what was asked for them still arrives, and is counted where it belongs."""
 
 
 class Swarms:
@@ -66,6 +70,7 @@ class Swarms:
         deliveries: Deliveries,
         background: Background,
         limits: RateLimits,
+        traffic: TrafficCounter,
         book: PeerBook,
         scheduler: SchedulerSettings,
         draw: Callable[[int], int],
@@ -77,8 +82,11 @@ class Swarms:
         """by transfer id; assembled ones stay, to be served, until their verdict"""
         self._by_text: Final[dict[str, SwarmRunner]] = {}
         """the same, by the id as messages spell it: looked up for every chunk"""
-        self.down_bytes: Final[Counter[str]] = Counter()
+        self._traffic: Final = traffic
+        self.down_bytes: Final[Counter[str]] = traffic.by_peer(TrafficPlane.OVERLAY, Direction.DOWN)
         """payload bytes received, by peer, since the start"""
+        self.up_bytes: Final[Counter[str]] = traffic.by_peer(TrafficPlane.OVERLAY, Direction.UP)
+        """payload bytes sent, likewise"""
         self.bad_leaves = 0
         self._store: Final = store
         self._partial_dir: Final = partial_dir
@@ -96,6 +104,8 @@ class Swarms:
         self._draw: Final = draw
         self._groups: Final[dict[uuid.UUID, uuid.UUID]] = {}
         """group by transfer id"""
+        self._jobs: Final[dict[str, uuid.UUID]] = {}
+        """the same by the id as messages spell it, also for a while after a transfer's end"""
         self._peer_budgets: Final[dict[str, tuple[ByteBucket, ...]]] = {}
         """by linked peer that was asked for something"""
         self._paces: Final[dict[str, Pace]] = {}
@@ -105,10 +115,6 @@ class Swarms:
         self._asked: dict[str, dict[str, ChunkRequest]] = {}
         """by peer and message id: what an error may refuse"""
         self._charges: dict[str, Counter[Charge]] = {}
-        self._told_down: Counter[str] = Counter()
-        self._told_up: Counter[str] = Counter()
-        self.up_bytes: Final[Counter[str]] = Counter()
-        """payload bytes sent, by peer, since the start"""
         self._flushing = False
 
     # ---- life of transfers
@@ -124,6 +130,7 @@ class Swarms:
         now, job = self._clock(), str(group_id)
         budgets = self._limits.budgets_for(Direction.DOWN, now=now, job=job, job_kbps=kbps or 0)
         self._groups[work.id] = group_id
+        self._remember_job(str(work.id), group_id)
         key = PayloadKey(work.payload_format, work.payload_root)
         trace = self._trace_for(work, group_id) if self._trace_for is not None else None
 
@@ -187,6 +194,11 @@ class Swarms:
         """Transfers that fetch now."""
         return [runner for runner in self.runners.values() if runner.state is RunnerState.RUNNING]
 
+    @property
+    def jobs_running(self) -> frozenset[uuid.UUID]:
+        """Groups of which something is fetched now."""
+        return frozenset(self._groups[runner.work.id] for runner in self.running if runner.work.id in self._groups)
+
     # ---- links
 
     def claims_heard(self, peer: str, keys: Iterable[PayloadKey]) -> None:
@@ -211,7 +223,8 @@ class Swarms:
     def chunk(self, link: Link, message: ChunkResponse, data: Attachment) -> None:
         """An answer to a chunk request."""
         self._forget(link.peer_id, message.in_reply_to)
-        self.down_bytes[link.peer_id] += message.length
+        job_id = self._jobs.get(message.transfer_id)
+        self._traffic.add(TrafficPlane.OVERLAY, Direction.DOWN, link.peer_id, message.length, job_id)
         runner = self._runner(message.transfer_id)
         if runner is not None:
             runner.chunk(link.peer_id, message, data)
@@ -309,22 +322,15 @@ class Swarms:
         finally:
             self._flushing = False
 
-    async def flush_traffic(self) -> None:
-        """Write the ledger: every few seconds, and at the end."""
-        down, up = Counter(self.down_bytes), Counter(self.up_bytes)
-        lines = [
-            TrafficReport(peer=peer, direction=direction, count_bytes=count)
-            for direction, counts in (("down", down - self._told_down), ("up", up - self._told_up))
-            for peer, count in counts.items()
-        ]
-        try:
-            await self._store.traffic_add(lines)
-        except DomainError as error:
-            log.warning("traffic_not_written code=%s", error.code)
-            return
-        self._told_down, self._told_up = down, up
-
     # ---- private
+
+    def _remember_job(self, transfer: str, group_id: uuid.UUID) -> None:
+        self._jobs.pop(transfer, None)
+        self._jobs[transfer] = group_id
+        if len(self._jobs) > MAX_JOBS_REMEMBERED:
+            over = next((one for one in self._jobs if one not in self._by_text), transfer)
+            if over != transfer:
+                del self._jobs[over]
 
     def _runner(self, transfer_id: str) -> SwarmRunner | None:
         return self._by_text.get(transfer_id)

@@ -30,7 +30,6 @@ from apps.domain.contracts.node_work import (
     NodeWork,
     PeerReport,
     ProgressReport,
-    TrafficReport,
     TransferWork,
     VerdictApplied,
     WantReport,
@@ -51,6 +50,7 @@ from apps.peers import services as peers
 from apps.peers import services_metrics as peer_metrics
 from apps.transfers import node_services as transfers
 from overlay_node.store.database_thread import DatabaseThread
+from overlay_node.store.soulseek.traffic import DjangoTraffic
 
 T = TypeVar("T")
 
@@ -60,6 +60,7 @@ class DjangoStore:
 
     def __init__(self, database: DatabaseThread | None = None) -> None:
         self.database: Final = database or DatabaseThread()
+        self.ledger: Final = DjangoTraffic(self.database)
 
     # ---- transfers and wants
 
@@ -297,11 +298,6 @@ class DjangoStore:
     async def reputations_fade(self, *, now: datetime, older_than: timedelta) -> int:
         """Score anew what was scored so long ago."""
         return await self._run(functools.partial(peer_metrics.reputations_fade, now=now, older_than=older_than))
-
-    async def traffic_add(self, lines: Sequence[TrafficReport]) -> None:
-        """Add bytes to the ledger."""
-        if lines:
-            await self._run(functools.partial(peers.traffic_add, lines))
 
     async def known_addresses(self, *, limit: int) -> list[KnownAddress]:
         """Where peers answered before."""

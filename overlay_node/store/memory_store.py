@@ -41,7 +41,6 @@ from apps.domain.contracts.node_work import (
     ProgressReport,
     RateLimitWork,
     SourceReport,
-    TrafficReport,
     TransferWork,
     VerdictApplied,
     VerdictWork,
@@ -55,6 +54,7 @@ from apps.domain.jobs.verdicts import CHARGING, PREAMBLE_CODES
 from apps.domain.mesh.claims import contradicts, cooling_s, measured_facts, stated_facts
 from apps.domain.mesh.policy import MAX_ANNOUNCED
 from apps.domain.peers.reputation import reputation_of
+from overlay_node.store.soulseek.traffic_memory import MemoryTraffic
 
 
 @dataclass(slots=True)
@@ -125,7 +125,7 @@ class MemoryStore:
         """by peer and release, as told"""
         self.labels_due = 0
         self.peers: dict[str, PeerRow] = {}
-        self.traffic: dict[tuple[str, str, str, str], int] = {}
+        self.ledger = MemoryTraffic()
         self.events: list[NodeEventPayload] = []
         self.beats: list[Heartbeat] = []
         self.seeded: list[uuid.UUID] = []
@@ -530,13 +530,6 @@ class MemoryStore:
         for row in stale:
             self._score(row, now)
         return len(stale)
-
-    async def traffic_add(self, lines: Sequence[TrafficReport]) -> None:
-        """Add bytes to the ledger."""
-        for line in lines:
-            if line.count_bytes > 0:
-                key = (line.peer, line.direction, line.purpose, line.path)
-                self.traffic[key] = self.traffic.get(key, 0) + line.count_bytes
 
     async def known_addresses(self, *, limit: int) -> list[KnownAddress]:
         """Where peers answered before."""

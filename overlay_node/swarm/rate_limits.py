@@ -10,8 +10,9 @@ burst that has grown meanwhile.
 Nothing is saved up beyond that one chunk, whatever happens: a bucket that becomes limited starts empty, a rate that falls or rises keeps the tokens
 at hand, and a peer or job that leaves keeps its bucket until it would be full anyway, so that leaving and coming back gains nothing.
 
-Limits come from two places: the configuration's defaults, and rows that a person wrote (`RateLimits.apply`), which win. A change is in force at
-the next question anybody asks of a bucket; buckets are handed out once and never replaced.
+Limits come from two places: the configuration's defaults, and rows that a person wrote (`RateLimits.apply`), which win. The fairness governor's
+(`RateLimits.govern`) hold beneath them: the lower of the two is in force, so that it can only ever take away. A change is in force at the next
+question anybody asks of a bucket; buckets are handed out once and never replaced.
 """
 
 from __future__ import annotations
@@ -119,6 +120,8 @@ class RateLimits:
         self._defaults: Final = dict(defaults or {})
         self._rows: dict[tuple[Scope, str, Direction], int] = {}
         self._job_defaults: Final[dict[str, int]] = {}
+        self._governed: Final[dict[tuple[Scope, str, Direction], float]] = {}
+        """bytes a second that the governor leaves"""
         self._buckets: Final[dict[tuple[Scope, str, Direction], ByteBucket]] = {}
         self._used: Final[set[tuple[Scope, str, Direction]]] = set()
         for direction in Direction:
@@ -183,8 +186,24 @@ class RateLimits:
             if bucket.rate != (rate := self._rate(scope, key, direction)):
                 bucket.set_rate(rate, now)
 
+    def govern(self, direction: Direction, rate: float | None, now: float, *, job: str = "") -> None:
+        """The governor's limit in bytes a second, None = none; of the whole node or of one job. In force at once; cheap when nothing changed."""
+        target = (Scope.JOB, job, direction) if job else (Scope.NODE, "", direction)
+        if rate is None:
+            self._governed.pop(target, None)
+        else:
+            self._governed[target] = rate
+        bucket = self._buckets.get(target)
+        if bucket is not None and bucket.rate != (in_force := self._rate(*target)):
+            bucket.set_rate(in_force, now)
+
+    def governed(self, direction: Direction, *, job: str = "") -> float | None:
+        """What the governor leaves to this job (its own limit or the node's, whichever is lower), bytes a second; None: it says nothing."""
+        targets = {(Scope.NODE, "", direction), (Scope.JOB, job, direction)}
+        return min((self._governed[one] for one in targets if one in self._governed), default=None)
+
     def kbps_of(self, scope: Scope, key: str, direction: Direction) -> int:
-        """KiB/s in force; 0 = unlimited."""
+        """KiB/s that persons and jobs allow; 0 = unlimited. What the governor leaves may be less."""
         found = self._rows.get((scope, key, direction))
         if found is None and scope is Scope.JOB and direction is Direction.DOWN:
             found = self._job_defaults.get(key)
@@ -193,8 +212,11 @@ class RateLimits:
     # ---- private
 
     def _rate(self, scope: Scope, key: str, direction: Direction) -> float | None:
-        kbps = self.kbps_of(scope, key, direction)
-        return float(kbps * KIB) if kbps > 0 else None
+        kbps, governed = self.kbps_of(scope, key, direction), self._governed.get((scope, key, direction))
+        allowed = float(kbps * KIB) if kbps > 0 else None
+        if governed is None or allowed is None:
+            return allowed if governed is None else governed
+        return min(allowed, governed)
 
     def _bucket(self, scope: Scope, key: str, direction: Direction, now: float) -> ByteBucket:
         self._used.add((scope, key, direction))

@@ -8,6 +8,7 @@ from pathlib import Path
 from slskdn_site.broker import celery_broker_url, redis_url, run_socket
 from slskdn_site.config import data_dir, load_config
 from slskdn_site.database import database_settings
+from slskdn_site.fairness_settings import fairness_rules
 from slskdn_site.logs import logging_settings
 from slskdn_site.scheduler_settings import scheduler_settings
 from slskdn_site.secret_files import secret_read_or_create
@@ -16,6 +17,7 @@ SLSKDN_VERSION = "0.1.0"
 CONFIG = load_config()
 DATA_DIR = data_dir()
 SWARM_SCHEDULER = scheduler_settings(CONFIG)
+FAIRNESS = fairness_rules(CONFIG)
 NODE_SOCKET = run_socket("node.sock")  # the node's control socket, where it runs on this machine
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 

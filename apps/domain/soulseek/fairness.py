@@ -2,19 +2,24 @@
 
 The governor turns overlay downloads down in steps and up again only once a ratio is clearly better than its limit, so that it does not flap around it. It
 never stops a download: a node that may take nothing can give nothing either. Below the grace volume it says nothing: a new node has had no time to share.
-In mesh mode only the overlay's own ratio counts, as there is no Soulseek to be fair to (DESIGN §9).
+In mesh mode only the overlay's own ratio counts, as there is no Soulseek to be fair to (DESIGN §9). Ratios are of seven rolling days. The day's volume is no
+ratio: once it is used up, the overlay is left a trickle in both directions until enough of it is a day old.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 from apps.domain.errors import Param
 
-GRACE_BYTES: Final = 2 << 30
+GIB: Final = 1 << 30
+GRACE_BYTES: Final = 2 * GIB
+DAY_BYTES: Final = 50 * GIB
+TRICKLE_BYTES_S: Final = 32 * 1024
+"""Bytes a second that are always left: of what is turned down, and in each direction once the day's volume is used up."""
 STEPS: Final = (1.0, 0.75, 0.5, 0.25, 0.1)
 """Shares of the usual overlay download intensity (peers at once, bandwidth)."""
 STEP_S: Final = 60.0
@@ -23,6 +28,19 @@ CLEARLY: Final = 1.1
 """A ratio is well again from so many times its limit on."""
 BORDERLINE: Final = 1.3
 """Nearer to its limit than this it is shown in yellow."""
+DAY_RULE: Final = "overlay_day_gib"
+STARVED_RULE: Final = "max_overlay_to_soulseek_upload_ratio"
+JOB_RULE: Final = "enforce_per_job"
+CAP_RULE: Final = "overlay_bandwidth_cap"
+CAP_CODE: Final = "fairness_overlay_bandwidth_cap"
+FIRST_CODE: Final = "fairness_soulseek_first"
+"""Of a want that Soulseek is giving while it is preferred."""
+_SOULSEEK_IS_OWED: Final = frozenset({STARVED_RULE, "min_soulseek_contribution"})
+_CODES: Final[Mapping[str, str]] = {
+    "min_overlay_upload_download_ratio": "fairness_min_overlay_upload_download_ratio",
+    STARVED_RULE: "fairness_max_overlay_to_soulseek_upload_ratio",
+    "min_soulseek_contribution": "fairness_min_soulseek_contribution",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,16 +62,26 @@ class Traffic:
 class FairnessRules:
     """`fairness`. None: the rule is off."""
 
-    min_overlay_upload_download_ratio: float | None = 0.3
+    min_overlay_upload_download_ratio: float | None = 0.5
     max_overlay_to_soulseek_upload_ratio: float | None = 2.0
     """the overlay's upload against Soulseek's: whoever gives all to the mesh starves the network it came from"""
     min_soulseek_contribution: float | None = None
     """least Soulseek upload per Soulseek download"""
     overlay_bandwidth_cap: int | None = None
     """KiB/s of overlay downloads, always"""
+    overlay_day_bytes: int | None = DAY_BYTES
+    """over the overlay in 24 rolling hours, both directions"""
+    grace_bytes: int = GRACE_BYTES
     enforce_per_job: bool = False
     generous: bool = False
-    """uploads have no limit but the bandwidth's, and nothing is turned down for taking little"""
+    """uploads have no limit but the bandwidth's, and nothing is turned down for taking much"""
+
+    @classmethod
+    def none(cls) -> FairnessRules:
+        """No rule at all: of nodes that nobody configured."""
+        return cls(
+            min_overlay_upload_download_ratio=None, max_overlay_to_soulseek_upload_ratio=None, overlay_day_bytes=None
+        )
 
 
 class Colour(StrEnum):
@@ -67,7 +95,10 @@ class Colour(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleState:
-    """One rule's figure. `ratio` None: nothing was taken, so nothing is owed. `margin` 1 = exactly at the limit, more is better."""
+    """One rule's figure. `ratio` None: nothing was taken, so nothing is owed; infinite: nothing was given. `margin` 1 = exactly at the limit, more is better.
+
+    Of the day's volume, `ratio` is what was used of it, in GiB, and `limit` what there is.
+    """
 
     rule: str
     ratio: float | None
@@ -81,12 +112,14 @@ class RuleState:
         return self.colour is Colour.RED
 
 
-def rule_states(traffic: Traffic, rules: FairnessRules, *, mode: str = "hybrid") -> tuple[RuleState, ...]:
-    """Every rule that counts in this mode, with its figure."""
+def rule_states(
+    traffic: Traffic, rules: FairnessRules, *, mode: str = "hybrid", day: Traffic | None = None
+) -> tuple[RuleState, ...]:
+    """Every rule that counts in this mode, with its figure. `traffic` of seven days, `day` of 24 hours (None: that rule is left out)."""
     if mode == "legacy":
         return ()
     found = []
-    quiet = traffic.total < GRACE_BYTES
+    quiet = traffic.total < rules.grace_bytes
     if rules.min_overlay_upload_download_ratio is not None:
         found.append(
             _at_least(
@@ -100,7 +133,7 @@ def rule_states(traffic: Traffic, rules: FairnessRules, *, mode: str = "hybrid")
     if mode != "mesh" and rules.max_overlay_to_soulseek_upload_ratio is not None:
         found.append(
             _at_least(
-                "max_overlay_to_soulseek_upload_ratio",
+                STARVED_RULE,
                 traffic.soulseek_up,
                 traffic.overlay_up,
                 1 / rules.max_overlay_to_soulseek_upload_ratio,
@@ -116,6 +149,15 @@ def rule_states(traffic: Traffic, rules: FairnessRules, *, mode: str = "hybrid")
                 traffic.soulseek_down,
                 rules.min_soulseek_contribution,
                 quiet=quiet,
+            )
+        )
+    if day is not None and rules.overlay_day_bytes:
+        used = day.overlay_up + day.overlay_down
+        margin = rules.overlay_day_bytes / used if used else float("inf")
+        colour = Colour.RED if margin <= 1 else Colour.YELLOW if margin < BORDERLINE else Colour.GREEN
+        found.append(
+            RuleState(
+                rule=DAY_RULE, ratio=used / GIB, limit=rules.overlay_day_bytes / GIB, margin=margin, colour=colour
             )
         )
     return tuple(found)
@@ -142,65 +184,117 @@ class Fairness:
     intensity: float = 1.0
     prefer_soulseek: bool = False
     prefer_soulseek_uploads: bool = False
+    trickle: bool = False
+    """the day's volume is used up: TRICKLE_BYTES_S in each direction of the overlay"""
+    rule: str = ""
     code: str = "fairness_fine"
     params: dict[str, Param] = field(default_factory=dict)
 
 
 class FairnessGovernor:
-    """See the module. One per node; jobs have none of their own, `job_fairness` judges one on the spot."""
+    """See the module. One per node; jobs have none of their own, `job_fairness` judges one on the spot.
 
-    def __init__(self, rules: FairnessRules) -> None:
+    `share`: the intensity that was left when the process before ended; it goes on from there.
+    """
+
+    def __init__(self, rules: FairnessRules, *, share: float = 1.0) -> None:
         self.rules: Final = rules
-        self._step = 0
+        self._step = next((step for step, left in enumerate(STEPS) if left <= share), len(STEPS) - 1)
         self._moved_at: float | None = None
+        self._trickle = False
 
-    def look(self, traffic: Traffic, *, now: float, mode: str = "hybrid") -> Fairness:
+    def look(self, traffic: Traffic, *, now: float, mode: str = "hybrid", day: Traffic | None = None) -> Fairness:
         """What is done now. Call it every few seconds; a step takes STEP_S however often it is called."""
         if self.rules.generous or mode == "legacy":
-            self._step = 0
+            self._step, self._trickle = 0, False
             return Fairness(code="fairness_generous" if self.rules.generous else "fairness_fine")
-        states = rule_states(traffic, self.rules, mode=mode)
-        violated = [one for one in states if one.violated]
-        well = all(one.colour is Colour.NONE or one.margin >= CLEARLY for one in states)
+        states = rule_states(traffic, self.rules, mode=mode, day=day)
+        volume = next((one for one in states if one.rule == DAY_RULE), None)
+        self._trickle = volume is not None and volume.margin <= (CLEARLY if self._trickle else 1)
+        ratios = [one for one in states if one is not volume]
+        violated = [one for one in ratios if one.violated]
+        well = all(one.colour is Colour.NONE or one.margin >= CLEARLY for one in ratios)
         since = None if self._moved_at is None else now - self._moved_at
         if violated and self._step < len(STEPS) - 1 and (since is None or since >= STEP_S):
             self._step, self._moved_at = self._step + 1, now
         elif not violated and well and self._step and (since is None or since >= 2 * STEP_S):
             self._step, self._moved_at = self._step - 1, now
-        return self._told(states, violated, mode=mode)
+        if volume is not None and self._trickle:
+            return self._used_up(volume, mode=mode)
+        return self._told(ratios, violated, mode=mode)
 
     def _told(self, states: Sequence[RuleState], violated: Sequence[RuleState], *, mode: str) -> Fairness:
         worst = min(violated or states, key=lambda one: one.margin, default=None)
-        if worst is None or (not self._step and not violated):
+        if not self._step and not violated:
             return Fairness()
-        starved = worst.rule == "max_overlay_to_soulseek_upload_ratio"
+        if worst is None:  # its rule was switched off meanwhile
+            return Fairness(
+                intensity=STEPS[self._step],
+                code="fairness_released",
+                params={"percent": round(STEPS[self._step] * 100)},
+            )
+        starved = any(one.rule in _SOULSEEK_IS_OWED for one in violated)
         return Fairness(
             intensity=STEPS[self._step],
             prefer_soulseek=mode != "mesh" and bool(self._step),
             prefer_soulseek_uploads=mode != "mesh" and starved,
-            code="fairness_throttled" if violated else "fairness_recovering",
+            rule=worst.rule,
+            code=_code_of(worst) if violated else "fairness_recovering",
             params={
                 "rule": worst.rule,
-                "ratio": None if worst.ratio is None else round(min(worst.ratio, 999_999.0), 3),
-                "limit": round(worst.limit, 3),
+                "ratio": shown(worst.ratio),
+                "limit": round(worst.limit, 2),
                 "percent": round(STEPS[self._step] * 100),
             },
         )
+
+    def _used_up(self, volume: RuleState, *, mode: str) -> Fairness:
+        return Fairness(
+            intensity=STEPS[-1],
+            prefer_soulseek=mode != "mesh",
+            prefer_soulseek_uploads=mode != "mesh",
+            trickle=True,
+            rule=volume.rule,
+            code="fairness_overlay_day_gib",
+            params={
+                "rule": volume.rule,
+                "used_gib": shown(volume.ratio),
+                "limit": round(volume.limit, 2),
+                "kib_s": TRICKLE_BYTES_S // 1024,
+            },
+        )
+
+
+def _code_of(state: RuleState) -> str:
+    if state.rule == STARVED_RULE and state.ratio == float("inf"):
+        return "fairness_nothing_on_soulseek"
+    return _CODES[state.rule]
+
+
+def shown(ratio: float | None) -> float | None:
+    """A ratio for words and JSON, which know no infinity."""
+    return None if ratio is None else round(min(ratio, 999_999.0), 2)
 
 
 def job_fairness(
     traffic: Traffic, rules: FairnessRules, *, max_overlay_to_soulseek_ratio: float, mode: str
 ) -> Fairness:
     """`enforce_per_job`: a job that took far more over the overlay than over Soulseek goes on more slowly. No steps, no memory: a job is short."""
-    if not rules.enforce_per_job or rules.generous or mode != "hybrid" or traffic.total < GRACE_BYTES // 8:
+    if not rules.enforce_per_job or rules.generous or mode != "hybrid" or traffic.total < rules.grace_bytes // 8:
         return Fairness()
     allowed = max_overlay_to_soulseek_ratio * traffic.soulseek_down
     if traffic.overlay_down <= allowed:
         return Fairness()
-    ratio = round(min(traffic.overlay_down / max(1, traffic.soulseek_down), 999_999.0), 3)
+    ratio = shown(traffic.overlay_down / max(1, traffic.soulseek_down))
     return Fairness(
         intensity=STEPS[3],
         prefer_soulseek=True,
-        code="fairness_job_throttled",
-        params={"ratio": ratio, "limit": max_overlay_to_soulseek_ratio, "percent": round(STEPS[3] * 100)},
+        rule=JOB_RULE,
+        code="fairness_job",
+        params={
+            "rule": JOB_RULE,
+            "ratio": ratio,
+            "limit": max_overlay_to_soulseek_ratio,
+            "percent": round(STEPS[3] * 100),
+        },
     )

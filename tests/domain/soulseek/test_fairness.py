@@ -39,7 +39,10 @@ def test_it_turns_down_step_by_step_and_never_to_nothing() -> None:
     assert seen == sorted(seen, reverse=True)
     assert min(seen) > 0
     told = governor.look(LEECH, now=600)
-    assert (told.code, told.params["rule"]) == ("fairness_throttled", "min_overlay_upload_download_ratio")
+    assert (told.code, told.params["rule"]) == (
+        "fairness_min_overlay_upload_download_ratio",
+        "min_overlay_upload_download_ratio",
+    )
     assert told.prefer_soulseek
 
 
@@ -64,7 +67,7 @@ def test_in_mesh_mode_only_the_overlays_own_ratio_counts() -> None:
     starving = Traffic(overlay_up=9 * GIB, overlay_down=GIB)
     assert not any(one.violated for one in rule_states(starving, RULES, mode="mesh"))
     told = FairnessGovernor(RULES).look(LEECH, now=0, mode="mesh")
-    assert (told.code, told.prefer_soulseek) == ("fairness_throttled", False)
+    assert (told.code, told.prefer_soulseek) == ("fairness_min_overlay_upload_download_ratio", False)
 
 
 def test_generous_nodes_and_legacy_mode_are_never_throttled() -> None:
@@ -92,3 +95,67 @@ def test_a_ratio_that_wavers_around_its_limit_is_never_released(wavering: list[f
         now_is = governor.look(traffic, now=at * 3 * STEP_S).intensity
         assert now_is <= lowest
         lowest = now_is
+
+
+DAY = FairnessRules(overlay_day_bytes=50 * GIB)
+
+
+def test_the_defaults_are_the_numbers_of_the_protocol_facts() -> None:
+    rules = FairnessRules()
+    assert rules.min_overlay_upload_download_ratio == 0.5
+    assert rules.max_overlay_to_soulseek_upload_ratio == 2.0
+    assert (rules.overlay_day_bytes, rules.grace_bytes) == (50 * GIB, 2 * GIB)
+    assert (rules.enforce_per_job, rules.generous, rules.overlay_bandwidth_cap) == (False, False, None)
+
+
+def test_a_used_up_day_leaves_a_trickle_at_once_and_is_released_only_when_clearly_less_was_moved() -> None:
+    governor = FairnessGovernor(DAY)
+    week = Traffic(overlay_up=60 * GIB, overlay_down=60 * GIB, soulseek_up=60 * GIB)
+    below = Traffic(overlay_up=20 * GIB, overlay_down=29 * GIB)
+    assert governor.look(week, now=0, day=below).code == "fairness_fine"
+    told = governor.look(week, now=1, day=Traffic(overlay_up=21 * GIB, overlay_down=30 * GIB))
+    assert (told.trickle, told.code, told.params["used_gib"]) == (True, "fairness_overlay_day_gib", 51.0)
+    assert governor.look(week, now=2, day=below).trickle
+    assert not governor.look(week, now=3, day=Traffic(overlay_down=45 * GIB)).trickle
+
+
+def test_the_days_volume_counts_in_mesh_mode_too_and_also_below_the_grace_volume() -> None:
+    tight = FairnessRules(overlay_day_bytes=GIB)
+    used = Traffic(overlay_down=GIB)
+    assert FairnessGovernor(tight).look(used, now=0, day=used, mode="mesh").trickle
+    assert not FairnessGovernor(tight).look(used, now=0, day=used, mode="legacy").trickle
+    generous = FairnessRules(overlay_day_bytes=GIB, generous=True)
+    assert not FairnessGovernor(generous).look(used, now=0, day=used).trickle
+
+
+@pytest.mark.parametrize(("share", "intensity"), [(1.0, 0.75), (0.75, 0.5), (0.5, 0.25), (0.1, 0.1)])
+def test_it_goes_on_where_the_process_before_stopped(share: float, intensity: float) -> None:
+    assert FairnessGovernor(RULES, share=share).look(LEECH, now=0).intensity == intensity
+
+
+def test_the_grace_volume_is_the_configured_one() -> None:
+    strict = FairnessRules(grace_bytes=GIB)
+    taken = Traffic(overlay_down=GIB, soulseek_up=GIB)
+    assert FairnessGovernor(strict).look(taken, now=0).intensity < 1
+    assert FairnessGovernor(FairnessRules()).look(Traffic(overlay_down=GIB), now=0).intensity == 1.0
+
+
+def test_no_word_says_infinity() -> None:
+    told = FairnessGovernor(RULES).look(Traffic(overlay_up=9 * GIB, overlay_down=1), now=0)
+    assert told.code == "fairness_nothing_on_soulseek"
+    assert told.params["ratio"] == 999_999.0
+
+
+def test_a_rule_that_was_switched_off_lets_go_step_by_step() -> None:
+    governor = FairnessGovernor(FairnessRules.none(), share=0.25)
+    told = governor.look(LEECH, now=0)
+    assert (told.code, told.intensity) == ("fairness_released", 0.5)
+    assert governor.look(LEECH, now=2 * STEP_S).intensity == 0.75
+    assert governor.look(LEECH, now=4 * STEP_S).code == "fairness_fine"
+
+
+def test_least_contribution_to_soulseek_is_a_rule_when_it_is_set() -> None:
+    rules = FairnessRules(min_soulseek_contribution=0.5)
+    taker = Traffic(soulseek_down=10 * GIB, soulseek_up=1 * GIB)
+    told = FairnessGovernor(rules).look(taker, now=0)
+    assert (told.code, told.prefer_soulseek_uploads) == ("fairness_min_soulseek_contribution", True)

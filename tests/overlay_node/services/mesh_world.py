@@ -83,6 +83,19 @@ def want(recording: uuid.UUID = RECORDING, **changes: Any) -> WantWork:
     return dataclasses.replace(made, **changes)
 
 
+class Balanced:
+    """A fairness governor that has nothing to say; `first` are wants that Soulseek should bring."""
+
+    def __init__(self) -> None:
+        self.first: set[uuid.UUID] = set()
+
+    def slows(self, _want: WantWork) -> tuple[str, dict[str, Any]]:
+        return "", {}
+
+    def holds_back(self, asked: WantWork) -> str:
+        return "fairness_soulseek_first" if asked.id in self.first else ""
+
+
 class MeshWorld:
     """Owns loop, reactor, the DHT's first node and every node that was started."""
 

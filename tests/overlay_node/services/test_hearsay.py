@@ -23,6 +23,7 @@ from overlay_node.store.memory_store import MemoryStore
 from overlay_node.swarm.choice import PayloadKey
 from overlay_node.swarm.peer_book import MemoryPeerBook
 from overlay_node.swarm.rate_limits import RateLimits
+from tests.overlay_node.services.mesh_world import Balanced
 
 WANTS = [
     WantWork(
@@ -77,6 +78,7 @@ def test_a_claim_makes_only_the_wants_of_its_recording_read_their_rows_again(tmp
                 store=store, discovery=discovery, deliveries=deliveries, book=MemoryPeerBook(1000.0), clock=clock
             ),
             limits=RateLimits(now=1000.0),
+            fairness=Balanced(),
             background=Background(),
             partial_dir=tmp_path,
             completions=nobody,

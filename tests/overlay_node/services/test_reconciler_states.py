@@ -34,7 +34,7 @@ from overlay_node.store.memory_store import MemoryStore
 from overlay_node.swarm.choice import PayloadKey
 from overlay_node.swarm.peer_book import MemoryPeerBook
 from overlay_node.swarm.rate_limits import RateLimits
-from tests.overlay_node.services.mesh_world import RECORDING, RELEASE
+from tests.overlay_node.services.mesh_world import RECORDING, RELEASE, Balanced
 
 PAYLOAD_BYTES = 1_000_000
 CODES = ("wrong_recording", "payload_mismatch", "lossy_limit", "preamble_mismatch")
@@ -145,6 +145,7 @@ class WantMachine(RuleBasedStateMachine):
                 store=self.store, discovery=discovery, deliveries=deliveries, book=MemoryPeerBook(self.now), clock=clock
             ),
             limits=RateLimits(now=self.now),
+            fairness=Balanced(),
             background=Background(),
             partial_dir=self.partial,
             completions=Nobody(),

@@ -26,12 +26,12 @@ from apps.domain.contracts.node_work import (
     ProgressReport,
     RateLimitWork,
     SourceReport,
-    TrafficReport,
     TransferWork,
     WantReport,
     WantWork,
 )
 from apps.domain.contracts.peer_work import PeerMetricsReport
+from apps.domain.contracts.soulseek_traffic import TrafficBatch, TrafficLine, TrafficPlane
 from apps.domain.jobs.constraints import Constraints
 from apps.domain.jobs.lifecycle import TransferState, WantDesired, WantPhase
 from apps.domain.peers.metrics import PeerMetrics, PeerMetricsSnapshot
@@ -114,7 +114,7 @@ class MemoryRows:
         return self.store.peers[key].reputation
 
     def traffic(self, key: str, direction: str) -> int:
-        return self.store.traffic[key, direction, "payload", "direct"]
+        return self.store.ledger.peers["overlay", key, direction]
 
     def progress(self, want_id: uuid.UUID) -> tuple[str, str, int]:
         row = self.store.progress[want_id]
@@ -518,10 +518,15 @@ def test_peers_their_addresses_charges_and_traffic_add_up(world: World) -> None:
     world.run(world.store.peer_charge("p", banned_for_s=300.0))
     world.run(world.store.peer_charge("p", bad_leaves=0))
     assert 200 < world.run(world.store.bans())["p"] <= 300
-    line = TrafficReport(peer="p", direction="down", count_bytes=10)
-    world.run(world.store.traffic_add([line, TrafficReport(peer="p", direction="up", count_bytes=1)]))
-    world.run(world.store.traffic_add([line]))
+    down, up = traffic_line(10), traffic_line(1, direction="up")
+    world.run(world.store.ledger.traffic_add(TrafficBatch(boot_id=RELEASE, number=1, lines=(down, up))))
+    world.run(world.store.ledger.traffic_add(TrafficBatch(boot_id=RELEASE, number=2, lines=(down,))))
     assert (world.rows.traffic("p", "down"), world.rows.traffic("p", "up")) == (20, 1)
+
+
+def traffic_line(count: int, *, direction: str = "down") -> TrafficLine:
+    hour = datetime(2026, 3, 1, 7, tzinfo=UTC)
+    return TrafficLine(hour=hour, plane=TrafficPlane.OVERLAY, direction=direction, peer="p", count_bytes=count)
 
 
 def learnt(*, good: int = 40, corrupt: int = 0) -> PeerMetricsSnapshot:
