@@ -248,7 +248,7 @@ class Node:
             soulseek_plane(
                 config.soulseek,
                 supplies=soulseek,
-                seams=NodeSeams(boot_id=self.boot_id),
+                seams=NodeSeams(boot_id=self.boot_id, traffic=self.traffic, fairness=self.fairness),
                 off_code=policy.may_soulseek.reason,
                 data_dir=config.data_dir,
                 spawn=background.spawn,

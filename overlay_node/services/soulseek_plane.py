@@ -12,9 +12,11 @@ from datetime import datetime
 from pathlib import Path
 
 from overlay_node.config import SoulseekConfig
+from overlay_node.services.fairness import NodeFairness
 from overlay_node.soulseek.errands import Errands
 from overlay_node.soulseek.plane import ClientMaker, Part, SoulseekPlane
 from overlay_node.soulseek.ports import PlaneContext, SessionBoard, SoulseekSupplies, Spawn
+from overlay_node.soulseek.traffic import TrafficCounter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +24,10 @@ class NodeSeams:
     """What parts need of the rest of the node. Whoever needs more adds a field here and hands it over in `services.root`."""
 
     boot_id: str
+    traffic: TrafficCounter
+    """every payload byte of Soulseek is told to it: `soulseek_down`, `soulseek_up`"""
+    fairness: NodeFairness
+    """whether Soulseek is preferred (`current`); parts tell it `soulseek_gives` and `soulseek_uploads_wait`"""
 
 
 def soulseek_plane(

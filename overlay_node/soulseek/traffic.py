@@ -61,6 +61,14 @@ class TrafficCounter:
         self._peers[plane, direction][peer] += count_bytes
         self._totals[plane, direction] += count_bytes
 
+    def soulseek_down(self, user: str, count_bytes: int, job_id: uuid.UUID | None = None) -> None:
+        """Bytes of a Soulseek download."""
+        self.add(TrafficPlane.SOULSEEK, Direction.DOWN, user, count_bytes, job_id)
+
+    def soulseek_up(self, user: str, count_bytes: int) -> None:
+        """Bytes of a Soulseek upload."""
+        self.add(TrafficPlane.SOULSEEK, Direction.UP, user, count_bytes)
+
     def by_peer(self, plane: TrafficPlane, direction: Direction) -> Counter[str]:
         """Bytes since the start, by peer: the live count, to be read."""
         return self._peers[plane, direction]
