@@ -1,7 +1,7 @@
 """Every code's sentence for API, pages and CLI: what is the matter, and what will happen next.
 
 Rows, events and errors hold `code` + `params`; words are made here when somebody looks, in their language. The words for codes of jobs,
-tracks, transfers and files are `apps.domain.jobs.sentences`; this module adds those of requests and waits, translates both, and says what
+tracks, transfers and files are `apps.domain.jobs.sentences`, those of the Soulseek plane `apps.domain.soulseek.words`; this module adds those of requests and waits, translates both, and says what
 comes next. A code this version does not know gets its own name as words, so that nothing is ever shown empty.
 """
 
@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as lazy
 from apps.common.text import display_text
 from apps.domain.jobs.sentences import SENTENCES as DOMAIN_SENTENCES
 from apps.domain.jobs.sentences import fill
+from apps.domain.soulseek.words import SOULSEEK_SENTENCES
 
 Params = Mapping[str, object]
 Words = str | Promise
@@ -341,7 +342,7 @@ def sentence(code: str, params: Params | None = None) -> Sentence:
     """The words for `code`; an empty code gives an empty sentence."""
     if not code:
         return Sentence("")
-    template = OWN.get(code) or DOMAIN_SENTENCES.get(code)
+    template = OWN.get(code) or DOMAIN_SENTENCES.get(code) or SOULSEEK_SENTENCES.get(code)
     if template is None:
         name = display_text(code, limit=80).replace("_", " ").capitalize()
         return Sentence(_("%(name)s.") % {"name": name})
@@ -359,7 +360,7 @@ def source_sentence(code: str) -> Sentence:
 
 def message_of(code: str, params: Params, *, fallback: str = "") -> str:
     """One line for an API body: the catalogue's words, else `fallback` (the error's own sentence), else the code in words."""
-    if code not in OWN and code not in DOMAIN_SENTENCES and fallback:
+    if code not in OWN and code not in DOMAIN_SENTENCES and code not in SOULSEEK_SENTENCES and fallback:
         return display_text(fallback, limit=500)
     return str(sentence(code, params))
 

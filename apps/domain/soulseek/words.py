@@ -90,6 +90,17 @@ SOULSEEK_SENTENCES: Final[Mapping[str, str]] = {
     "fairness_job": "This job took {ratio} times as much from the mesh as from Soulseek, and {limit} times is the most: its mesh downloads run at {percent} %.",
     "fairness_overlay_bandwidth_cap": "Mesh downloads are held to {kib_s} KiB/s, as the configuration says.",
     "fairness_soulseek_first": "Soulseek is giving it already; the mesh waits until the balance is better.",
+    # What was given and taken
+    "contribution_nothing": "Nothing was given or taken in this time.",
+    "contribution_soulseek_more_up": "You've uploaded {ratio}× as much as you've downloaded over Soulseek.",
+    "contribution_soulseek_more_down": "You've downloaded {ratio}× as much as you've uploaded over Soulseek.",
+    "contribution_soulseek_only_up": "You've uploaded over Soulseek and downloaded nothing there.",
+    "contribution_soulseek_only_down": "You've downloaded over Soulseek and uploaded nothing there.",
+    "contribution_overlay_more_up": "On the mesh you've uploaded {ratio}× as much as you've downloaded.",
+    "contribution_overlay_more_down": "On the mesh you've downloaded {ratio}× as much as you've uploaded.",
+    "contribution_overlay_only_up": "On the mesh you've uploaded and downloaded nothing.",
+    "contribution_overlay_only_down": "On the mesh you've downloaded and uploaded nothing.",
+    "contribution_overlay_usage": "Overlay usage: {ratio}× Soulseek upload.",
     # Why an upload is not queued
     "quota_day": "This user's share of the day is used up.",
     "quota_week": "This user's share of the week is used up.",
