@@ -3,18 +3,19 @@
 What is different from the library, and why (each met by hand): its settings read the environment (a variable DEBUG breaks them), so ours read nothing; it
 listens on every address, ours where it is told; it replaces the loop's exception handler, which is put back; two equal requests in flight end in an
 InvalidStateError, which is skipped; its reconnecting swallows refused logins, so `SessionKeeper` decides; its share scan stalls the loop, so shares come
-from our own tables.
+from our own tables; it writes the password into its log at DEBUG, so ours has none to show.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from aioslsk.client import SoulSeekClient
 from aioslsk.network.connection import ListeningConnection
 from aioslsk.network.network import ListeningConnectionErrorMode, Network, PeerConnectMode
+from aioslsk.protocol.messages import Login
 from aioslsk.settings import (
     CredentialsSettings,
     ListeningSettings,
@@ -61,7 +62,7 @@ class _Settings(Settings):  # type: ignore[misc]  # aioslsk has no types
 def settings_of(account: Account) -> Settings:
     """aioslsk's settings for an account."""
     return _Settings(
-        credentials=CredentialsSettings(username=account.username, password=account.password),
+        credentials=_Credentials(username=account.username, password=account.password),
         network=NetworkSettings(
             server=ServerSettings(hostname=account.server_host, port=account.server_port),
             listening=ListeningSettings(
@@ -72,6 +73,24 @@ def settings_of(account: Account) -> Settings:
         ),
         shares=SharesSettings(scan_on_start=False, download="/nonexistent"),
     )
+
+
+class _Credentials(CredentialsSettings):  # type: ignore[misc]
+    """As the library's, with nothing to read in its repr."""
+
+    @override
+    def __repr__(self) -> str:
+        return f"Credentials({self.username!r})"
+
+    __str__ = __repr__
+
+
+class _QuietLogin(Login.Request):  # type: ignore[misc]
+    """The login as the library's log may show it: it writes every message out at DEBUG."""
+
+    @override
+    def __repr__(self) -> str:
+        return f"Login.Request({self.username!r})"
 
 
 class _Network(Network):  # type: ignore[misc]
@@ -87,6 +106,16 @@ class _Network(Network):  # type: ignore[misc]
         if not port:
             return None, None
         return ListeningConnection(self._listen_host, port, self, obfuscated=False), None
+
+    @override
+    async def send_server_messages(self, *messages: Any, raise_on_error: bool = True) -> Any:
+        quiet = [
+            _QuietLogin(**{one.name: getattr(message, one.name) for one in fields(message)})
+            if isinstance(message, Login.Request)
+            else message
+            for message in messages
+        ]
+        return await super().send_server_messages(*quiet, raise_on_error=raise_on_error)
 
     @override
     async def on_message_received(self, message: Any, connection: Any) -> None:

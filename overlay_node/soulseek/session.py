@@ -24,16 +24,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOGIN_S: Final = 30.0
-"""Connection and login together; a server that takes longer is silent."""
 INTENT_S: Final = 5.0
 """The intent row is read so often without a wake-up."""
 RECORD_S: Final = 1.0
 """The session's row is written at most so often."""
-QUIET_S: Final = 60.0
-"""After so long without a word of the server it is asked for one."""
-PROBE_S: Final = 30.0
-"""… and after so long without an answer the connection counts as dead."""
+PORT_S: Final = 60.0
+"""A port that was taken is tried again so often."""
 MAX_HAPPENINGS: Final = 200
 """Not yet written; older ones are lost when the database is away for long."""
 MAX_SAID: Final = 2000
@@ -53,7 +49,6 @@ class Session:
         attached: Callable[[SoulseekClient], None],
         online: Callable[[SoulseekClient], Awaitable[None]],
         offline: Callable[[str], Awaitable[None]],
-        login_s: float = LOGIN_S,
     ) -> None:
         self.client: SoulseekClient | None = None
         self._context: Final = context
@@ -63,8 +58,7 @@ class Session:
         self._attached: Final = attached
         self._tell_online: Final = online
         self._tell_offline: Final = offline
-        self._login_s: Final = login_s
-        self._keeper: Final = SessionKeeper(now=context.clock())
+        self._keeper: Final = SessionKeeper(now=context.clock(), first_pause_s=context.config.first_pause_s)
         self._keeper.stop(off_code or "soulseek_not_started")
         self._intent: IntentWork | None = None
         self._next_intent = 0.0
@@ -86,6 +80,7 @@ class Session:
         self._written: SessionReport | None = None
         self._next_record = 0.0
         self._recording = False
+        context.errands.register("soulseek_session", self._told)
         self._counts: Final = {"logins": 0, "refusals": 0, "losses": 0, "attempts": 0}
 
     # ---- what others ask
@@ -232,7 +227,7 @@ class Session:
         connected = False
         try:
             await self._open_port(client)
-            async with asyncio.timeout(self._login_s):
+            async with asyncio.timeout(self._context.config.login_s):
                 await client.network.connect_server()
                 connected = True
                 self._heard = clock()
@@ -317,7 +312,7 @@ class Session:
         except ConnectionFailedError as error:
             port = self._context.config.listen_port
             self._keeper.hindered("soulseek_port_taken", {"port": port, "error": _cause(error)})
-            self._next_port = self._context.clock() + QUIET_S
+            self._next_port = self._context.clock() + PORT_S
             log.warning("soulseek_port_taken port=%d error=%s", port, _cause(error))
         else:
             self._keeper.unhindered()
@@ -366,10 +361,11 @@ class Session:
         client = self.client
         if client is None:
             return
-        if self._probed is not None and now - self._probed >= PROBE_S:
+        config = self._context.config
+        if self._probed is not None and now - self._probed >= config.probe_s:
             self._probed = None
             self._context.spawn(self._drop_silent(client), "soulseek-silent")
-        elif self._probed is None and now - self._heard >= QUIET_S:
+        elif self._probed is None and now - self._heard >= config.quiet_s:
             self._probed = now
             self._context.spawn(self._probe(client), "soulseek-probe")
         if self._next_port and now >= self._next_port and not self._opening_port:
@@ -443,6 +439,10 @@ class Session:
         self._context.board.privileged_s = max(0, int(event.time_left))
 
     # ---- telling
+
+    async def _told(self, _payload: Mapping[str, object]) -> Mapping[str, object]:
+        """The errand `soulseek_session`: how it stands at this moment, where the row is up to a second old."""
+        return self.report()
 
     def _happened(self, kind: str, code: str | None = None, params: Mapping[str, Param] | None = None) -> None:
         """Keep it for the next write; without `code`, with the keeper's reason."""

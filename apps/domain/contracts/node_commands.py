@@ -30,6 +30,3 @@ class CommandAnswer:
     code: str = ""
     params: Mapping[str, Param] = field(default_factory=dict)
     body: Mapping[str, object] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        return not self.code

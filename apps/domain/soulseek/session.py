@@ -71,7 +71,8 @@ class SessionState:
 class SessionKeeper:
     """See the module. The caller connects when `due` says so, and tells what happened."""
 
-    def __init__(self, *, now: float) -> None:
+    def __init__(self, *, now: float, first_pause_s: float = FIRST_PAUSE_S) -> None:
+        self._first_pause_s: Final = first_pause_s
         self._phase = Phase.IDLE
         self._code = "soulseek_not_started"
         self._params: dict[str, Param] = {}
@@ -196,6 +197,6 @@ class SessionKeeper:
 
     def _wait(self, now: float, *, jitter: float, code: str, params: dict[str, Param]) -> None:
         """Exponential, ±25 % by `jitter` in [0, 1): clients of a server that comes back must not all come in the same second."""
-        pause = min(MAX_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._failures, 30)) * (0.75 + 0.5 * jitter)
+        pause = min(MAX_PAUSE_S, self._first_pause_s * 2.0 ** min(self._failures, 30)) * (0.75 + 0.5 * jitter)
         self._failures += 1
         self._phase, self._retry_at, self._code, self._params = Phase.WAITING, now + pause, code, params

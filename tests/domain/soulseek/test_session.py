@@ -156,3 +156,43 @@ def test_whatever_happens_it_never_tries_twice_without_a_pause_nor_after_it_was_
                 keeper.lost(now, jitter=jitter)
         state = keeper.state(now)
         assert (state.retry_at is not None) == (state.phase is Phase.WAITING)
+
+
+def test_what_only_a_person_can_mend_stops_it_until_they_start_it_again() -> None:
+    keeper = started()
+    assert keeper.due(0)
+    keeper.barred("soulseek_password_readable", {"mode": "0644"}, 1)
+    state = keeper.state(10_000)
+    assert (state.phase, state.health, state.code, state.params) == (
+        Phase.STOPPED,
+        Health.UNAVAILABLE,
+        "soulseek_password_readable",
+        {"mode": "0644"},
+    )
+    assert not keeper.due(10_000)
+    keeper.start(10_001)
+    assert keeper.due(10_001)
+
+
+def test_a_hindrance_degrades_a_standing_session_and_says_so() -> None:
+    keeper = online()
+    keeper.hindered("soulseek_port_taken", {"port": 1})
+    assert (keeper.state(1).health, keeper.state(1).code) == (Health.DEGRADED, "soulseek_port_taken")
+    keeper.unhindered()
+    assert (keeper.state(1).health, keeper.state(1).code) == (Health.HEALTHY, "")
+
+
+def test_a_session_that_keeps_breaking_says_how_often() -> None:
+    keeper, now = online(), 0.0
+    for _ in range(3):
+        now += 70
+        keeper.lost(now, jitter=0.5)
+        now += 2.1
+        assert keeper.due(now)
+        keeper.logged_in(now)
+    state = keeper.state(now)
+    assert (state.health, state.code, state.params) == (
+        Health.DEGRADED,
+        "soulseek_unsteady",
+        {"losses": 3, "minutes": 10},
+    )

@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from aioslsk.settings import SharedDirectorySettingEntry
 
@@ -65,15 +66,22 @@ class World:
         self.password = "pw"
         self._stack = AsyncExitStack()
 
-    def config(self, username: str = "alice", *, listen: bool = True) -> SoulseekConfig:
-        return SoulseekConfig(
-            username=username,
-            server_host="127.0.0.1",
-            server_port=self.server.port,
-            listen_host="127.0.0.1",
-            listen_port=free_port() if listen else 0,
-            race=False,
-        )
+    def config(self, username: str = "alice", *, listen: bool = True, **more: Any) -> SoulseekConfig:
+        """An account at this server; pauses are a fraction of the real ones, so that scenes are short."""
+        values: dict[str, Any] = {
+            "username": username,
+            "server_host": "127.0.0.1",
+            "server_port": self.server.port,
+            "listen_host": "127.0.0.1",
+            "listen_port": free_port() if listen else 0,
+            "race": False,
+            "first_pause_s": 0.05,
+        }
+        return SoulseekConfig(**{**values, **more})
+
+    def credentials(self, config: SoulseekConfig) -> Credentials:
+        """What the plane logs in with; tests replace it."""
+        return Credentials(config.username, self.password)
 
     async def plane(
         self,
@@ -104,7 +112,7 @@ class World:
         plane = SoulseekPlane(
             context,
             parts=parts(context),
-            credentials=lambda: Credentials(context.config.username, self.password),
+            credentials=lambda: self.credentials(context.config),
             off_code=off_code,
             make_client=make_client,
         )
