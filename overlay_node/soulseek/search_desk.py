@@ -1,7 +1,7 @@
 """The desk where all searches are handed in: when each is sent, whose answers it gets, when it is over. Pure; `now` is wall-clock seconds (the governor's).
 
-Soulseek has no end of a search: answers come for some seconds, most of them in the first three. A search is over when none came for `QUIET_S`, at the
-earliest after `LEAST_S`, at the latest after `MOST_S`, or when whoever asked has enough. Answers are bounded per search and per user; equal users count once
+Soulseek has no end of a search: answers come for some seconds, most of them in the first three. A search is over when none came for some time, not
+too early and not too late (`Patience`), or when whoever asked has enough. Answers are bounded per search and per user; equal users count once
 (their later answer adds files).
 """
 
@@ -22,9 +22,16 @@ from apps.domain.soulseek.budget import (
 )
 from apps.domain.soulseek.candidates import SharerResult
 
-LEAST_S: Final = 5.0
-QUIET_S: Final = 3.0
-MOST_S: Final = 20.0
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """Seconds that answers are waited for: at least, without a new one, at most."""
+
+    least_s: float = 5.0
+    quiet_s: float = 3.0
+    most_s: float = 20.0
+
+
 MAX_USERS: Final = 500
 MAX_FILES: Final = 20_000
 MAX_FILES_A_USER: Final = 2_000
@@ -34,7 +41,7 @@ KEPT_S: Final = 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendSearch:
-    """Send it now, with this ticket."""
+    """Send it now, with this ticket, and say `sent`, or `unsent`."""
 
     ticket: int
     query: str
@@ -44,13 +51,36 @@ class SendSearch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchOver:
-    """A search ended. `callers` get the answers; `kept`: they are of an equal search a moment ago."""
+    """A search ended. `callers` asked it; the answers are kept under `home`, the first of them, and were given by `flush` before. `kept`: they are of an
+    equal search a moment ago."""
 
     key: SearchKey
     callers: tuple[str, ...]
-    results: tuple[SharerResult, ...]
+    home: str
+    users: int
+    files: int
     truncated: bool
     kept: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """All that a user answered so far, to be kept under `home`."""
+
+    home: str
+    result: SharerResult
+    locked: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A running search: where its answers are kept, and how many there are."""
+
+    home: str
+    started_at: float
+    users: int
+    files: int
+    truncated: bool
 
 
 Action = SendSearch | SearchOver
@@ -60,30 +90,49 @@ Action = SendSearch | SearchOver
 class _Running:
     key: SearchKey
     ticket: int
+    home: str
+    due_at: float
     started_at: float
     last_at: float
     results: dict[str, SharerResult] = field(default_factory=dict)
+    locked: dict[str, int] = field(default_factory=dict)
+    fresh: set[str] = field(default_factory=set)
     files: int = 0
     truncated: bool = False
+    sent: bool = False
     enough: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Answered:
+class Kept:
+    """Where the answers of a search are that ended at `at`."""
+
     at: float
-    results: tuple[SharerResult, ...]
+    home: str
+    users: int
+    files: int
     truncated: bool
 
 
 class SearchDesk:
-    """See the module."""
+    """See the module. Callers are names; what a caller's query becomes is told under that name."""
 
-    def __init__(self, budget: SearchBudget, *, started: Iterable[float] = (), first_ticket: int, now: float) -> None:
+    def __init__(
+        self,
+        budget: SearchBudget,
+        *,
+        started: Iterable[float] = (),
+        first_ticket: int,
+        now: float,
+        patience: Patience = Patience(),
+    ) -> None:
+        self._patience: Final = patience
         self.governor: Final = SearchGovernor(budget, started=started, now=now)
         self._ticket = first_ticket
         self._by_ticket: dict[int, _Running] = {}
-        self._answered: dict[SearchKey, _Answered] = {}
+        self._answered: dict[SearchKey, Kept] = {}
         self._ready: list[SearchOver] = []
+        self._left: list[Answered] = []
 
     # ---- callers
 
@@ -108,7 +157,13 @@ class SearchDesk:
             self.governor.withdraw(queued.key, caller=caller)
             self._ready.append(
                 SearchOver(
-                    key=queued.key, callers=(caller,), results=known.results, truncated=known.truncated, kept=True
+                    key=queued.key,
+                    callers=(caller,),
+                    home=known.home,
+                    users=known.users,
+                    files=known.files,
+                    truncated=known.truncated,
+                    kept=True,
                 )
             )
             return replace(queued, coalesced=True)
@@ -121,13 +176,34 @@ class SearchDesk:
                 if running.key == key:
                     running.enough = True
 
-    def estimate(self, key: SearchKey, now: float) -> Estimate | None:
-        """When its turn comes; None: it does not wait."""
-        return self.governor.estimate(key, now)
+    def remember(self, key: SearchKey, kept: Kept) -> None:
+        """Answers from before a restart, to be given again while they are young."""
+        self._answered.setdefault(key, kept)
+
+    def estimates(self, now: float) -> dict[SearchKey, Estimate]:
+        """When the turn of each query that waits comes."""
+        return self.governor.estimates(now)
+
+    def standing(self, key: SearchKey) -> Standing | None:
+        """How a running search stands; None: it does not run."""
+        for one in self._by_ticket.values():
+            if one.key == key:
+                return Standing(
+                    home=one.home,
+                    started_at=one.started_at,
+                    users=len(one.results),
+                    files=one.files,
+                    truncated=one.truncated,
+                )
+        return None
 
     # ---- the plane
 
-    def answered(self, ticket: int, result: SharerResult, now: float) -> bool:
+    def awaits(self, ticket: int) -> bool:
+        """Answers with this ticket are still taken."""
+        return ticket in self._by_ticket
+
+    def answered(self, ticket: int, result: SharerResult, now: float, *, locked: int = 0) -> bool:
         """An answer came. False: nobody asked (an old ticket, or one that was made up), or the search holds all it takes."""
         running = self._by_ticket.get(ticket)
         if running is None:
@@ -145,7 +221,30 @@ class SearchDesk:
         fresh = fresh[:room]
         running.files += len(fresh)
         running.results[result.user] = replace(result, files=(*had, *fresh))
+        running.locked[result.user] = locked
+        running.fresh.add(result.user)
         return True
+
+    def flush(self) -> list[Answered]:
+        """What users answered since it was asked last, to be kept."""
+        found, self._left = self._left, []
+        for running in self._by_ticket.values():
+            found.extend(self._fresh(running))
+        return found
+
+    def sent(self, ticket: int, now: float) -> None:
+        """It left us; answers are waited for from now on."""
+        running = self._by_ticket.get(ticket)
+        if running is not None:
+            self.governor.sent(due=running.due_at, now=now)
+            running.sent = True
+            running.started_at, running.last_at = now, max(running.last_at, now)
+
+    def unsent(self, ticket: int, now: float) -> None:
+        """It could not be sent: it waits again. Its start still counts."""
+        running = self._by_ticket.pop(ticket, None)
+        if running is not None:
+            self.governor.unsent(running.key, now=now)
 
     def lost(self, now: float) -> None:
         """The session is gone: what was sent and not answered yet waits again; what has answers is over with them."""
@@ -166,7 +265,12 @@ class SearchDesk:
             for started in self.governor.due(now):
                 self._ticket = (self._ticket + 1) & 0x7FFF_FFFF
                 self._by_ticket[self._ticket] = _Running(
-                    key=started.key, ticket=self._ticket, started_at=now, last_at=now
+                    key=started.key,
+                    ticket=self._ticket,
+                    home=started.callers[0],
+                    due_at=started.at,
+                    started_at=now,
+                    last_at=now,
                 )
                 actions.append(
                     SendSearch(ticket=self._ticket, query=started.query, scope=started.key.scope, whom=started.key.whom)
@@ -176,16 +280,34 @@ class SearchDesk:
 
     # ---- inside
 
-    @staticmethod
-    def _is_over(running: _Running, now: float) -> bool:
-        age = now - running.started_at
-        return running.enough or age >= MOST_S or (age >= LEAST_S and now - running.last_at >= QUIET_S)
+    def _is_over(self, running: _Running, now: float) -> bool:
+        age, quiet = now - running.started_at, now - running.last_at
+        patience = self._patience
+        waited = age >= patience.most_s or (age >= patience.least_s and quiet >= patience.quiet_s)
+        return running.enough or (running.sent and waited)
 
     def _end(self, running: _Running, now: float) -> SearchOver:
         del self._by_ticket[running.ticket]
         callers = self.governor.callers_of(running.key)
         self.governor.over(running.key)
-        results = tuple(running.results[user] for user in sorted(running.results))
-        if results:
-            self._answered[running.key] = _Answered(at=now, results=results, truncated=running.truncated)
-        return SearchOver(key=running.key, callers=callers, results=results, truncated=running.truncated)
+        self._left.extend(self._fresh(running))
+        users, files = len(running.results), running.files
+        if users:
+            self._answered[running.key] = Kept(
+                at=now, home=running.home, users=users, files=files, truncated=running.truncated
+            )
+        return SearchOver(
+            key=running.key,
+            callers=callers,
+            home=running.home,
+            users=users,
+            files=files,
+            truncated=running.truncated,
+        )
+
+    @staticmethod
+    def _fresh(running: _Running) -> list[Answered]:
+        users, running.fresh = sorted(running.fresh), set()
+        return [
+            Answered(home=running.home, result=running.results[user], locked=running.locked[user]) for user in users
+        ]

@@ -2,7 +2,8 @@
 
 The server bans for half an hour whoever searches too much, so the budget is a sliding window (never more than `searches` starts in any `window_s`), not a
 bucket that fills while nobody asks. Callers take turns: of each class of urgency, one query of each caller after another, so that a job with two hundred
-tracks does not keep a person waiting; a query that waits long rises, so that nobody waits for ever.
+tracks does not keep a person waiting; a query that waits long rises, so that nobody waits for ever. A caller may hand in under many names: what stands before
+the first `#` of a name is whose turn it takes.
 
 Pure: events and `now` (seconds; wall-clock seconds, so that the window survives a restart) in, decisions out.
 """
@@ -77,6 +78,11 @@ def search_key(query: str, *, scope: SearchScope = SearchScope.NETWORK, whom: st
     return SearchKey(scope, whom, words)
 
 
+def whose(caller: str) -> str:
+    """Whose turn a caller's query takes."""
+    return caller.partition("#")[0]
+
+
 @dataclass(slots=True, kw_only=True)
 class _Waiting:
     key: SearchKey
@@ -100,11 +106,12 @@ class Queued:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """Send this query now. `callers`: who gets the answers (and whoever joins while it runs)."""
+    """Send this query now. `callers`: who gets the answers (and whoever joins while it runs). `at`: the start as it is counted."""
 
     key: SearchKey
     query: str
     callers: tuple[str, ...]
+    at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,9 +198,10 @@ class SearchGovernor:
             chosen = min(self._waiting.values(), key=lambda one: self._rank(one, now))
             del self._waiting[chosen.key]
             self._running[chosen.key] = chosen.callers
-            self._starts.append(max(now, self._starts[-1]) if self._starts else now)
+            at = max(now, self._starts[-1]) if self._starts else now
+            self._starts.append(at)
             self._turn(chosen.callers)
-            started.append(Started(key=chosen.key, query=chosen.query, callers=tuple(sorted(chosen.callers))))
+            started.append(Started(key=chosen.key, query=chosen.query, callers=tuple(sorted(chosen.callers)), at=at))
         return tuple(started)
 
     def over(self, key: SearchKey) -> None:
@@ -206,6 +214,12 @@ class SearchGovernor:
         if callers and key not in self._waiting:
             self._order += 1
             self._waiting[key] = _Waiting(key=key, query=key.words, since=now, order=0, callers=callers)
+
+    def sent(self, *, due: float, now: float) -> None:
+        """A query that `due` gave at the time `due` left us only now: its place in the window begins now."""
+        if due in self._starts:
+            self._starts.remove(due)
+            self._starts.append(max(now, self._starts[-1]) if self._starts else now)
 
     def hold(self, *, until: float) -> None:
         """Nothing starts before `until` (a ban, a server that asks for patience)."""
@@ -223,21 +237,25 @@ class SearchGovernor:
         """When this query's turn comes, if nobody more urgent asks meanwhile; None: it does not wait."""
         if key not in self._waiting:
             return None
-        ranked = sorted(self._waiting.values(), key=lambda one: self._rank(one, now))
-        ahead = next(at for at, one in enumerate(ranked) if one.key == key)
-        starts = deque(one for one in self._starts if one > now - self.budget.window_s)
+        return self.estimates(now)[key]
+
+    def estimates(self, now: float) -> dict[SearchKey, Estimate]:
+        """Likewise of every query that waits, in the order of their turns."""
+        ranks = {key: self._rank(one, now) for key, one in self._waiting.items()}
+        starts = deque(one for one in self._starts if one + self.budget.window_s > now)
         busy = sorted([self.budget.answers_s / 2] * len(self._running))
-        at = now
-        for _ in range(ahead + 1):
+        at = max(now, self._not_before)
+        found: dict[SearchKey, Estimate] = {}
+        for ahead, key in enumerate(sorted(ranks, key=lambda one: ranks[one])):
             if len(busy) >= self.budget.at_once:
                 at = max(at, now + busy.pop(0))
             if len(starts) >= self.budget.searches:
                 at = max(at, starts.popleft() + self.budget.window_s)
-            at = max(at, self._not_before)
             starts.append(at)
             busy.append(at - now + self.budget.answers_s)
             busy.sort()
-        return Estimate(starts_in_s=at - now, ahead=ahead)
+            found[key] = Estimate(starts_in_s=at - now, ahead=ahead)
+        return found
 
     def used(self, now: float) -> int:
         """Starts within the window that ends now."""
@@ -256,7 +274,7 @@ class SearchGovernor:
     # ---- inside
 
     def _forget(self, now: float) -> None:
-        while self._starts and self._starts[0] <= now - self.budget.window_s:
+        while self._starts and self._starts[0] + self.budget.window_s <= now:
             self._starts.popleft()
 
     def _next_start(self, now: float) -> float:
@@ -273,12 +291,12 @@ class SearchGovernor:
         """Urgency; then the caller who was served longest ago; then who came first."""
         best = one.urgency(now)
         eager = [caller for caller, urgency in one.callers.items() if urgency == min(one.callers.values())]
-        return best, min(self._served.get(caller, 0) for caller in eager), one.order
+        return best, min(self._served.get(whose(caller), 0) for caller in eager), one.order
 
     def _turn(self, callers: Mapping[str, Urgency]) -> None:
         self._turns += 1
         for caller in callers:
-            self._served[caller] = self._turns
+            self._served[whose(caller)] = self._turns
         if len(self._served) > 10_000:
-            asking = {caller for one in self._waiting.values() for caller in one.callers}
+            asking = {whose(caller) for one in self._waiting.values() for caller in one.callers}
             self._served = {caller: at for caller, at in self._served.items() if caller in asking}

@@ -16,11 +16,13 @@ from datetime import timedelta
 from typing import Final, Literal, cast
 
 from apps.domain.matching.values import VARIOUS_ARTISTS, TargetRelease, TargetTrack
+from apps.domain.soulseek.budget import MIN_QUERY_CHARS
 from apps.domain.soulseek.candidates import Candidate
 from apps.domain.soulseek.queries import (
     Query,
     WantedRecording,
     WantedRelease,
+    excluded_phrase,
     plain_words,
     recording_ladder,
     release_ladder,
@@ -166,10 +168,8 @@ def ladder_of(target: HuntTarget, *, excluded: Collection[str] = ()) -> tuple[Qu
     """The questions of a hunt, best first; empty: nothing that anybody could answer."""
     if target.kind == "words":
         words = " ".join(target.words.split())
-        barred = [plain_words(one).casefold() for one in excluded]
-        text = plain_words(words).casefold()
-        relayed = not any(phrase and f" {phrase} " in f" {text} " for phrase in barred)
-        return (Query(words, "words"),) if relayed and len(text.replace(" ", "")) >= 3 else ()
+        answerable = len(plain_words(words).replace(" ", "")) >= MIN_QUERY_CHARS
+        return (Query(words, "words"),) if answerable and not excluded_phrase(words, excluded) else ()
     if target.kind == "recording":
         wanted = WantedRecording(artist=target.artist, title=target.title, aliases=target.aliases, albums=target.albums)
         return recording_ladder(wanted, excluded=excluded)

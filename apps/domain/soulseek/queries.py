@@ -133,7 +133,6 @@ def _recording_steps(wanted: WantedRecording) -> Iterator[Query]:
 
 def _ladder(steps: Iterable[Query], excluded: Collection[str]) -> tuple[Query, ...]:
     """Plain words, each set of words once, none that can't be answered or is not relayed."""
-    barred = [phrase for phrase in (plain_words(one).casefold() for one in excluded) if phrase]
     seen: set[frozenset[str]] = set()
     found: list[Query] = []
     for step in steps:
@@ -143,12 +142,22 @@ def _ladder(steps: Iterable[Query], excluded: Collection[str]) -> tuple[Query, .
         if len(text.replace(" ", "")) < MIN_QUERY_CHARS or same in seen:
             continue
         seen.add(same)
-        if any(f" {phrase} " in f" {text.casefold()} " for phrase in barred):
+        if excluded_phrase(text, excluded):
             continue
         found.append(Query(text, step.why))
         if len(found) == MAX_STEPS:
             break
     return tuple(found)
+
+
+def excluded_phrase(query: str, excluded: Iterable[str]) -> str:
+    """The phrase of the server's excluded ones that stands in a query, in any case and punctuation; "" for none."""
+    text = f" {plain_words(query).casefold()} "
+    for phrase in excluded:
+        words = plain_words(phrase).casefold()
+        if words and f" {words} " in text:
+            return phrase
+    return ""
 
 
 def _ascii(text: str) -> str:

@@ -6,11 +6,11 @@ from apps.domain.soulseek.budget import SearchBudget, Urgency, search_key
 from apps.domain.soulseek.candidates import SharerResult
 from apps.domain.soulseek.results import SharedFile
 from overlay_node.soulseek import search_desk
-from overlay_node.soulseek.search_desk import KEPT_S, Action, SearchDesk, SearchOver, SendSearch
+from overlay_node.soulseek.search_desk import KEPT_S, Action, Kept, SearchDesk, SearchOver, SendSearch
 
 
 def desk(**more: int) -> SearchDesk:
-    return SearchDesk(SearchBudget(searches=10, window_s=100, **more), first_ticket=40, now=0)
+    return Desk(SearchBudget(searches=10, window_s=100, **more), first_ticket=40, now=0)
 
 
 def ask(one: SearchDesk, query: str, *, caller: str = "job", now: float = 0, anew: bool = False) -> None:
@@ -19,6 +19,17 @@ def ask(one: SearchDesk, query: str, *, caller: str = "job", now: float = 0, ane
 
 def answer(user: str, *names: str) -> SharerResult:
     return SharerResult(user=user, files=tuple(SharedFile(path=rf"m\{name}", size=1) for name in names))
+
+
+class Desk(SearchDesk):
+    """Sends at once."""
+
+    def tick(self, now: float, *, online: bool) -> list[Action]:
+        actions = super().tick(now, online=online)
+        for one in actions:
+            if isinstance(one, SendSearch):
+                self.sent(one.ticket, now)
+        return actions
 
 
 def sent(actions: list[Action]) -> list[tuple[int, str]]:
@@ -38,7 +49,9 @@ def test_a_search_is_sent_once_for_all_its_callers_and_over_when_nobody_answers_
     assert one.answered(41, answer("dave", "x"), 4)
     assert over(one.tick(6, online=True)) == []
     (ended,) = over(one.tick(7.1, online=True))
-    assert (ended.callers, [result.user for result in ended.results]) == (("a", "b"), ["carol", "dave"])
+    assert (ended.callers, ended.home, ended.users, ended.files) == (("a", "b"), "a", 2, 2)
+    assert [(one.home, one.result.user) for one in one.flush()] == [("a", "carol"), ("a", "dave")]
+    assert one.flush() == []
     assert not one.answered(41, answer("late", "x"), 8)
 
 
@@ -67,7 +80,7 @@ def test_equal_queries_are_answered_again_from_what_is_kept_and_only_for_a_while
     one.tick(6, online=True)
     ask(one, "WORD", caller="later", now=10)
     (again,) = over(one.tick(10, online=True))
-    assert (again.callers, again.kept, len(again.results)) == (("later",), True, 1)
+    assert (again.callers, again.home, again.kept, again.users) == (("later",), "job", True, 1)
     assert one.governor.used(10) == 1
     ask(one, "word", caller="anew", now=11, anew=True)
     assert len(sent(one.tick(11, online=True))) == 1
@@ -122,10 +135,57 @@ def test_answers_are_bounded_and_users_counted_once() -> None:
     for number in range(search_desk.MAX_USERS + 10):
         one.answered(41, answer(f"user {number}", "x"), 1)
     (ended,) = over(one.tick(20, online=True))
-    by_user = {result.user: len(result.files) for result in ended.results}
+    by_user = {each.result.user: len(each.result.files) for each in one.flush()}
     assert (by_user["carol"], by_user["greedy"]) == (3, search_desk.MAX_FILES_A_USER)
-    assert (len(ended.results), ended.truncated) == (search_desk.MAX_USERS, True)
+    assert (len(by_user), ended.users, ended.truncated) == (search_desk.MAX_USERS, search_desk.MAX_USERS, True)
 
 
 def test_made_up_tickets_are_nobodys_answer() -> None:
     assert not desk().answered(41, answer("mallory", "x"), 0)
+
+
+def test_a_user_who_answers_again_is_given_again_with_everything() -> None:
+    one = desk()
+    ask(one, "word")
+    one.tick(0, online=True)
+    one.answered(41, answer("carol", "x"), 1, locked=3)
+    (first,) = one.flush()
+    assert (first.home, len(first.result.files), first.locked) == ("job", 1, 3)
+    one.answered(41, answer("carol", "y"), 2)
+    (second,) = one.flush()
+    assert [file.name for file in second.result.files] == ["x", "y"]
+    standing = one.standing(search_key("word"))
+    assert standing is not None
+    assert (standing.home, standing.users, standing.files) == ("job", 1, 2)
+
+
+def test_answers_from_before_a_restart_are_given_again_while_they_are_young() -> None:
+    one = desk()
+    one.remember(search_key("word"), Kept(at=-100, home="old", users=2, files=9, truncated=False))
+    ask(one, "word", caller="new")
+    (again,) = over(one.tick(0, online=True))
+    assert (again.home, again.files, again.kept) == ("old", 9, True)
+    ask(one, "word", caller="late", now=KEPT_S)
+    assert len(sent(one.tick(KEPT_S, online=True))) == 1
+
+
+def test_what_could_not_be_sent_waits_again_and_counts() -> None:
+    one = desk()
+    ask(one, "word")
+    one.tick(0, online=True)
+    one.unsent(41, 1)
+    assert not one.awaits(41)
+    assert sent(one.tick(2, online=True)) == [(42, "word")]
+    assert one.governor.used(2) == 2
+
+
+def test_a_search_that_has_not_left_us_is_not_over_and_its_place_counts_from_when_it_left() -> None:
+    one = SearchDesk(SearchBudget(searches=1, window_s=100), first_ticket=40, now=0)
+    ask(one, "first")
+    ask(one, "second")
+    assert sent(one.tick(0, online=True)) == [(41, "first")]
+    assert one.tick(30, online=True) == []
+    one.sent(41, 31)
+    assert len(over(one.tick(36.5, online=True))) == 1
+    assert sent(one.tick(130, online=True)) == []
+    assert sent(one.tick(131, online=True)) == [(42, "second")]
