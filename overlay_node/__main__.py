@@ -21,6 +21,7 @@ from twisted.internet.error import CannotListenError
 
 from apps.domain.errors import DomainError
 from apps.domain.mesh.policy import Mode
+from apps.domain.soulseek.budget import SearchBudget
 from apps.domain.swarm.trace_retention import TraceLimits
 from overlay_node.config import NodeConfig, SoulseekConfig
 from overlay_node.net.reactor import install_reactor
@@ -32,6 +33,7 @@ from slskdn_site.config import Config, data_dir, load_config
 from slskdn_site.fairness_settings import fairness_rules
 from slskdn_site.scheduler_settings import scheduler_settings
 from slskdn_site.soulseek_password import password_read
+from slskdn_site.upload_rules import upload_rules
 
 if TYPE_CHECKING:  # Django is set up before these are imported
     from overlay_node.store.database_thread import DatabaseThread
@@ -88,6 +90,13 @@ def soulseek_config(config: Config) -> SoulseekConfig:
         listen_port=section.listen_port,
         upnp=section.upnp,
         description=section.description,
+        share=section.share.enabled,
+        uploads=upload_rules(section.uploads),
+        leecher_files=section.uploads.leechers.least_files,
+        leecher_folders=section.uploads.leechers.least_folders,
+        searches=SearchBudget(
+            searches=section.search.searches, window_s=section.search.window_s, at_once=section.search.at_once
+        ),
     )
 
 
@@ -168,9 +177,16 @@ def _mbid(text: str) -> uuid.UUID:
 def plane_rows(database: DatabaseThread) -> PlaneRows:
     """The Soulseek plane's rows over Django's."""
     from overlay_node.store.soulseek.errands import DjangoErrands
+    from overlay_node.store.soulseek.searches import DjangoSearches
     from overlay_node.store.soulseek.session import DjangoSessionRows
+    from overlay_node.store.soulseek.sharing import DjangoSharingRows
 
-    return PlaneRows(session=DjangoSessionRows(database), errands=DjangoErrands(database))
+    return PlaneRows(
+        session=DjangoSessionRows(database),
+        errands=DjangoErrands(database),
+        sharing=DjangoSharingRows(database),
+        searches=DjangoSearches(database),
+    )
 
 
 def soulseek_supplies(config: Config, folder: Path, database: DatabaseThread) -> SoulseekSupplies:

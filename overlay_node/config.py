@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from apps.domain.mesh.policy import MeshPolicy, Mode
+from apps.domain.soulseek.budget import SearchBudget
 from apps.domain.soulseek.fairness import FairnessRules
+from apps.domain.soulseek.uploads import UploadRules
 from apps.domain.swarm.settings import SchedulerSettings
 from apps.domain.swarm.trace_retention import TraceLimits
 
@@ -35,6 +37,14 @@ class SoulseekConfig:
     """… and after so long without an answer the connection counts as dead: TCP alone would notice after minutes"""
     first_pause_s: float = 2.0
     """before the first new attempt; doubles up to five minutes"""
+    searches: SearchBudget = SearchBudget()
+    """what the server is asked at most"""
+    share: bool = True
+    """the library's folders are shared"""
+    uploads: UploadRules = field(default_factory=UploadRules)
+    leecher_files: int = 0
+    """who shares fewer files is a leecher; 0: nobody is"""
+    leecher_folders: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,13 +10,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from apps.domain.contracts.soulseek_traffic import TrafficPlane
 from overlay_node.config import SoulseekConfig
 from overlay_node.services.fairness import NodeFairness
 from overlay_node.soulseek.errands import Errands
 from overlay_node.soulseek.plane import ClientMaker, Part, SoulseekPlane
 from overlay_node.soulseek.ports import PlaneContext, SessionBoard, SoulseekSupplies, Spawn
+from overlay_node.soulseek.searching import Searching
+from overlay_node.soulseek.shares import SharePart
+from overlay_node.soulseek.standing import Standings
 from overlay_node.soulseek.traffic import TrafficCounter
+from overlay_node.swarm.rate_limits import Direction
+
+if TYPE_CHECKING:
+    from overlay_node.soulseek.uploading import UploadPart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,5 +71,23 @@ def soulseek_plane(
 
 def soulseek_parts(context: PlaneContext, seams: NodeSeams) -> tuple[list[Part], ClientMaker | None]:
     """The parts in the order in which they are told of a session, and the maker of the client when the library's own managers don't do."""
-    del context, seams
-    return [], None
+    if not context.config.username:  # nobody will log in: aioslsk stays unloaded
+        return [], None
+    sharing, make_client = sharing_parts(
+        context, sent=lambda user, count: seams.traffic.add(TrafficPlane.SOULSEEK, Direction.UP, user, count)
+    )
+    return [*sharing], make_client
+
+
+def sharing_parts(
+    context: PlaneContext, *, sent: Callable[[str, int], None]
+) -> tuple[tuple[Standings, SharePart, UploadPart], ClientMaker]:
+    """Rules of users, what is shared, uploads; `sent(user, bytes)` hears of every payload byte."""
+    from overlay_node.soulseek.sharing_client import Sharing
+    from overlay_node.soulseek.uploading import UploadPart
+
+    rows = context.rows.sharing
+    standings = Standings(context, rows)
+    shares = SharePart(context, rows, standings, enabled=context.config.share)
+    uploads = UploadPart(context, rows, shares, standings, sent=sent)
+    return (standings, shares, uploads), Sharing(shares, uploads, standings).make_client

@@ -33,24 +33,31 @@ class Part(Protocol):
 
     async def start(self) -> None:
         """Once, before anything else: read rows that are needed from the beginning. There may never be a session."""
+        return
 
     def attach(self, client: SoulseekClient) -> None:
         """Once, before the first connection: register listeners with `client.events` (bound methods: it keeps weak references)."""
+        return
 
     async def online(self, client: SoulseekClient) -> None:
         """A session stands. Called after each login."""
+        return
 
     async def offline(self, code: str) -> None:
         """The session ended, `code` says why (`apps.domain.soulseek.words`). Called once for each `online`; peers' connections may still stand."""
+        return
 
     def tick(self, now: float) -> None:
         """Each 0.25 s, also without a session; monotonic seconds. Takes no longer than a few ms: longer work is spawned."""
+        return
 
     def wake(self) -> None:
         """The control plane rang: rows may have changed."""
+        return
 
     async def stop(self) -> None:
         """The node stops: write what is known. The client still stands."""
+        return
 
     def metrics(self) -> Mapping[str, float]:
         """Counters and gauges, Prometheus names (`slskdn_soulseek_…`)."""

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Protocol
 from apps.domain.contracts.node_commands import CommandAnswer, CommandWork
 from apps.domain.contracts.soulseek_session import IntentWork, SessionHappening, SessionKept, SessionReport
 from overlay_node.config import SoulseekConfig
+from overlay_node.soulseek.sharing_rows import SharingRows
 
 if TYPE_CHECKING:
     from overlay_node.soulseek.errands import Errands
+    from overlay_node.soulseek.searching import SearchRows
 
 
 class SessionRows(Protocol):
@@ -53,6 +55,8 @@ class PlaneRows:
 
     session: SessionRows
     errands: ErrandRows
+    sharing: SharingRows
+    searches: SearchRows
 
 
 @dataclass(frozen=True, slots=True)

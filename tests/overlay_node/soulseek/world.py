@@ -31,7 +31,9 @@ from overlay_node.soulseek.errands import Errands
 from overlay_node.soulseek.plane import ClientMaker, Part, SoulseekPlane
 from overlay_node.soulseek.ports import Credentials, PlaneContext, PlaneRows, SessionBoard
 from overlay_node.store.soulseek.memory_errands import MemoryErrands
+from overlay_node.store.soulseek.memory_searches import MemorySearches
 from overlay_node.store.soulseek.memory_session import MemorySessionRows
+from overlay_node.store.soulseek.memory_sharing import MemorySharingRows
 from slskdn_site.demo.soulseek_server.server import ServerSettings, SoulseekServer
 
 WAIT_S = 30.0
@@ -54,6 +56,8 @@ def memory_rows() -> PlaneRows:
     return PlaneRows(
         session=MemorySessionRows(),
         errands=MemoryErrands(clock=lambda: asyncio.get_running_loop().time()),
+        searches=MemorySearches(),
+        sharing=MemorySharingRows(),
     )
 
 
