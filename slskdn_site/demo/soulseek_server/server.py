@@ -269,7 +269,7 @@ class SoulseekServer:
     async def _connect(self, user: User, message: m.ConnectToPeer.Request) -> None:
         other = self.users.get(message.username)
         if other is None:
-            self._send(user, m.CannotConnect.Response(ticket=message.ticket, username=message.username))
+            self._send(user, m.CannotConnect.Response(ticket=message.ticket))
             return
         self._send(
             other,
