@@ -47,6 +47,9 @@ class TrafficRows(Protocol):
     async def traffic_add(self, batch: TrafficBatch) -> None:
         """Per hour, per job, per peer, in one transaction. A batch whose (boot_id, number) was written before changes nothing."""
 
+    async def traffic_forget(self, now: datetime) -> int:
+        """Remove hours and actions past their retention; totals per peer and job stay."""
+
     async def traffic_glance(self, now: datetime) -> TrafficGlance:
         """Rolling windows up to `now`, as far as they are written."""
 

@@ -1,8 +1,8 @@
 """Every code's sentence for API, pages and CLI: what is the matter, and what will happen next.
 
 Rows, events and errors hold `code` + `params`; words are made here when somebody looks, in their language. The words for codes of jobs,
-tracks, transfers and files are `apps.domain.jobs.sentences`, those of the Soulseek plane `apps.domain.soulseek.words`; this module adds those of requests and waits, translates both, and says what
-comes next. A code this version does not know gets its own name as words, so that nothing is ever shown empty.
+tracks, transfers and files are `apps.domain.jobs.sentences`, those of the Soulseek plane `apps.domain.soulseek.words`; this module adds those of
+requests and waits, translates all, and says what comes next. A code this version does not know gets its own name as words, so that nothing is ever shown empty.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ OWN: Mapping[str, Words] = {
     "not_acceptable": lazy("This address answers in JSON."),
     "rate_limited": lazy("Too many requests for now."),
     "server_error": lazy("Something went wrong here; it was written to the log."),
+    "fairness_not_told": lazy("The node is not running, or says nothing of the rules yet."),
     "too_many_streams": lazy("Too many live views are open; close some."),
     # Scans
     "scan_not_found": lazy("There is no such scan."),

@@ -16,11 +16,12 @@ from apps.mesh.selectors_list import claims_by_verdict
 from apps.nodelink.selectors_status import NodePresence, backlog, node_glance
 from apps.peers.models import Peer
 from apps.peers.selectors_list import traffic_totals
+from apps.soulseek.metrics_traffic import traffic_metrics
 from apps.transfers.models import Transfer, TransferSource, TransferVerdict
 
 
 class RowCollector(Collector):
-    """Reads when scraped; about fifteen counting queries. Totals are gauges, because rows can be deleted."""
+    """Reads when scraped; about twenty-five counting queries. Totals are gauges, because rows can be deleted."""
 
     def collect(self) -> Iterable[Metric]:
         """All families."""
@@ -31,6 +32,7 @@ class RowCollector(Collector):
         transfers = _counted(Transfer.objects.all(), "state")
         yield _by("slskdn_transfers", "Transfers by state.", "state", transfers, TransferState)
         yield from _bytes()
+        yield from traffic_metrics()
         yield _by("slskdn_verdicts", "Verdicts on assembled files.", "code", _verdicts())
         yield _by("slskdn_claims", "Claims of peers by verdict.", "verdict", claims_by_verdict())
         yield _one("slskdn_peers", "Peers met.", Peer.objects.count())

@@ -67,7 +67,7 @@ class _Usual:
 
 
 class NodeFairness:
-    """One per node. `clock` is monotonic seconds, `wall` aware UTC; `jobs` the groups being fetched over the overlay now, `wants` all
+    """One per node. `mode` as it comes out now (hybrid without an account is mesh). `clock` is monotonic seconds, `wall` aware UTC; `jobs` the groups being fetched over the overlay now, `wants` all
     that are known.
 
     `soulseek_gives` (a want's id → Soulseek brings it now) and `soulseek_uploads_wait` are set by the Soulseek plane's parts.
@@ -77,7 +77,7 @@ class NodeFairness:
         self,
         rules: FairnessRules,
         *,
-        mode: Mode,
+        mode: Callable[[], Mode],
         job_ratio: float,
         rows: TrafficRows,
         traffic: TrafficCounter,
@@ -166,7 +166,7 @@ class NodeFairness:
             return
         now = self._clock()
         self._measure(now)
-        mode = self._mode.value
+        mode = self._mode().value
         self.current = self._governor.look(glance.week, now=now, mode=mode, day=glance.day)
         for job_id, traffic in jobs.items():
             told = job_fairness(traffic, self.rules, max_overlay_to_soulseek_ratio=self._job_ratio, mode=mode)

@@ -58,6 +58,7 @@ from overlay_node.services.tracing import FLUSH_S as TRACE_S
 from overlay_node.services.tracing import TraceFiles, traces_sweep
 from overlay_node.soulseek.ports import SoulseekSupplies
 from overlay_node.soulseek.traffic import FLUSH_S as TRAFFIC_S
+from overlay_node.soulseek.traffic import FORGET_S as TRAFFIC_FORGET_S
 from overlay_node.soulseek.traffic import TrafficCounter
 from overlay_node.swarm.choice import PayloadKey
 from overlay_node.swarm.explain import explain
@@ -116,7 +117,7 @@ class Node:
         self.traffic: Final = TrafficCounter(store.ledger, boot_id=uuid.UUID(self.boot_id), wall=wall)
         self.fairness: Final = NodeFairness(
             config.fairness,
-            mode=policy.acting,
+            mode=self._acting,
             job_ratio=config.job_ratio,
             rows=store.ledger,
             traffic=self.traffic,
@@ -299,6 +300,7 @@ class Node:
             if self.traces is not None:
                 spawn(_await_every(TRACE_S, self.traces.flush), "traces")
         spawn(_await_every(TRAFFIC_S, self.traffic.flush), "traffic")
+        spawn(_await_every(TRAFFIC_FORGET_S, self.traffic.forget), "traffic_forget")
         spawn(_await_every(FAIRNESS_S, self.fairness.look), "fairness")
         if self.plane is not None:
             await self.plane.start()

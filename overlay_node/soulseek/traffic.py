@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 FLUSH_S: Final = 3.0
 """With the write itself, less than 5 s are lost by a kill."""
+FORGET_S: Final = 6 * 3600.0
+"""Between two looks at what is past its retention."""
 HOUR_S: Final = 3600
 
 _Key = tuple[int, TrafficPlane, Direction, str, uuid.UUID | None]
@@ -87,6 +89,14 @@ class TrafficCounter:
                     await self._write(self._taken())
             except DomainError as error:
                 log.warning("traffic_not_written code=%s", error.code)
+
+    async def forget(self) -> None:
+        """Let go of what is past its retention: every FORGET_S, and at the start."""
+        try:
+            if gone := await self._rows.traffic_forget(self._wall()):
+                log.info("traffic_forgotten rows=%d", gone)
+        except DomainError as error:
+            log.warning("traffic_not_forgotten code=%s", error.code)
 
     async def _write(self, batch: TrafficBatch) -> None:
         self._unwritten = batch

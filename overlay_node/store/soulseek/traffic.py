@@ -25,6 +25,10 @@ class DjangoTraffic:
         """Hours, jobs and peers, once."""
         await self._thread.run(functools.partial(services.traffic_record, batch))
 
+    async def traffic_forget(self, now: datetime) -> int:
+        """Old hours and actions go."""
+        return await self._thread.run(functools.partial(services.traffic_forget, now))
+
     async def traffic_glance(self, now: datetime) -> TrafficGlance:
         """Rolling windows."""
         return await self._thread.read(functools.partial(selectors.traffic_glance, now))

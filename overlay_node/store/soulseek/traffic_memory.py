@@ -9,7 +9,7 @@ from datetime import datetime
 
 from apps.domain.contracts.soulseek_traffic import FairnessReport, TrafficBatch, TrafficGlance
 from apps.domain.soulseek.fairness import Traffic
-from apps.domain.soulseek.traffic_windows import WINDOWS, HourBytes, window_traffic
+from apps.domain.soulseek.traffic_windows import RETENTION, WINDOWS, HourBytes, window_traffic
 
 
 class MemoryTraffic:
@@ -33,6 +33,16 @@ class MemoryTraffic:
             self.peers[line.plane.value, line.peer, line.direction] += line.count_bytes
             if line.job_id is not None and line.direction == "down":
                 self.jobs[line.job_id, line.plane.value] += line.count_bytes
+
+    async def traffic_forget(self, now: datetime) -> int:
+        """Old hours and actions go."""
+        before = now - RETENTION
+        hours = [key for key in self.hours if key[0] < before]
+        acted = [one for one in self.actions if one.at < before]
+        for key in hours:
+            del self.hours[key]
+        self.actions = [one for one in self.actions if one.at >= before]
+        return len(hours) + len(acted)
 
     async def traffic_glance(self, now: datetime) -> TrafficGlance:
         """Rolling windows."""
