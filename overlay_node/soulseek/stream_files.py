@@ -242,7 +242,8 @@ class StreamFile:
             _hash_from(descriptor, hasher, hashed, have)
             _write_mark(self.folder, number, size, have, hasher.hexdigest())
         except OSError as error:
-            self._old = self._old or old
+            with self._lock:
+                self._old = old
             raise _translated(error) from error
         with self._lock:
             if number == self._number:

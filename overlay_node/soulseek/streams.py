@@ -2,20 +2,29 @@
 
 aioslsk downloads into a file it opens itself, from that file's size to the end. Here each download has a sink instead: it is asked where to begin and is
 given every block with its offset; when it wants no more, the connection is closed, which a sharer sees as an aborted upload and nothing worse. Relies on
-four private names of aioslsk's TransferManager, which is why its minor version is pinned and tests/overlay_node/soulseek keeps both ends honest.
+six private names of aioslsk's TransferManager, which is why its minor version is pinned and tests/overlay_node/soulseek keeps both ends honest.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final, Protocol
+import logging
+from typing import Any, Final, Protocol
 
-from aioslsk.exceptions import ConnectionReadError
-from aioslsk.network.connection import CloseReason, PeerConnection, PeerConnectionState
+from aioslsk.events import PeerInitializedEvent
+from aioslsk.exceptions import ConnectionReadError, ConnectionWriteError
+from aioslsk.network.connection import CloseReason, PeerConnection, PeerConnectionState, PeerConnectionType
+from aioslsk.protocol.messages import PeerTransferReply, PeerTransferRequest
+from aioslsk.protocol.primitives import uint64
 from aioslsk.transfer.manager import TransferManager
 from aioslsk.transfer.model import FailReason, Transfer, TransferDirection
 from typing_extensions import override
 
+log = logging.getLogger(__name__)
+
+TICKET_S: Final = 5.0
+CALL_S: Final = 60.0
+"""A sharer that called must connect within; else it is back in its queue."""
 BLOCK_TIMEOUT_S: Final = 60.0
 """A sharer that sends nothing for so long has lost its turn; aioslsk would wait three minutes."""
 
@@ -36,12 +45,71 @@ class StreamTransfer(Transfer):  # type: ignore[misc]  # aioslsk has no types
     def __init__(self, user: str, path: str, sink: StreamSink) -> None:
         super().__init__(user, path, TransferDirection.DOWNLOAD)
         self.sink: Final = sink
+        self.block_timeout_s = BLOCK_TIMEOUT_S
         self.enough = False
         """the sink wanted no more: the end that follows is a good one"""
 
 
 class StreamTransferManager(TransferManager):  # type: ignore[misc]
-    """aioslsk's, for which a StreamTransfer is a download like any other. The client makes it by `create_transfer_manager`."""
+    """aioslsk's, for which a StreamTransfer is a download like any other. The client makes it by `create_transfer_manager`.
+
+    Tickets are numbers that each sharer counts for itself: two that call at the same time may well have the same one. The library keeps who is waited
+    for by ticket alone, and the first of the two would wait for ever; here it is by user and ticket.
+    """
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        self._awaited: Final[dict[tuple[str, int], asyncio.Future[PeerConnection]]] = {}
+        super().__init__(*args, **more)
+
+    @override
+    async def _on_peer_initialized(self, event: PeerInitializedEvent) -> None:
+        connection = event.connection
+        if connection.connection_type != PeerConnectionType.FILE or event.requested:
+            return
+        try:
+            async with asyncio.timeout(TICKET_S):
+                ticket = await connection.receive_transfer_ticket()
+        except (ConnectionReadError, TimeoutError):
+            log.info("file_connection_without_ticket host=%s", connection.hostname)
+            return
+        waiting = self._awaited.get((connection.username or "", ticket)) or self._file_connection_futures.get(ticket)
+        if waiting is None or waiting.done():
+            await connection.disconnect(CloseReason.REQUESTED)
+        else:
+            waiting.set_result(connection)
+
+    @override
+    async def _initialize_download(
+        self, transfer: Transfer, peer_connection: PeerConnection, request: PeerTransferRequest.Request
+    ) -> None:
+        if not isinstance(transfer, StreamTransfer):
+            await super()._initialize_download(transfer, peer_connection, request)
+            return
+        await transfer.state.initialize()
+        transfer.filesize = request.filesize
+        key = (transfer.username, int(request.ticket))
+        waiting: asyncio.Future[PeerConnection] = asyncio.get_running_loop().create_future()
+        self._awaited[key] = waiting
+        try:
+            await peer_connection.send_message(PeerTransferReply.Request(ticket=request.ticket, allowed=True))
+            async with asyncio.timeout(CALL_S):
+                connection = await waiting
+        except (ConnectionWriteError, TimeoutError):
+            await transfer.state.queue()
+            return
+        finally:
+            if self._awaited.get(key) is waiting:
+                del self._awaited[key]
+        try:
+            transfer.bytes_transfered = await self._calculate_offset(transfer)
+            await connection.send_message(uint64(transfer.bytes_transfered).serialize())
+        except ConnectionWriteError:
+            await transfer.state.incomplete()
+            return
+        except asyncio.CancelledError:
+            await connection.disconnect(CloseReason.REQUESTED)
+            raise
+        await self._download_file(transfer, connection)
 
     @override
     async def _prepare_download_path(self, transfer: Transfer) -> None:
@@ -61,7 +129,7 @@ class StreamTransferManager(TransferManager):  # type: ignore[misc]
             await super()._download_file(transfer, connection)
             return
         connection.set_connection_state(PeerConnectionState.TRANSFERRING)
-        connection.transfer_read_timeout = BLOCK_TIMEOUT_S
+        connection.transfer_read_timeout = transfer.block_timeout_s
         await transfer.state.start_transferring()
         try:
             await self._take(transfer, connection)

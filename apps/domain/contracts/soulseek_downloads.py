@@ -106,6 +106,8 @@ class WholeStream:
     payload_root: bytes
     payload_bytes: int
     leaf_bytes: int
+    preamble_bytes: int
+    """of whatever stands before the payload in the file"""
     profile: str
     path: str
     size_bytes: int

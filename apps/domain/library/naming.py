@@ -190,6 +190,16 @@ def numbered(name: str, number: int) -> str:
     return _cut(stem, MAX_COMPONENT_BYTES - len(suffix.encode())) + suffix
 
 
+def safe_name(text: str) -> str:
+    """One folder's or file's name as somebody else calls it, made safe; its extension stays if it is a short one. Never empty, never `.` or `..`."""
+    stem, dot, extension = text.rpartition(".")
+    if not dot or not stem or not 1 <= len(extension) <= 8:
+        stem, extension = text, ""
+    tail = _safe(f"x.{extension}")[1:] if extension else ""
+    made = _safe(_cut(_safe(stem), MAX_COMPONENT_BYTES - 1 - len(tail.encode())))
+    return made + tail
+
+
 def clean_text(text: str) -> str:
     """Text without anything a filesystem, a terminal or a reader's eye could be fooled by; may be empty. Not yet a component."""
     text = unicodedata.normalize("NFC", text[:MAX_TEXT_CHARS])

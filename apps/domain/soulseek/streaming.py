@@ -8,6 +8,7 @@ that may pass.
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,8 +19,6 @@ from apps.domain.soulseek.states import DOWNLOAD_ENDS, DownloadState, Outcome
 
 FRESH_BYTES: Final = 1 << 20
 """So much since the last break, and the attempts are counted from the beginning again: it goes on, if in pieces."""
-PAUSE_S: Final = 5.0
-"""Before the second attempt; doubles, up to MAX_PAUSE_S."""
 MAX_PAUSE_S: Final = 300.0
 FULL_THERE_S: Final = 600.0
 """Before a sharer is asked again that said we have too much in its queue."""
@@ -41,6 +40,12 @@ class StreamRules:
     answer_timeout_s: float = 120.0
     queue_timeout_s: float = 86_400.0
     attempts: int = 5
+    stall_s: float = 60.0
+    """without a byte: the connection counts as dead, and the rest is asked for again"""
+    pause_s: float = 5.0
+    """before the second attempt; doubles, up to MAX_PAUSE_S"""
+    away_s: float = 60.0
+    """likewise where the sharer is not online"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,8 +188,10 @@ class StreamCore:
         self._since_break += count
         self.queued_since = None
 
-    def broke(self, now: float, code: str, *, pause_s: float | None = None, jitter: float = 1.0) -> None:
-        """The stream or the ask ended without an end. `jitter` (about 1) spreads the pause."""
+    def broke(
+        self, now: float, code: str, *, pause_s: float | None = None, away: bool = False, jitter: float = 1.0
+    ) -> None:
+        """The stream or the ask ended without an end. `away`: the sharer is not online. `jitter` (about 1) spreads the pause."""
         if self.ended:
             return
         if self._since_break >= FRESH_BYTES:
@@ -195,7 +202,8 @@ class StreamCore:
         if self.attempts >= self.rules.attempts:
             self.end(DownloadState.ABORTED, code, attempts=self.attempts)
             return
-        pause = pause_s if pause_s is not None else min(PAUSE_S * 2 ** (self.attempts - 1), MAX_PAUSE_S)
+        first = self.rules.away_s if away else self.rules.pause_s
+        pause = pause_s if pause_s is not None else min(first * 2 ** (self.attempts - 1), MAX_PAUSE_S)
         self._to(DownloadState.INTERRUPTED, code)
         self.next_try = now + pause * jitter
 
@@ -218,6 +226,11 @@ class StreamCore:
         """Our disk takes no more: it waits, and is not asked for meanwhile. Nobody's fault, no attempt."""
         self._to(DownloadState.INTERRUPTED, code)
         self.asked_since, self.next_try = None, now + DISK_S
+
+    def rest(self, code: str) -> None:
+        """Nothing more is asked for, until somebody says otherwise (`put_back`): others bring what is left."""
+        self._to(DownloadState.INTERRUPTED, code)
+        self.asked_since, self.next_try = None, math.inf
 
     def put_back(self) -> None:
         """Our turn is over (a session ended, a person let it go on): it waits for one again."""

@@ -42,10 +42,7 @@ def flac(payload: bytes, *, picture: int = 0) -> bytes:
 def arrive(file: StreamFile, content: bytes, start: int, *, block: int = 50_000, until: int | None = None) -> bool:
     """The bytes of `content` from `start` on, in blocks; False as soon as one is refused."""
     until = len(content) if until is None else until
-    for at in range(start, until, block):
-        if not file.write(at, content[at : min(at + block, until)]):
-            return False
-    return True
+    return all(file.write(at, content[at : min(at + block, until)]) for at in range(start, until, block))
 
 
 def kept(file: StreamFile) -> bytes:

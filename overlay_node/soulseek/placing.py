@@ -1,0 +1,107 @@
+"""Where an external download is put: raw, below the downloads folder and nowhere else, without ever taking a name that is taken.
+
+Every part of the path is a name made by the project's one function. Folders are entered one by one and never through a link. Blocks for the disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from apps.domain.library.naming import numbered, safe_name
+from overlay_node.soulseek.stream_files import StreamFileError
+from overlay_node.store.piece_store import translated_error
+
+_MAX_NUMBER: Final = 99
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EXDEV, errno.EMLINK, errno.ENOSYS})
+_COPY_BYTES: Final = 1 << 20
+
+
+def place_of(user: str, remote_path: str) -> tuple[str, ...]:
+    """user / last folder / name, each safe in every file system."""
+    *folders, name = [part for part in remote_path.replace("/", "\\").split("\\") if part.strip()] or ["unnamed"]
+    return (safe_name(user), *([safe_name(folders[-1])] if folders else []), safe_name(name))
+
+
+def place_raw(source: Path, *, downloads: Path, parts: Sequence[str]) -> Path:
+    """Give `source` a second name below `downloads` (`parts`: folders, then the name; " (2)" … when it is taken); the source stays.
+
+    Safe to repeat after a kill: where the same file stands already, that is the answer. Raises StreamFileError: disk_full, io_error, name_taken.
+    """
+    *folders, name = parts
+    try:
+        with contextlib.ExitStack() as stack:
+            downloads.mkdir(mode=0o755, parents=True, exist_ok=True)
+            folder = _entered(stack, None, str(downloads))
+            for part in folders:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(part, 0o755, dir_fd=folder)
+                folder = _entered(stack, folder, part)
+            ours = source.stat()
+            for number in range(1, _MAX_NUMBER + 1):
+                attempt = name if number == 1 else numbered(name, number)
+                if _taken(source, ours, folder, attempt):
+                    os.fsync(folder)
+                    return downloads.joinpath(*folders, attempt)
+    except OSError as error:
+        meant = translated_error(error)
+        raise StreamFileError(meant.sentence, code=meant.code, retryable=True) from error
+    raise StreamFileError("Too many files have this name already.", code="name_taken")
+
+
+def _taken(source: Path, ours: os.stat_result, folder: int, name: str) -> bool:
+    """The name is ours now (or was already). False: somebody else's."""
+    try:
+        os.link(source, name, dst_dir_fd=folder, follow_symlinks=False)
+    except FileExistsError:
+        there = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return _copied(source, folder, name)
+    os.chmod(name, 0o644, dir_fd=folder)
+    return True
+
+
+def _copied(source: Path, folder: int, name: str) -> bool:
+    """Where files can't have two names: a copy, whole before it has its name."""
+    if _exists(folder, name):
+        return False
+    staged = f".slskdn-{uuid.uuid4().hex}"
+    target = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=folder)
+    try:
+        with os.fdopen(target, "wb") as out, source.open("rb") as data:
+            while block := data.read(_COPY_BYTES):
+                out.write(block)
+            out.flush()
+            os.fsync(out.fileno())
+        if _exists(folder, name):
+            return False
+        os.rename(staged, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except FileExistsError:
+        return False
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(staged, dir_fd=folder)
+    return True
+
+
+def _exists(folder: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _entered(stack: contextlib.ExitStack, folder: int | None, name: str) -> int:
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    descriptor = os.open(name, flags if folder is None else flags | os.O_NOFOLLOW, dir_fd=folder)
+    stack.callback(os.close, descriptor)
+    return descriptor

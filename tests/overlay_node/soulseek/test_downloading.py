@@ -1,0 +1,269 @@
+"""Downloads on loopback against the library's own uploader: asked, resumed, paused, refused, placed, judged."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from pathlib import Path
+
+import pytest
+from aioslsk.client import SoulSeekClient
+
+from apps.domain.audio.payload import find_span_in_bytes, leaf_hashes, payload_root
+from apps.domain.jobs.lifecycle import TransferState, WantDesired
+from apps.domain.soulseek.states import DownloadDesired, DownloadState
+from tests.overlay_node.soulseek.downloads_world import RULES, SOUND, Node, download
+from tests.overlay_node.soulseek.world import World, played, soulseek_world
+
+
+def shared(folder: Path, *names: str, content: bytes = SOUND) -> Path:
+    (folder / "An Album").mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / "An Album" / name).write_bytes(content)
+    return folder
+
+
+def path_of(user: SoulSeekClient, name: str) -> str:
+    (found,) = [
+        item.get_remote_path()
+        for directory in user.shares.shared_directories
+        for item in directory.items
+        if item.filename == name
+    ]
+    return str(found)
+
+
+def limited(user: SoulSeekClient, kib_s: int) -> None:
+    user.network.set_upload_speed_limit(kib_s)
+
+
+@pytest.mark.e2e
+def test_a_stream_becomes_a_transfer_whose_verdict_is_its_end(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with soulseek_world(tmp_path) as world, world.user("bob", shares=shared(tmp_path / "s", "1.flac")) as bob:
+            node = await Node(world, tmp_path / "node").start()
+            one = node.rows.put(download(path_of(bob, "1.flac")))
+            await node.until_state(one, DownloadState.WHOLE)
+            await world.until(lambda: node.rows.transfer_of(one))
+            whole = node.rows.transfer_of(one)
+            assert whole is not None
+            span = find_span_in_bytes(SOUND)
+            assert whole.payload_root == payload_root(span.facts, leaf_hashes([SOUND[span.offset :]]).merkle)
+            assert Path(whole.path).read_bytes() == SOUND
+            assert Path(whole.path).parent == tmp_path / "node" / "partial" / str(whole.transfer_id)
+            node.rows.judge(one, TransferState.ACCEPTED)
+            await node.until_state(one, DownloadState.SUCCEEDED)
+            await world.until(lambda: one not in node.part.streams)
+            assert not (tmp_path / "node" / "partial" / "streams" / str(one)).exists()
+            assert node.counted["bob"] >= len(SOUND)
+            report = node.rows.reports[one]
+            assert (report.payload_format, report.payload_offset, report.size_bytes) == (
+                "flac",
+                span.offset,
+                len(SOUND),
+            )
+
+    played(scene)
+
+
+@pytest.mark.e2e
+def test_a_wrong_recording_ends_rejected_with_the_judge_s_code(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with soulseek_world(tmp_path) as world, world.user("bob", shares=shared(tmp_path / "s", "1.flac")) as bob:
+            node = await Node(world, tmp_path / "node").start()
+            one = node.rows.put(download(path_of(bob, "1.flac")))
+            await world.until(lambda: node.rows.transfer_of(one))
+            node.rows.judge(one, TransferState.REJECTED, "wrong_recording")
+            await node.until_state(one, DownloadState.REJECTED)
+            assert node.rows.reports[one].code == "wrong_recording"
+
+    played(scene)
+
+
+@pytest.mark.e2e
+def test_an_external_download_is_placed_raw_beside_what_is_there(tmp_path: Path) -> None:
+    async def scene() -> None:
+        taken = tmp_path / "node" / "downloads" / "bob" / "An Album"
+        taken.mkdir(parents=True)
+        (taken / "1.flac").write_bytes(b"mine")
+        async with soulseek_world(tmp_path) as world, world.user("bob", shares=shared(tmp_path / "s", "1.flac")) as bob:
+            node = await Node(world, tmp_path / "node").start()
+            one = node.rows.put(download(path_of(bob, "1.flac"), want=False, size=0))
+            await node.until_state(one, DownloadState.SUCCEEDED)
+            assert (taken / "1.flac").read_bytes() == b"mine"
+            assert (taken / "1 (2).flac").read_bytes() == SOUND
+            assert node.rows.reports[one].path == str(taken / "1 (2).flac")
+
+    played(scene)
+
+
+@pytest.mark.e2e
+def test_a_paused_download_goes_on_where_it_was_also_after_a_crash(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with soulseek_world(tmp_path) as world, world.user("bob", shares=shared(tmp_path / "s", "1.flac")) as bob:
+            limited(bob, 500)
+            node = await Node(world, tmp_path / "node").start()
+            row = download(path_of(bob, "1.flac"), want=False)
+            one = node.rows.put(row)
+            await node.until_bytes(one, 700_000)
+            node.rows.put(dataclasses.replace(row, desired=DownloadDesired.PAUSED))
+            await node.until_state(one, DownloadState.PAUSED)
+            await world.until(lambda: node.part.streams[one].file is None)
+            had = node.part.streams[one].work.bytes_have
+            node.rows.put(row)
+            await node.until_bytes(one, had + 300_000)
+            await node.crash()
+            counted = node.counted["bob"]
+            limited(bob, 0)
+            again = Node(world, tmp_path / "node", name="alice2")
+            again.rows = node.rows
+            await again.start()
+            await again.until_state(one, DownloadState.SUCCEEDED)
+            assert Path(again.rows.reports[one].path).read_bytes() == SOUND
+            assert counted + again.counted["bob"] < 1.6 * len(SOUND)
+            assert again.counted["bob"] < len(SOUND)
+
+    played(scene)
+
+
+@pytest.mark.e2e
+def test_a_file_that_is_not_shared_is_refused_and_not_asked_for_again(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with soulseek_world(tmp_path) as world, world.user("bob", shares=shared(tmp_path / "s", "1.flac")) as bob:
+            node = await Node(world, tmp_path / "node").start()
+            one = node.rows.put(download(path_of(bob, "1.flac").replace("1.flac", "gone.flac")))
+            await node.until_state(one, DownloadState.REFUSED)
+            assert node.rows.reports[one].code == "not_shared"
+
+    played(scene)
+
+
+@pytest.mark.e2e
+def test_somebody_who_is_not_there_is_given_up_with_a_code(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with soulseek_world(tmp_path) as world:
+            rules = dataclasses.replace(RULES, answer_timeout_s=3.0)
+            node = await Node(world, tmp_path / "node", rules=rules).start()
+            one = node.rows.put(download("Music\\x.flac", user="nobody"))
+            await node.until_state(one, DownloadState.TIMED_OUT, DownloadState.ABORTED)
+            assert node.rows.reports[one].code in {"no_answer", "went_away"}
+
+    played(scene)
+
+
+@pytest.mark.e2e
+def test_a_file_of_half_the_size_that_was_told_is_another_file(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with soulseek_world(tmp_path) as world, world.user("bob", shares=shared(tmp_path / "s", "1.flac")) as bob:
+            node = await Node(world, tmp_path / "node").start()
+            one = node.rows.put(download(path_of(bob, "1.flac"), size=3 * len(SOUND)))
+            await node.until_state(one, DownloadState.REJECTED)
+            assert node.rows.reports[one].code == "size_differs"
+            assert node.rows.reports[one].params == {"told": 3 * len(SOUND), "said": len(SOUND)}
+
+    played(scene)
+
+
+@pytest.mark.e2e
+def test_a_want_that_the_mesh_satisfied_first_ends_the_stream_well_and_nothing_is_left(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with soulseek_world(tmp_path) as world, world.user("bob", shares=shared(tmp_path / "s", "1.flac")) as bob:
+            limited(bob, 300)
+            node = await Node(world, tmp_path / "node").start()
+            row = download(path_of(bob, "1.flac"))
+            one = node.rows.put(row)
+            await node.until_bytes(one, 300_000)
+            assert row.want_id is not None
+            node.rows.wants[row.want_id] = WantDesired.SATISFIED
+            await node.until_state(one, DownloadState.ENOUGH)
+            await world.until(lambda: one not in node.part.streams)
+            assert not (tmp_path / "node" / "partial" / "streams" / str(one)).exists()
+
+    played(scene)
+
+
+@pytest.mark.e2e
+def test_streams_stay_within_their_limits_and_the_queue_s_order(tmp_path: Path) -> None:
+    async def scene() -> None:
+        names = [f"{number}.flac" for number in range(1, 5)]
+        async with (
+            soulseek_world(tmp_path) as world,
+            world.user("bob", shares=shared(tmp_path / "b", *names)) as bob,
+            world.user("eve", shares=shared(tmp_path / "e", *names)) as eve,
+        ):
+            limited(bob, 3000)
+            limited(eve, 3000)
+            rules = dataclasses.replace(RULES, at_once=2, per_user=1)
+            node = await Node(world, tmp_path / "node", rules=rules).start()
+            rows = [
+                node.rows.put(download(path_of(user, name), user=who, want=False, order=order))
+                for who, user in (("bob", bob), ("eve", eve))
+                for order, name in enumerate(names)
+            ]
+            most, ended = 0, list[object]()
+
+            def done() -> bool:
+                nonlocal most
+                asked = [one for one in node.part.streams.values() if one.core.asked]
+                most = max(most, len(asked))
+                assert len({one.work.user for one in asked}) == len(asked)
+                for one in rows:
+                    if one not in ended and node.rows.state(one) is DownloadState.SUCCEEDED:
+                        ended.append(one)
+                return len(ended) == len(rows)
+
+            await world.until(done, within_s=60)
+            assert most == 2
+            assert [one for one in ended if one in rows[:4]] == rows[:4]
+
+    played(scene)
+
+
+@pytest.mark.e2e
+def test_a_full_disk_makes_it_wait_and_a_freed_one_lets_it_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from overlay_node.soulseek import stream_files
+
+    room = {"left": 600_000}
+    write = stream_files._write_all
+
+    def bounded(descriptor: int, view: memoryview, offset: int) -> None:
+        if offset + len(view) > room["left"]:
+            raise OSError(28, "No space left on device")
+        write(descriptor, view, offset)
+
+    monkeypatch.setattr(stream_files, "_write_all", bounded)
+    monkeypatch.setattr("apps.domain.soulseek.streaming.DISK_S", 0.5)
+
+    async def scene() -> None:
+        async with soulseek_world(tmp_path) as world, world.user("bob", shares=shared(tmp_path / "s", "1.flac")) as bob:
+            node = await Node(world, tmp_path / "node").start()
+            one = node.rows.put(download(path_of(bob, "1.flac"), want=False))
+            await world.until(lambda: one in node.rows.reports and node.rows.reports[one].code == "disk_full")
+            assert node.rows.state(one) is DownloadState.INTERRUPTED
+            room["left"] = 10**9
+            await node.until_state(one, DownloadState.SUCCEEDED)
+            assert Path(node.rows.reports[one].path).read_bytes() == SOUND
+
+    played(scene)
+
+
+@pytest.mark.e2e
+def test_a_server_that_goes_away_costs_nothing_that_was_asked(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with soulseek_world(tmp_path) as world, world.user("bob", shares=shared(tmp_path / "s", "1.flac")) as bob:
+            limited(bob, 800)
+            node = await Node(world, tmp_path / "node").start()
+            one = node.rows.put(download(path_of(bob, "1.flac"), want=False))
+            await node.until_bytes(one, 300_000)
+            await world.server.stop()
+            await world.until(lambda: not node.plane.online)
+            await node.until_state(one, DownloadState.SUCCEEDED)
+            await asyncio.sleep(0)
+
+    played(scene)
+
+
+async def _streams_end(world: World, node: Node) -> None:
+    await world.until(lambda: not node.part.streams)
