@@ -104,7 +104,7 @@ class StreamTransferManager(TransferManager):  # type: ignore[misc]
             transfer.bytes_transfered = await self._calculate_offset(transfer)
             await connection.send_message(uint64(transfer.bytes_transfered).serialize())
         except ConnectionWriteError:
-            await transfer.state.incomplete()
+            await transfer.state.queue()  # from here there is no way to `incomplete`
             return
         except asyncio.CancelledError:
             await connection.disconnect(CloseReason.REQUESTED)
