@@ -153,8 +153,8 @@ class NodeFairness:
 
     # ---- time
 
-    async def look(self) -> None:
-        """Every LOOK_S: judge by what is written, act, write down what changed."""
+    async def look(self, now: float | None = None) -> None:
+        """Every LOOK_S: judge by what is written, act, write down what changed. `now`: what steps are timed by, when it is not the clock."""
         try:
             if self._governor is None:
                 await self._go_on()
@@ -164,10 +164,9 @@ class NodeFairness:
         except DomainError as error:  # what held goes on holding
             log.warning("fairness_not_judged code=%s", error.code)
             return
-        now = self._clock()
+        timed, now, mode = now, self._clock(), self._mode().value
         self._measure(now)
-        mode = self._mode().value
-        self.current = self._governor.look(glance.week, now=now, mode=mode, day=glance.day)
+        self.current = self._governor.look(glance.week, now=now if timed is None else timed, mode=mode, day=glance.day)
         for job_id, traffic in jobs.items():
             told = job_fairness(traffic, self.rules, max_overlay_to_soulseek_ratio=self._job_ratio, mode=mode)
             self._judge_job(job_id, told, now)
