@@ -22,6 +22,8 @@ from twisted.internet.error import CannotListenError
 from apps.domain.errors import DomainError
 from apps.domain.mesh.policy import Mode
 from apps.domain.soulseek.budget import SearchBudget
+from apps.domain.soulseek.performance import RescueRules
+from apps.domain.soulseek.streaming import StreamRules
 from apps.domain.swarm.trace_retention import TraceLimits
 from overlay_node.config import NodeConfig, SoulseekConfig
 from overlay_node.net.reactor import install_reactor
@@ -96,6 +98,21 @@ def soulseek_config(config: Config) -> SoulseekConfig:
         leecher_folders=section.uploads.leechers.least_folders,
         searches=SearchBudget(
             searches=section.search.searches, window_s=section.search.window_s, at_once=section.search.at_once
+        ),
+        downloads=StreamRules(
+            at_once=section.downloads.at_once,
+            per_user=section.downloads.per_user,
+            speed_kbps=section.downloads.speed_kbps,
+            answer_timeout_s=section.downloads.answer_timeout_s,
+            queue_timeout_s=section.downloads.queue_timeout_s,
+            attempts=section.downloads.attempts,
+        ),
+        rescue=RescueRules(
+            max_queue_s=config.transfers.rescue_mode.max_queue_time_seconds,
+            min_throughput_kbps=config.transfers.rescue_mode.min_throughput_kbps,
+            min_duration_s=config.transfers.rescue_mode.min_duration_seconds,
+            stall_timeout_s=config.transfers.rescue_mode.stall_timeout_seconds,
+            recovery_s=config.transfers.rescue_mode.recovery_seconds,
         ),
     )
 
@@ -176,6 +193,7 @@ def _mbid(text: str) -> uuid.UUID:
 
 def plane_rows(database: DatabaseThread) -> PlaneRows:
     """The Soulseek plane's rows over Django's."""
+    from overlay_node.store.soulseek.downloads import DjangoDownloads
     from overlay_node.store.soulseek.errands import DjangoErrands
     from overlay_node.store.soulseek.searches import DjangoSearches
     from overlay_node.store.soulseek.session import DjangoSessionRows
@@ -186,6 +204,7 @@ def plane_rows(database: DatabaseThread) -> PlaneRows:
         errands=DjangoErrands(database),
         sharing=DjangoSharingRows(database),
         searches=DjangoSearches(database),
+        downloads=DjangoDownloads(database),
     )
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from apps.domain.mesh.policy import MeshPolicy, Mode
 from apps.domain.soulseek.budget import SearchBudget
 from apps.domain.soulseek.fairness import FairnessRules
+from apps.domain.soulseek.performance import RescueRules
+from apps.domain.soulseek.streaming import StreamRules
 from apps.domain.soulseek.uploads import UploadRules
 from apps.domain.swarm.settings import SchedulerSettings
 from apps.domain.swarm.trace_retention import TraceLimits
@@ -39,6 +41,10 @@ class SoulseekConfig:
     """before the first new attempt; doubles up to five minutes"""
     searches: SearchBudget = SearchBudget()
     """what the server is asked at most"""
+    downloads: StreamRules = StreamRules()
+    """streams at once, time-outs, attempts"""
+    rescue: RescueRules = RescueRules()
+    """when a download does badly"""
     share: bool = True
     """the library's folders are shared"""
     uploads: UploadRules = field(default_factory=UploadRules)

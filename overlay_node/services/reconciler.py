@@ -112,6 +112,8 @@ class Reconciler:
         self.wants: dict[uuid.UUID, WantWork] = {}
         """as of the last pass"""
         self._wanted: set[uuid.UUID] = set()
+        self._keeps: Callable[[uuid.UUID], bool] = lambda _transfer: False
+        """folders that others are about to make a transfer of"""
 
     def attach(self, swarms: Swarms) -> None:
         """The transfers it moves."""
@@ -125,6 +127,10 @@ class Reconciler:
             limits=self._limits,
             give_up=self._give_up,
         )
+
+    def keep_folders(self, keeps: Callable[[uuid.UUID], bool]) -> None:
+        """`keeps` says of which transfers, whose rows are about to be made, the folders stay."""
+        self._keeps = keeps
 
     # ---- wake-ups
 
@@ -194,7 +200,9 @@ class Reconciler:
             running = self._swarms.runners
             for peer in await self._store.denials_apply():
                 log.info("claim_refuted_later peer=%s", peer[:8])
-            if not await sweep_folders(self._partial_dir, store=self._store, in_use=lambda one: one in running):
+            if not await sweep_folders(
+                self._partial_dir, store=self._store, in_use=lambda one: one in running or self._keeps(one)
+            ):
                 self._next_sweep = self._clock() + SWEEP_AGAIN_S
 
     # ---- one want

@@ -249,7 +249,12 @@ class Node:
             soulseek_plane(
                 config.soulseek,
                 supplies=soulseek,
-                seams=NodeSeams(boot_id=self.boot_id, traffic=self.traffic, fairness=self.fairness),
+                seams=NodeSeams(
+                    boot_id=self.boot_id,
+                    traffic=self.traffic,
+                    fairness=self.fairness,
+                    keep_folders=self.reconciler.keep_folders,
+                ),
                 off_code=policy.may_soulseek.reason,
                 data_dir=config.data_dir,
                 spawn=background.spawn,

@@ -6,6 +6,7 @@ aioslsk is imported when a client is made, so a node without an account never lo
 from __future__ import annotations
 
 import random
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,13 +19,13 @@ from overlay_node.services.fairness import NodeFairness
 from overlay_node.soulseek.errands import Errands
 from overlay_node.soulseek.plane import ClientMaker, Part, SoulseekPlane
 from overlay_node.soulseek.ports import PlaneContext, SessionBoard, SoulseekSupplies, Spawn
-from overlay_node.soulseek.searching import Searching
 from overlay_node.soulseek.shares import SharePart
 from overlay_node.soulseek.standing import Standings
 from overlay_node.soulseek.traffic import TrafficCounter
 from overlay_node.swarm.rate_limits import Direction
 
 if TYPE_CHECKING:
+    from overlay_node.soulseek.downloading import Downloads
     from overlay_node.soulseek.uploading import UploadPart
 
 
@@ -37,6 +38,8 @@ class NodeSeams:
     """every payload byte of Soulseek is told to it: `soulseek_down`, `soulseek_up`"""
     fairness: NodeFairness
     """whether Soulseek is preferred (`current`); parts tell it `soulseek_gives` and `soulseek_uploads_wait`"""
+    keep_folders: Callable[[Callable[[uuid.UUID], bool]], None]
+    """transfers whose folders no sweep may take yet"""
 
 
 def soulseek_plane(
@@ -76,7 +79,25 @@ def soulseek_parts(context: PlaneContext, seams: NodeSeams) -> tuple[list[Part],
     sharing, make_client = sharing_parts(
         context, sent=lambda user, count: seams.traffic.add(TrafficPlane.SOULSEEK, Direction.UP, user, count)
     )
-    return [*sharing], make_client
+    return [*sharing, downloads_part(context, seams)], make_client
+
+
+def downloads_part(context: PlaneContext, seams: NodeSeams) -> Downloads:
+    """Downloads; every byte of theirs is told to the ledger."""
+    from overlay_node.soulseek.downloading import Downloads
+
+    part = Downloads(
+        context,
+        context.rows.downloads,
+        rules=context.config.downloads,
+        rescue=context.config.rescue,
+        counted=lambda user, count, job_id: seams.traffic.add(
+            TrafficPlane.SOULSEEK, Direction.DOWN, user, count, job_id
+        ),
+    )
+    seams.fairness.soulseek_gives = part.gives
+    seams.keep_folders(part.adopting.__contains__)
+    return part
 
 
 def sharing_parts(

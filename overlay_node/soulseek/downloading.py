@@ -472,6 +472,15 @@ class Downloads(Part):
         if gone:
             log.info("streams_swept count=%d", len(gone))
 
+    def gives(self, want_id: uuid.UUID) -> bool:
+        """Soulseek brings this want now, and does well."""
+        return any(
+            stream.work.want_id == want_id
+            and stream.core.state is DownloadState.RECEIVING
+            and not stream.performance.underperforming
+            for stream in self.streams.values()
+        )
+
     def report_of(self, ids: Collection[uuid.UUID] = ()) -> tuple[Stream, ...]:
         """The streams that run (of these, or all), for other parts."""
         return tuple(stream for stream in self.streams.values() if not ids or stream.work.id in ids)

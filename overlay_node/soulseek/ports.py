@@ -19,6 +19,7 @@ from overlay_node.config import SoulseekConfig
 from overlay_node.soulseek.sharing_rows import SharingRows
 
 if TYPE_CHECKING:
+    from overlay_node.soulseek.download_ports import DownloadRows
     from overlay_node.soulseek.errands import Errands
     from overlay_node.soulseek.searching import SearchRows
 
@@ -57,6 +58,7 @@ class PlaneRows:
     errands: ErrandRows
     sharing: SharingRows
     searches: SearchRows
+    downloads: DownloadRows
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from overlay_node.soulseek.client import Account, SoulseekClient
 from overlay_node.soulseek.errands import Errands
 from overlay_node.soulseek.plane import ClientMaker, Part, SoulseekPlane
 from overlay_node.soulseek.ports import Credentials, PlaneContext, PlaneRows, SessionBoard
+from overlay_node.store.soulseek.memory_downloads import MemoryDownloads
 from overlay_node.store.soulseek.memory_errands import MemoryErrands
 from overlay_node.store.soulseek.memory_searches import MemorySearches
 from overlay_node.store.soulseek.memory_session import MemorySessionRows
@@ -57,6 +58,7 @@ def memory_rows() -> PlaneRows:
         session=MemorySessionRows(),
         errands=MemoryErrands(clock=lambda: asyncio.get_running_loop().time()),
         searches=MemorySearches(),
+        downloads=MemoryDownloads(),
         sharing=MemorySharingRows(),
     )
 
