@@ -39,11 +39,11 @@ class SoulseekConfig:
     """… and after so long without an answer the connection counts as dead: TCP alone would notice after minutes"""
     first_pause_s: float = 2.0
     """before the first new attempt; doubles up to five minutes"""
-    searches: SearchBudget = SearchBudget()
+    searches: SearchBudget = field(default_factory=SearchBudget)
     """what the server is asked at most"""
-    downloads: StreamRules = StreamRules()
+    downloads: StreamRules = field(default_factory=StreamRules)
     """streams at once, time-outs, attempts"""
-    rescue: RescueRules = RescueRules()
+    rescue: RescueRules = field(default_factory=RescueRules)
     """when a download does badly"""
     share: bool = True
     """the library's folders are shared"""
