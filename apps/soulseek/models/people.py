@@ -29,7 +29,8 @@ class UserRule(models.Model):
 
 
 class SoulseekUser(models.Model):
-    """What is known of a user: as the server and they said. Written by the node. `share` is the browse of their files, compressed; old ones go by age."""
+    """What is known of a user: as the server and they said. Written by the node, but for its history (`completed` …
+    `waits`), which the control plane writes when it takes the end of a download in. `share` is the browse of their files, compressed; old ones go by age."""
 
     name = models.CharField(max_length=120, primary_key=True)
     status = models.CharField(max_length=8, blank=True, default="")  # online | away | offline | ""

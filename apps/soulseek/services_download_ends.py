@@ -1,0 +1,107 @@
+"""The ends of downloads, taken in: the file may be asked for again, what came of its source is noted, the hunt looks at once, the sharer's history grows.
+
+Each end is taken in once: DownloadProgress.taken_at is set in the same transaction. Rows of sharers are written by the node, but for their history
+(`completed` … `waits`), which is written here.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from datetime import timedelta
+from typing import Final
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from apps.common.doorbell import WEB_CHANNEL, ring
+from apps.domain.soulseek.eta import KEPT
+from apps.domain.soulseek.states import DOWNLOAD_ENDS, DownloadState, Outcome
+from apps.domain.soulseek.streaming import outcome_of
+from apps.soulseek.models import Batch, Download, DownloadProgress, SoulseekUser
+from apps.soulseek.services_hunt import hunt_wake, outcome_record
+
+log = logging.getLogger(__name__)
+
+LEAST_BYTES: Final = 256 << 10
+"""A shorter stream says nothing of a sharer's speed."""
+ENDS_AT_ONCE: Final = 200
+
+
+def ends_take(*, limit: int = ENDS_AT_ONCE) -> int:
+    """Take in what ended, longest ago first; how many. One that fails is left for the next time and holds up no other."""
+    waiting = DownloadProgress.objects.filter(state__in=sorted(DOWNLOAD_ENDS), taken_at=None)
+    taken = 0
+    for download_id in list(waiting.order_by("ended_at").values_list("download_id", flat=True)[:limit]):
+        try:
+            with transaction.atomic():
+                taken += _take(download_id)
+        except Exception:
+            log.exception("end not taken in: download=%s", download_id)
+    if taken:
+        ring(WEB_CHANNEL, "downloads")
+    return taken
+
+
+def _take(download_id: uuid.UUID) -> bool:
+    if not DownloadProgress.objects.filter(download_id=download_id, taken_at=None).update(taken_at=Now()):
+        return False
+    progress = DownloadProgress.objects.select_related("download", "download__batch", "transfer").get(
+        download_id=download_id
+    )
+    row = progress.download
+    Download.objects.filter(id=row.id).update(live=False, ended_at=progress.ended_at or Now())
+    state = DownloadState(progress.state)
+    outcome = outcome_of(state, progress.code)
+    if outcome is not None:
+        outcome_record(
+            user=row.user,
+            remote_path=row.remote_path,
+            outcome=outcome,
+            recording_mbid=row.recording_mbid,
+            hunt_id=row.batch.hunt_id,
+            code=progress.code,
+            payload_format=progress.payload_format,
+            payload_root=bytes(progress.transfer.payload_root) if progress.transfer is not None else None,
+        )
+    _history(row.user, progress, outcome)
+    if not Download.objects.filter(batch_id=row.batch_id, live=True).exists():
+        Batch.objects.filter(id=row.batch_id).update(ended_at=Now())
+    if row.batch.hunt_id is not None:
+        hunt_wake(row.batch.hunt_id)
+    return True
+
+
+def _history(user: str, progress: DownloadProgress, outcome: Outcome | None) -> None:
+    """What this stream taught about its sharer."""
+    SoulseekUser.objects.get_or_create(name=user)
+    row = SoulseekUser.objects.select_for_update().get(name=user)
+    changes: dict[str, object] = {"seen_at": Now()}
+    if outcome is Outcome.SUCCEEDED:
+        changes["completed"] = F("completed") + 1
+    elif outcome is not None:
+        changes["failed"] = F("failed") + 1
+    if outcome is Outcome.BANNED:
+        changes["banned_us_at"] = Now()
+    speed = progress.params.get("stream_bps")
+    if isinstance(speed, int | float) and speed > 0 and progress.bytes_have >= LEAST_BYTES:
+        speeds = [*_list(row.speeds), int(speed)][-KEPT:]
+        changes |= {"speeds": speeds, "median_bps": sorted(speeds)[len(speeds) // 2]}
+    if progress.asked_at is not None and progress.first_byte_at is not None:
+        place = progress.params.get("first_place")
+        waited = max(0.0, (progress.first_byte_at - progress.asked_at).total_seconds())
+        told = [int(place) if isinstance(place, int) else 0, round(waited, 1)]
+        changes["waits"] = [*_list(row.waits), told][-KEPT:]
+    SoulseekUser.objects.filter(name=user).update(**changes)
+
+
+def _list(value: object) -> list[object]:
+    return list(value) if isinstance(value, list) else []
+
+
+def downloads_forget(*, days: int) -> int:
+    """Remove batches that ended so long ago; how many rows went."""
+    old = Batch.objects.filter(ended_at__lt=timezone.now() - timedelta(days=days))
+    return old.delete()[0]
