@@ -30,6 +30,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("apps.library.api.urls_health")),
     path("", include("apps.remediation.api.urls")),
     path("", include("apps.nodelink.api.urls")),
+    path("", include("apps.soulseek.api.session")),
     path("schema", SpectacularAPIView.as_view(), name="api-schema"),
     path(
         "docs",
@@ -52,6 +53,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("apps.transfers.web.urls")),
     path("", include("apps.soulseek.web.contribution")),
     path("", include("apps.nodelink.web.urls")),
+    path("", include("apps.soulseek.web.session")),
     path("login", SignIn.as_view(), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
     path("api/", include(api)),

@@ -54,6 +54,13 @@ OWN: Mapping[str, Words] = {
     "server_error": lazy("Something went wrong here; it was written to the log."),
     "fairness_not_told": lazy("The node is not running, or says nothing of the rules yet."),
     "too_many_streams": lazy("Too many live views are open; close some."),
+    # Commands to the node
+    "node_away": lazy("The node did not answer in time. Is it running?"),
+    "node_restarted": lazy("The node was restarted in between; nobody knows whether it was done."),
+    "command_timed_out": lazy("It took longer than {seconds} seconds."),
+    "command_invalid": lazy("The node does not understand this command ({kind})."),
+    "command_failed": lazy("The node failed at this ({kind}); its log says how."),
+    "reactor_late": lazy("The node's event loop comes late; something there takes too long at a time."),
     # Scans
     "scan_not_found": lazy("There is no such scan."),
     "scan_root_unknown": lazy("This is no folder of the library; add it to library.folders, or import it."),

@@ -17,6 +17,7 @@ from apps.nodelink.selectors_status import NodePresence, backlog, node_glance
 from apps.peers.models import Peer
 from apps.peers.selectors_list import traffic_totals
 from apps.soulseek.metrics_traffic import traffic_metrics
+from apps.soulseek.metrics_session import session_metrics
 from apps.transfers.models import Transfer, TransferSource, TransferVerdict
 
 
@@ -38,6 +39,7 @@ class RowCollector(Collector):
         yield _one("slskdn_peers", "Peers met.", Peer.objects.count())
         yield _one("slskdn_library_files", "Files in the library.", files_counted())
         yield from _node()
+        yield from session_metrics()
 
 
 def _node() -> Iterator[Metric]:

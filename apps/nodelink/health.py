@@ -13,6 +13,9 @@ from django.db import DatabaseError, connection
 
 from apps.nodelink.selectors_status import NodePresence, node_glance
 
+REACTOR_LATE_MS = 25.0
+"""DESIGN §7: if stalls push the 99th percentile over it, the Soulseek plane should have a process of its own."""
+
 
 class CheckState(StrEnum):
     """Result of a check."""
@@ -35,7 +38,7 @@ class Check:
 
 def health_checks() -> list[Check]:
     """All checks, in the order things depend on each other. Never raises; takes at most a few seconds (time-outs of 2 s)."""
-    return [check_database(), check_broker(), check_node(), *(check() for check in _MORE)]
+    return [check_database(), check_broker(), *check_node(), *(check() for check in _MORE)]
 
 
 _MORE: list[Callable[[], Check]] = []
@@ -67,16 +70,39 @@ def check_broker() -> Check:
     return _timed("broker", ask, code="broker_away", errors=(redis.RedisError, OSError))
 
 
-def check_node() -> Check:
-    """The node's heartbeat is young."""
+def check_node() -> list[Check]:
+    """The node's heartbeat is young; while it is: its event loop is on time, and its Soulseek session stands where somebody wants one. One query."""
     try:
         status = node_glance()
     except DatabaseError:
-        return Check(name="node", state=CheckState.FAILED, code="database_away")
-    if status.presence is NodePresence.ALIVE:
-        return Check(name="node", state=CheckState.OK, value=f"{status.age_s or 0:.0f} s")
-    code = "node_absent" if status.presence is NodePresence.ABSENT else "node_silent"
-    return Check(name="node", state=CheckState.FAILED, code=code, value=f"{status.age_s:.0f} s" if status.age_s else "")
+        return [Check(name="node", state=CheckState.FAILED, code="database_away")]
+    if status.presence is not NodePresence.ALIVE:
+        code = "node_absent" if status.presence is NodePresence.ABSENT else "node_silent"
+        age = f"{status.age_s:.0f} s" if status.age_s else ""
+        return [Check(name="node", state=CheckState.FAILED, code=code, value=age)]
+    late = status.loop_p99_ms > REACTOR_LATE_MS
+    checks = [
+        Check(name="node", state=CheckState.OK, value=f"{status.age_s or 0:.0f} s"),
+        Check(
+            name="reactor",
+            state=CheckState.FAILED if late else CheckState.OK,
+            code="reactor_late" if late else "",
+            value=f"{status.loop_p99_ms:.1f} ms",
+            needed=False,
+        ),
+    ]
+    if status.soulseek:
+        failed = status.soulseek == "unavailable"
+        checks.append(
+            Check(
+                name="soulseek",
+                state=CheckState.FAILED if failed else CheckState.OK,
+                code=status.soulseek_code,
+                value=status.soulseek,
+                needed=False,
+            )
+        )
+    return checks
 
 
 def _timed(name: str, ask: Callable[[], None], *, code: str, errors: tuple[type[Exception], ...]) -> Check:

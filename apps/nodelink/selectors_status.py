@@ -37,6 +37,13 @@ class NodeGlance:
     """Good nodes in the DHT routing table."""
     down_bps: int = 0
     up_bps: int = 0
+    soulseek: str = ""
+    """Health of the session with the Soulseek server; "" = the node has no such plane, or is not alive."""
+    soulseek_code: str = ""
+    acting: str = ""
+    """What the mode comes to."""
+    loop_p99_ms: float = 0.0
+    """99 of 100 beats of the node's event loop came less late than this, in the last five minutes."""
     report: Mapping[str, object]
 
 
@@ -57,6 +64,10 @@ def node_glance() -> NodeGlance:
         dht_nodes=_sum(_map(_map(report, "dht"), "good_nodes")),
         down_bps=sum(_number(transfer, "speed_bps") for transfer in _list(report, "transfers")),
         up_bps=_up_rate(status.boot_id, beat_at=status.beat_at, total=_number(_map(report, "bytes"), "up")),
+        soulseek=str(_map(report, "soulseek").get("health") or ""),
+        soulseek_code=str(_map(report, "soulseek").get("code") or ""),
+        acting=str(report.get("acting") or ""),
+        loop_p99_ms=_float(_map(report, "loop"), "p99_ms"),
         report=report,
     )
 
@@ -118,3 +129,8 @@ def _map(report: Mapping[str, object], key: str) -> Mapping[str, object]:
 def _list(report: Mapping[str, object], key: str) -> list[Mapping[str, object]]:
     value = report.get(key)
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _float(report: Mapping[str, object], key: str) -> float:
+    value = report.get(key)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0

@@ -29,6 +29,7 @@ SOULSEEK_SENTENCES: Final[Mapping[str, str]] = {
     "soulseek_password_readable": "Others can read {path} (mode {mode}), so the password in it is not used: `chmod 600` it, or set another with `./slskdn soulseek password`.",
     "soulseek_password_unreadable": "The Soulseek password in {path} can't be read: {error}",
     "soulseek_password_empty": "A password is one line of 1 to {most} bytes.",
+    "soulseek_node_away": "The node is not running, so there is no session.",
     "soulseek_node_stopped": "The node is stopped.",
     "soulseek_not_online": "There is no session with the Soulseek server.",
     # Why a candidate may not be asked

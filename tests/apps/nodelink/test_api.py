@@ -35,6 +35,7 @@ def test_ready_when_database_broker_and_node_are(client: Client) -> None:
         "database": "ok",
         "broker": "ok",
         "node": "ok",
+        "reactor": "ok",
         "manifests": "ok",
     }
 
@@ -65,7 +66,13 @@ def test_the_broker_of_these_tests_is_a_real_one(settings: object) -> None:
 def test_system_status_tells_checks_versions_and_node(viewer_api: APIClient, stranger_api: APIClient) -> None:
     seed.fill(1)
     body = viewer_api.get("/api/system/status").json()
-    assert [check["name"] for check in body["checks"]] == ["database", "broker", "node", "manifests"]
+    assert [check["name"] for check in body["checks"]] == [
+        "database",
+        "broker",
+        "node",
+        "reactor",
+        "manifests",
+    ]
     assert set(body["versions"]) == {"slskdn", "python", "django"}
     assert body["node"]["presence"] == "alive"
     assert stranger_api.get("/api/system/status").status_code == 401
