@@ -166,14 +166,15 @@ class UploadPart(Part):
 
     def tick(self, now: float) -> None:
         """Begin what is due, share out the speed, write rows."""
-        waiting, running = self.queue.counts()
-        self._context.board.uploads_waiting, self._context.board.uploads_running = waiting, running
+        board = self._context.board
+        waiting, board.uploads_running = self.queue.counts()
+        board.uploads_waiting = waiting
         speed = self._speed_now()
         if self._client is not None and waiting:
             self._track(now)
             for upload in self.queue.due(speed_kib_s=speed, online=self._reachable(now)):
                 self._begin(upload)
-        if running:
+        if self.queue.counts()[1]:  # also of those that begin now: the first block already goes out at its pace
             for key, kib_s in self.queue.speeds(speed_kib_s=speed).items():
                 live = self._live.get(key)
                 if live is not None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from apps.domain.soulseek.uploads import UploadRules
 from overlay_node.services.soulseek_plane import sharing_parts
@@ -63,7 +64,7 @@ async def sharer(
     *,
     uploads: UploadRules | None = None,
     plane_rows: PlaneRows | None = None,
-    **config: object,
+    **config: Any,
 ) -> Sharer:
     """A started plane that shares, logged in as alice, with everything read."""
     import dataclasses
