@@ -33,9 +33,9 @@ def test_the_window_is_chosen_and_the_rail_leads_there(browser: Browser, site: S
     page.goto(f"{site.base}/")
     page.get_by_role("link", name="Contribution").click()
     page.wait_for_url("**/contribution")
-    page.get_by_role("link", name="Last 30 days").click()
+    page.get_by_role("link", name="30 days").click()
     page.wait_for_url("**window=30d")
-    assert page.locator("nav.tabs [aria-current]").inner_text() == "Last 30 days"
+    assert page.locator("nav.tabs [aria-current]").inner_text() == "30 days"
     assert page.locator("svg.days").count() == (1 if site.rows else 0)
     page.context.close()
     assert not watched.complaints

@@ -67,7 +67,7 @@ def test_what_is_held_back_is_said_with_its_rule_and_history(viewer: Client) -> 
     contribution_seed.fill(3)
     page = shown(viewer)
     assert "Mesh downloads run at 50 %: in seven days 0.31 bytes were given" in page
-    assert "Takes more than it gives" in page
+    assert "Out of balance" in page
     assert "At work now" in page
     assert "Violated" in page and "at least 0.5×" in page
     assert "Turned down" in page

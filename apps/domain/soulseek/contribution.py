@@ -69,9 +69,9 @@ def ratios(traffic: Traffic) -> Ratios:
 
 
 def overall(states: Sequence[RuleState]) -> Colour:
-    """The worst of all rules that say something."""
-    order = (Colour.RED, Colour.YELLOW, Colour.GREEN)
-    return next((colour for colour in order if any(one.colour is colour for one in states)), Colour.NONE)
+    """The worst of all rules that say something. A day's volume that is not used up yet is no merit."""
+    found = {one.colour for one in states if one.rule != DAY_RULE or one.colour is not Colour.GREEN}
+    return next((colour for colour in (Colour.RED, Colour.YELLOW, Colour.GREEN) if colour in found), Colour.NONE)
 
 
 def said(traffic: Traffic) -> tuple[Said, ...]:

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from apps.soulseek.models import FairnessAction
 
 WINDOW_WORDS: Final[Mapping[str, Promise]] = {
-    "1h": lazy("Last hour"),
-    "24h": lazy("Last 24 hours"),
-    "7d": lazy("Last 7 days"),
-    "30d": lazy("Last 30 days"),
+    "1h": lazy("1 hour"),
+    "24h": lazy("24 hours"),
+    "7d": lazy("7 days"),
+    "30d": lazy("30 days"),
 }
 _LOOKS: Final[Mapping[Colour, tuple[str, str]]] = {
     Colour.NONE: ("info", "idle"),
@@ -152,7 +152,7 @@ _STATUS_WORDS: Final[Mapping[Colour, Promise]] = {
     Colour.NONE: lazy("Too little traffic to say"),
     Colour.GREEN: lazy("Healthy contributor"),
     Colour.YELLOW: lazy("Borderline"),
-    Colour.RED: lazy("Takes more than it gives"),
+    Colour.RED: lazy("Out of balance"),
 }
 
 

@@ -15,7 +15,7 @@ from apps.domain.soulseek.traffic_windows import DayTraffic
 
 WIDTH: Final = 720
 HEIGHT: Final = 190
-LEFT: Final = 74
+LEFT: Final = 112
 BOTTOM: Final = 20
 TOP: Final = 8
 GAP: Final = 0.16

@@ -102,5 +102,6 @@ def test_the_status_is_the_worst_rules_and_every_rule_has_words() -> None:
     )
     assert overall(states) is Colour.YELLOW
     assert overall(()) is Colour.NONE
+    assert overall(rule_states(Traffic(), FairnessRules(), day=Traffic())) is Colour.NONE
     assert {one.rule for one in states} <= RULE_WORDS.keys() & RULE_DOES.keys()
     assert RULE_WORDS.keys() == RULE_DOES.keys()
