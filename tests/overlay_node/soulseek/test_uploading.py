@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aioslsk.protocol.messages import (
@@ -68,7 +69,7 @@ def library(folder: Path, content: bytes = CONTENT) -> MemorySharingRows:
 
 @asynccontextmanager
 async def two(
-    folder: Path, rows: MemorySharingRows, rules: UploadRules | None = None, **config: object
+    folder: Path, rows: MemorySharingRows, rules: UploadRules | None = None, **config: Any
 ) -> AsyncIterator[tuple[World, Sharer, SoulseekClient]]:
     async with soulseek_world(folder) as world:
         alice = await sharer(world, rows, uploads=rules, **config)
