@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from apps.domain.library.canonical import CanonicalPolicy
+from apps.domain.soulseek.hunting import HuntPolicy
 from slskdn_site.broker import redis_url
 from slskdn_site.config import data_dir, load_config
 from workers.acoustid_kept import KeptAcoustid
@@ -98,6 +99,19 @@ def library_root() -> Path:
 def canonical_policy() -> CanonicalPolicy:
     """`audio.canonical_scoring` as configured."""
     return CanonicalPolicy(**load_config().audio.canonical_scoring.model_dump())
+
+
+def hunt_policy() -> HuntPolicy:
+    """Hunts on Soulseek as configured: none without an account, nor in mesh mode."""
+    config = load_config()
+    section = config.soulseek
+    return HuntPolicy(
+        hunting=bool(section.username) and config.mode != "mesh",
+        auto_download=section.downloads.auto_download,
+        candidates_tried=section.downloads.candidates_tried,
+        wishlist=section.wishlist.enabled,
+        wishlist_auto=section.wishlist.auto_download,
+    )
 
 
 @functools.cache

@@ -23,6 +23,7 @@ from apps.domain.jobs.manifest import (
     release_manifest,
 )
 from apps.domain.library.canonical import CanonicalPolicy
+from apps.domain.soulseek.hunting import HuntPolicy
 from apps.jobs.selectors_discogs import discogs_number
 from apps.jobs.services_discogs import discogs_resolved
 from apps.jobs.services_resolve import (
@@ -54,9 +55,11 @@ def resolve(
     musicbrainz: MusicbrainzPort,
     discogs: KeptDiscogs | None = None,
     policy: CanonicalPolicy = CanonicalPolicy(),  # noqa: B008  (frozen)
+    hunting: HuntPolicy = HuntPolicy(hunting=False),  # noqa: B008  (frozen)
     checkpoint: Checkpoint = _pass,
 ) -> None:
-    """Resolve a job that is due; nothing happens if it is not, or somebody else has it. `policy`: what of it the library makes superfluous."""
+    """Resolve a job that is due; nothing happens if it is not, or somebody else has it. `policy`: what of it the library makes superfluous; `hunting`: whether
+    the rest is looked for on Soulseek."""
     claim = resolve_claim(job_id, lease_s=LEASE_S)
     if claim is None:
         return
@@ -69,7 +72,7 @@ def resolve(
                 done = discogs_resolved(claim, manifest=manifest)
             else:
                 manifest = _manifest(claim, musicbrainz, policy, checkpoint)
-                done = job_resolved(claim, manifest=manifest, policy=policy)
+                done = job_resolved(claim, manifest=manifest, policy=policy, hunting=hunting)
             log.info("job resolved: job=%s tracks=%s kept=%s", job_id, len(manifest.tracks), done)
         except Transient as error:
             _again(claim, error.code, error.params, retry_after_s=error.retry_after_s)

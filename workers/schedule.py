@@ -58,6 +58,17 @@ DISCOGS_LOOK_S = 30.0
 """What a file that fits waits until it completes a track of a release that only Discogs has; one look into an index when no such job waits."""
 
 
+HUNTS_DUE_S = 2.0
+"""What the end of a search waits for its answers to be weighed; four looks into indexes when nothing is hunted."""
+
+CAPTURE_S = 60.0
+"""What answers teach is known so late at most; one look into an index when nothing was answered."""
+
+
+TAKE_STREAM_ENDS_S = 5.0
+"""Every end of a download wakes its consumer; this bounds what a lost wake-up costs: one look into an index."""
+
+
 def _every(task: TaskName, seconds: float) -> BeatEntry:
     options: dict[str, object] = {"queue": QUEUES[task], "expires": 2 * seconds, "priority": PRIORITIES.get(task, 0)}
     return {"task": task.value, "schedule": seconds, "options": options}
@@ -75,6 +86,9 @@ BEAT_SCHEDULE: dict[str, BeatEntry] = {
     "reread-tags": _every(TaskName.REREAD_TAGS, REREAD_TAGS_S),
     "targets-count": _every(TaskName.TARGETS_COUNT, TARGETS_COUNT_S),
     "discogs-look": _every(TaskName.DISCOGS_LOOK, DISCOGS_LOOK_S),
+    "hunts-due": _every(TaskName.HUNTS_DUE, HUNTS_DUE_S),
+    "capture": _every(TaskName.CAPTURE, CAPTURE_S),
+    "take-stream-ends": _every(TaskName.TAKE_STREAM_ENDS, TAKE_STREAM_ENDS_S),
     "library-scans": _every(TaskName.LIBRARY_SCANS, LIBRARY_SCANS_S),
     "recheck-unconfirmed": {
         "task": TaskName.RECHECK_UNCONFIRMED.value,

@@ -35,15 +35,15 @@ RESEND_S = 30
 @shared_task(name=TaskName.SWEEP.value)
 def sweep() -> None:
     """See the module."""
-    sent = sum(_send_again(TaskName.RESOLVE_JOB, step.id, step.attempt) for step in jobs_waiting())
-    sent += sum(_send_again(TaskName.EXPAND_JOB, step.id, step.attempt) for step in trees_waiting())
-    sent += sum(_send_again(TaskName.VERIFY_DOWNLOAD, step.id, step.attempt) for step in verifications_waiting())
-    sent += sum(_send_again(TaskName.TRASH_STEP, step.id, step.attempt) for step in trash_waiting())
-    sent += sum(_send_again(TaskName.RENAME_STEP, key, attempt) for key, attempt in renamings_waiting())
-    sent += sum(_send_again(TaskName.REMEDIATE, step.id, step.attempt) for step in remediations_due())
-    sent += sum(_send_again(TaskName.DELIVER_WEBHOOKS, key, attempt) for key, attempt in hooks_waiting())
-    sent += sum(_send_again(TaskName.WALK_STEP, step.id, step.attempt) for step in walks_due())
-    sent += sum(_send_again(TaskName.FIND, key, attempt) for key, attempt in finds_waiting())
+    sent = sum(send_again(TaskName.RESOLVE_JOB, step.id, step.attempt) for step in jobs_waiting())
+    sent += sum(send_again(TaskName.EXPAND_JOB, step.id, step.attempt) for step in trees_waiting())
+    sent += sum(send_again(TaskName.VERIFY_DOWNLOAD, step.id, step.attempt) for step in verifications_waiting())
+    sent += sum(send_again(TaskName.TRASH_STEP, step.id, step.attempt) for step in trash_waiting())
+    sent += sum(send_again(TaskName.RENAME_STEP, key, attempt) for key, attempt in renamings_waiting())
+    sent += sum(send_again(TaskName.REMEDIATE, step.id, step.attempt) for step in remediations_due())
+    sent += sum(send_again(TaskName.DELIVER_WEBHOOKS, key, attempt) for key, attempt in hooks_waiting())
+    sent += sum(send_again(TaskName.WALK_STEP, step.id, step.attempt) for step in walks_due())
+    sent += sum(send_again(TaskName.FIND, key, attempt) for key, attempt in finds_waiting())
     mended, proven = transcodes_mend(), len(trash_purge_ask(trash_proven()))
     if mended or proven:
         log.info("sweep: transcodes_mended=%s replaced_purged=%s", mended, proven)
@@ -56,7 +56,8 @@ def _hints() -> redis.Redis:
     return redis.Redis.from_url(redis_url(), socket_timeout=2, socket_connect_timeout=2)
 
 
-def _send_again(task: TaskName, row_id: uuid.UUID | int, attempt: int) -> bool:
+def send_again(task: TaskName, row_id: uuid.UUID | int, attempt: int) -> bool:
+    """Send a row's task, unless that was done a moment ago. False: it was, or the broker is away."""
     try:
         first = _hints().set(f"slskdn:sent:{task.value}:{row_id}:{attempt}", b"1", nx=True, ex=RESEND_S)
     except (redis.RedisError, OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from workers.analyse_variants import analyse_variants
+from workers.capture import capture
 from workers.consume_node_events import consume_node_events
 from workers.deliver_webhooks import deliver_webhooks
 from workers.discogs_fetch import discogs_fetch
@@ -10,6 +11,7 @@ from workers.discogs_look import discogs_look
 from workers.doctor_scan import doctor_due, doctor_look
 from workers.expand import expand_job
 from workers.find import find
+from workers.hunt import hunt_step, hunts_due
 from workers.identify_variants import identify_variants
 from workers.manifests import write_manifests
 from workers.match_folders import match_folders
@@ -24,6 +26,7 @@ from workers.retention import retention
 from workers.sample_download import sample_download
 from workers.scan_library import library_scans, scan_library
 from workers.sweep import sweep
+from workers.take_stream_ends import take_stream_ends
 from workers.targets_count import targets_count
 from workers.trash_step import trash_step
 from workers.verify_download import verify_download
@@ -31,6 +34,7 @@ from workers.walk_step import walk_step
 
 __all__ = [
     "analyse_variants",
+    "capture",
     "consume_node_events",
     "deliver_webhooks",
     "discogs_fetch",
@@ -39,6 +43,8 @@ __all__ = [
     "doctor_look",
     "expand_job",
     "find",
+    "hunt_step",
+    "hunts_due",
     "identify_variants",
     "library_scans",
     "match_folders",
@@ -53,6 +59,7 @@ __all__ = [
     "sample_download",
     "scan_library",
     "sweep",
+    "take_stream_ends",
     "targets_count",
     "trash_step",
     "verify_download",

@@ -47,6 +47,7 @@ class TaskName(StrEnum):
     DELIVER_WEBHOOKS = "workers.deliver_webhooks"
     DISCOGS_LOOK = "workers.discogs_look"
     DISCOGS_FETCH = "workers.discogs_fetch"
+    TAKE_STREAM_ENDS = "workers.take_stream_ends"
     HUNT_STEP = "workers.hunt_step"
     HUNTS_DUE = "workers.hunts_due"
     CAPTURE = "workers.capture"
@@ -81,6 +82,7 @@ QUEUES: dict[TaskName, str] = {
     TaskName.DELIVER_WEBHOOKS: "default",
     TaskName.DISCOGS_LOOK: "default",
     TaskName.DISCOGS_FETCH: "default",
+    TaskName.TAKE_STREAM_ENDS: "default",
     TaskName.HUNT_STEP: "default",
     TaskName.HUNTS_DUE: "default",
     TaskName.CAPTURE: "default",

@@ -47,6 +47,7 @@ from apps.jobs.selectors_discogs import discogs_waiting
 from apps.jobs.services_manifest import manifest_mark
 from apps.jobs.services_meant import target_note
 from apps.jobs.services_webhooks import job_event
+from apps.soulseek.services_hunt import hunts_again, hunts_follow, hunts_job_over
 from apps.transfers.models import Transfer
 from apps.transfers.services import denials_revoke, wants_lossy, wants_move
 
@@ -198,6 +199,7 @@ def job_pause(job_id: uuid.UUID) -> JobState:
             return _unmoved(job_id, JobState.PAUSED, action="paused")
         _rows(job_id).filter(code__in=TREE_CODES).update(code="", params={})
         wants_move(_open_wants(job_id), desired=WantDesired.PAUSED)
+        hunts_follow([job_id], WantDesired.PAUSED)
         tree.tree_touched(job_id)
         manifest_mark([job_id])
         ring(WEB_CHANNEL, f"job {job_id}")
@@ -257,6 +259,7 @@ def job_cancel(job_id: uuid.UUID) -> JobState:
             next_step_at=None,
         )
         wants_move(wants, desired=WantDesired.CANCELLED)
+        hunts_follow([job_id], WantDesired.CANCELLED)
         job_event(job_id, "job.cancelled")
         tree.tree_touched(job_id)
         manifest_mark([job_id])
@@ -308,8 +311,10 @@ def job_retry(job_id: uuid.UUID) -> JobState:
         manifest_mark([job_id])
         paused = state is JobState.PAUSED
         wants_move(wants, desired=WantDesired.ACTIVE)
+        hunts_again([job_id])
         if paused:
             wants_move(wants, desired=WantDesired.PAUSED)
+            hunts_follow([job_id], WantDesired.PAUSED)
             ring(WEB_CHANNEL, f"job {job_id}")
         else:
             _wake(job_id, resolved=resolved)
@@ -340,6 +345,7 @@ def job_refresh_state(job_id: uuid.UUID) -> JobState:
                 lease_until=None,
             )
             if ended:
+                hunts_job_over([job_id])
                 job_event(job_id, f"job.{outcome.value}")
                 tree.tree_touched(job_id)
                 manifest_mark([job_id])
@@ -396,6 +402,7 @@ def _show_waiting(job_id: uuid.UUID) -> None:
 def _wake(job_id: uuid.UUID, *, resolved: bool) -> None:
     if resolved:
         wants_move(_open_wants(job_id), desired=WantDesired.ACTIVE)
+        hunts_follow([job_id], WantDesired.ACTIVE)
     else:
         enqueue(TaskName.RESOLVE_JOB, str(job_id))
     ring(WEB_CHANNEL, f"job {job_id}")

@@ -30,8 +30,10 @@ from apps.domain.library.canonical import (
     best_held,
     fetch_decision,
 )
+from apps.domain.soulseek.hunting import HuntPolicy
 from apps.jobs.models import Job, JobTrack
 from apps.jobs.services import job_refresh_state
+from apps.jobs.services_hunts import job_hunt_open
 from apps.jobs.services_manifest import manifest_mark
 from apps.jobs.services_tree import tree_touched
 from apps.jobs.services_webhooks import job_event, job_events
@@ -84,11 +86,18 @@ def resolve_renew(claim: ResolveClaim, *, lease_s: int) -> bool:
     return _mine(claim).update(lease_until=Now() + timedelta(seconds=lease_s)) == 1
 
 
-def job_resolved(claim: ResolveClaim, *, manifest: Manifest, policy: CanonicalPolicy | None = None) -> bool:
+def job_resolved(
+    claim: ResolveClaim,
+    *,
+    manifest: Manifest,
+    policy: CanonicalPolicy | None = None,
+    hunting: HuntPolicy = HuntPolicy(hunting=False),  # noqa: B008  (frozen)
+) -> bool:
     """Give the job its tracks and wants, and start it. False (and nothing written) if it is no longer this worker's.
 
     A track of which the library holds a good file already (apps.domain.library.canonical.fetch_decision) is completed at once, with the code
-    `already_held` and a link to that file; one of which it holds a lesser file wants something better.
+    `already_held` and a link to that file; one of which it holds a lesser file wants something better. What is wanted is looked for on Soulseek, if `hunting`
+    says so.
     """
     policy = policy or CanonicalPolicy()
     wishes = claim.constraints.as_configured(
@@ -137,6 +146,7 @@ def job_resolved(claim: ResolveClaim, *, manifest: Manifest, policy: CanonicalPo
         job_event(claim.job_id, "job.resolved")
         held = job.tracks.filter(state=TrackState.COMPLETED).values_list("id", flat=True)
         job_events([claim.job_id], "track.completed", track_ids=list(held))
+        job_hunt_open(job, policy=hunting)
         if job_refresh_state(claim.job_id) is JobState.COMPLETED:
             _job(claim.job_id).update(code="all_held", params={"tracks": len(manifest.tracks)})
         manifest_mark([claim.job_id])

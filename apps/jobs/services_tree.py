@@ -43,6 +43,7 @@ from apps.jobs.models import Job, JobTrack, PlannedRelease, PlannedState
 from apps.jobs.refusals import JobRefused, JobUnknown
 from apps.jobs.services_manifest import manifest_mark
 from apps.jobs.services_webhooks import job_event, job_events
+from apps.soulseek.services_hunt import hunts_again, hunts_follow
 from apps.transfers.services import denials_revoke, wants_move
 
 SLICE = 500
@@ -376,6 +377,9 @@ def _retry_waiting(ids: Sequence[uuid.UUID]) -> None:
     for part in _slices(wants):
         wants_move(part, desired=WantDesired.ACTIVE)
         wants_move(part, desired=WantDesired.PAUSED)
+    for part in _slices(list(ids)):
+        hunts_again(part)
+        hunts_follow(part, WantDesired.PAUSED)
     resolved = _ids(Job.objects.filter(_RESOLVED, id__in=ids))
     fresh = Job.objects.filter(id__in=ids).exclude(id__in=resolved)
     advance(Job.objects.filter(id__in=resolved), moves=JOB_MOVES, to=JobState.RUNNING, ended_at=None, lease_until=None)
@@ -395,6 +399,7 @@ def _wants(job_ids: Collection[uuid.UUID], *, desired: WantDesired) -> None:
         tracks = JobTrack.objects.filter(job_id__in=some).exclude(state__in=sorted(TRACK_ENDED)).exclude(want=None)
         for part in _slices(list(tracks.values_list("want_id", flat=True))):
             wants_move(part, desired=desired)
+        hunts_follow(some, desired)
 
 
 def _children_by_state(parent_id: uuid.UUID) -> dict[JobState, int]:

@@ -5,27 +5,38 @@ Everything here may be repeated: a hunt is opened once per job, a hunt that is h
 
 from __future__ import annotations
 
-import hashlib
 import uuid
-from collections.abc import Collection, Sequence
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
 
+from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.common.dispatch import TaskName, enqueue
 from apps.common.doorbell import NODE_CHANNEL, WEB_CHANNEL, ring
 from apps.common.transitions import advance
+from apps.domain.contracts.soulseek_downloads import FileAsked
 from apps.domain.errors import DomainError
 from apps.domain.jobs.constraints import Constraints
+from apps.domain.jobs.lifecycle import WantDesired
+from apps.domain.soulseek.answers import path_digest
 from apps.domain.soulseek.hunting import MAX_TRACKS, HuntPolicy, HuntTarget, HuntTrack, TargetKind, again_after
-from apps.domain.soulseek.states import HUNT_LIVE, HUNT_MOVES, HuntState, Outcome
-from apps.soulseek.models import Hunt, Search, SourceOutcome
+from apps.domain.soulseek.states import HUNT_LIVE, HUNT_MOVES, DownloadDesired, HuntState, Outcome
+from apps.soulseek.models import Batch, Candidate, Hunt, Search, SourceOutcome
+from apps.soulseek.services_download import batch_create, batch_move
+from apps.transfers.models import Want
 
+WOKEN: Final = sorted(HUNT_LIVE - {HuntState.PAUSED, HuntState.ASKING, HuntState.WISHING})
 HOLDS: Final = "held_with_job"
-"""Code of a hunt that its job paused, as opposed to a person."""
+"""Code of a hunt that its job paused …"""
+HELD: Final = "held_by_person"
+"""… and of one that a person held."""
+PICKED: Final = 9
+"""Priority of what a person picked."""
 
 
 class HuntRefused(DomainError):
@@ -87,17 +98,30 @@ def hunt_open(
 
 
 def hunt_wake(hunt_id: uuid.UUID) -> bool:
-    """Look at it at once (a download of it ended, a search is over). False: it is held or over."""
+    """Look at it at once (a download of it ended, a search is over). False: it is held, over, or waits for a person or for its visit as a wish."""
     return wake(Hunt.objects.filter(id=hunt_id)) > 0
 
 
 def wake(rows: QuerySet[Hunt]) -> int:
     """Bring the next step of these hunts forward to now."""
-    ids = list(rows.filter(state__in=sorted(HUNT_LIVE - {HuntState.PAUSED})).values_list("id", flat=True))
+    ids = list(rows.filter(state__in=WOKEN).values_list("id", flat=True))
     Hunt.objects.filter(id__in=ids).update(next_step_at=Now(), updated_at=Now())
     for one in ids:
         enqueue(TaskName.HUNT_STEP, str(one))
     return len(ids)
+
+
+def hunts_follow(job_ids: Collection[uuid.UUID], desired: WantDesired) -> None:
+    """Their jobs were paused, resumed or cancelled: hunts and what they fetch likewise. Call inside the job's transaction."""
+    match desired:
+        case WantDesired.PAUSED:
+            hunts_hold(job_ids)
+        case WantDesired.ACTIVE:
+            hunts_resume(job_ids)
+        case WantDesired.CANCELLED:
+            hunts_cancel(job_ids)
+        case WantDesired.SATISFIED:
+            hunts_job_over(job_ids)
 
 
 def hunts_hold(job_ids: Collection[uuid.UUID]) -> int:
@@ -107,6 +131,7 @@ def hunts_hold(job_ids: Collection[uuid.UUID]) -> int:
         rows, moves=HUNT_MOVES, to=HuntState.PAUSED, code=HOLDS, params={}, next_step_at=None, lease_until=None
     )
     _withdraw(rows)
+    _downloads(rows, DownloadDesired.PAUSED)
     ring(WEB_CHANNEL, "hunts held")
     return held
 
@@ -124,6 +149,7 @@ def hunts_resume(job_ids: Collection[uuid.UUID]) -> int:
         params={},
     )
     wake(Hunt.objects.filter(id__in=ids))
+    _downloads(Hunt.objects.filter(id__in=ids), DownloadDesired.ACTIVE)
     return moved
 
 
@@ -137,19 +163,119 @@ def hunts_job_over(job_ids: Collection[uuid.UUID]) -> int:
     return _end(Hunt.objects.filter(job_id__in=list(job_ids)), HuntState.DONE, code="job_over")
 
 
-def hunt_again(job_id: uuid.UUID) -> bool:
-    """Its job is tried again: the whole ladder from its first question. False: it has no hunt."""
-    rows = Hunt.objects.filter(job_id=job_id)
+def hunts_again(job_ids: Collection[uuid.UUID]) -> None:
+    """Their jobs are tried again: the whole ladder from its first question. Call inside the job's transaction."""
+    _from_the_top(Hunt.objects.filter(job_id__in=list(job_ids)))
+
+
+def hunt_hold(hunt_id: uuid.UUID) -> None:
+    """A person holds it. Raises HuntUnknown, HuntRefused `hunt_over`."""
+    rows = _rows(hunt_id)
     with transaction.atomic():
-        return _from_the_top(rows)
+        moved = advance(
+            rows, moves=HUNT_MOVES, to=HuntState.PAUSED, code=HELD, params={}, next_step_at=None, lease_until=None
+        )
+        if not moved and not rows.filter(state=HuntState.PAUSED).update(code=HELD):
+            raise HuntRefused("It is over.", code="hunt_over")
+        _withdraw(rows)
+        _downloads(rows, DownloadDesired.PAUSED)
+        ring(WEB_CHANNEL, "hunts held")
+
+
+def hunt_resume(hunt_id: uuid.UUID) -> None:
+    """It goes on. Raises HuntUnknown."""
+    rows = _rows(hunt_id)
+    with transaction.atomic():
+        if advance(rows, moves=HUNT_MOVES, to=HuntState.SEARCHING, only_from=[HuntState.PAUSED], code="", params={}):
+            _downloads(rows, DownloadDesired.ACTIVE)
+            wake(rows)
+
+
+def hunt_pick(
+    hunt_id: uuid.UUID,
+    candidate_id: int,
+    *,
+    paths: Collection[str] | None = None,
+    requested_by: User | None = None,
+) -> uuid.UUID:
+    """A person picks a candidate, whatever rules say of it: all its files that are still wanted, or those of `paths`. The batch that was made.
+
+    Raises HuntUnknown, HuntRefused `candidate_unknown`, `candidate_nothing_open`, `hunt_held`.
+    """
+    hunt = _rows(hunt_id).first()
+    if hunt is None or hunt.dry_run:
+        raise HuntUnknown("There is no such hunt.", hunt=str(hunt_id))
+    if hunt.state == HuntState.PAUSED:
+        raise HuntRefused("It is held; let it go on first.", code="hunt_held")
+    row = Candidate.objects.filter(id=candidate_id, hunt_id=hunt_id).first()
+    if row is None:
+        raise HuntRefused("There is no such candidate any more.", code="candidate_unknown")
+    target = HuntTarget.from_json(hunt.target)
+    files = [one for one in row.files if paths is None or one.get("path") in paths]
+    asked = files_of_candidate(files, target)
+    if not asked:
+        raise HuntRefused("None of it is wanted any more.", code="candidate_nothing_open")
+    with transaction.atomic():
+        batch = batch_create(
+            user=row.user,
+            folder=row.folder,
+            files=asked,
+            hunt_id=hunt.id,
+            candidate_id=row.id,
+            job_id=hunt.job_id,
+            origin="person",
+            priority=PICKED,
+            title=hunt.title or hunt.words,
+            requested_by=requested_by,
+        )
+        Candidate.objects.filter(id=row.id).update(tried_at=Now(), chosen_by="person")
+        advance(_rows(hunt_id), moves=HUNT_MOVES, to=HuntState.FETCHING)
+        _rows(hunt_id).update(
+            code="hunt_picked",
+            params={"user": row.user, "files": len(asked)},
+            next_step_at=Now() + timedelta(seconds=60),
+            lease_until=None,
+            attempt=F("attempt") + 1,
+            updated_at=Now(),
+        )
+        _withdraw(_rows(hunt_id))
+        ring(WEB_CHANNEL, f"hunt {hunt_id}")
+    return batch
+
+
+def files_of_candidate(files: Sequence[Mapping[str, Any]], target: HuntTarget) -> list[FileAsked]:
+    """What is asked for of a candidate's files as rows keep them: those whose track is wanted still; all of a wish of words."""
+    wants = {(one.disc, one.position): one for one in target.tracks}
+    named = [one.want for one in target.tracks if one.want is not None]
+    alive = set(
+        Want.objects.filter(id__in=named, desired__in=[WantDesired.ACTIVE, WantDesired.PAUSED]).values_list(
+            "id", flat=True
+        )
+    )
+    asked = []
+    for one in files:
+        track = wants.get((one["disc"], one["position"])) if target.kind != "words" else None
+        if target.kind != "words" and (track is None or track.want not in alive):
+            continue
+        length_s = one.get("length_s")
+        asked.append(
+            FileAsked(
+                path=one["path"],
+                size_bytes=one["size"],
+                attributes=one["attributes"],
+                want_id=track.want if track is not None else None,
+                recording_mbid=track.recording if track is not None else None,
+                duration_ms=(track.length_ms if track is not None else None) or (length_s * 1000 if length_s else None),
+                profile=one.get("profile", ""),
+            )
+        )
+    return asked
 
 
 def hunt_search_now(hunt_id: uuid.UUID) -> None:
     """A person asks for a look at once, wish or not. Raises HuntUnknown, HuntRefused `hunt_held`."""
-    rows = Hunt.objects.filter(id=hunt_id)
+    rows = _rows(hunt_id)
     state = rows.values_list("state", flat=True).first()
-    if state is None:
-        raise HuntUnknown("There is no such hunt.", hunt=str(hunt_id))
     if state == HuntState.PAUSED:
         raise HuntRefused("It is held; let it go on first.", code="hunt_held")
     with transaction.atomic():
@@ -187,9 +313,11 @@ def outcome_record(
     )
 
 
-def path_digest(remote_path: str) -> bytes:
-    """The ledger's name of a file: SHA-256 of its path as told."""
-    return hashlib.sha256(remote_path.encode("utf-8", "surrogatepass")).digest()
+def _rows(hunt_id: uuid.UUID) -> QuerySet[Hunt]:
+    rows = Hunt.objects.filter(id=hunt_id)
+    if not rows.exists():
+        raise HuntUnknown("There is no such hunt.", hunt=str(hunt_id))
+    return rows
 
 
 def _from_the_top(rows: QuerySet[Hunt]) -> bool:
@@ -206,8 +334,16 @@ def _from_the_top(rows: QuerySet[Hunt]) -> bool:
 def _end(rows: QuerySet[Hunt], to: HuntState, *, code: str) -> int:
     ended = advance(rows, moves=HUNT_MOVES, to=to, code=code, params={}, next_step_at=None, lease_until=None)
     _withdraw(rows)
+    _downloads(rows, DownloadDesired.CANCELLED)
     ring(WEB_CHANNEL, "hunts")
     return ended
+
+
+def _downloads(rows: QuerySet[Hunt], desired: DownloadDesired) -> None:
+    """What these hunts fetch, likewise."""
+    batches = list(Batch.objects.filter(hunt__in=rows.values("id"), ended_at=None).values_list("id", flat=True))
+    for at in range(0, len(batches), 500):
+        batch_move(batches[at : at + 500], desired)
 
 
 def _withdraw(rows: QuerySet[Hunt]) -> None:

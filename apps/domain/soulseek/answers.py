@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Mapping
@@ -27,6 +28,11 @@ def attributes_of(file: SharedFile) -> dict[str, int]:
         "5": file.bits,
     }
     return {code: value for code, value in told.items() if value is not None}
+
+
+def path_digest(remote_path: str) -> bytes:
+    """The ledger's name of a file: SHA-256 of its path as told."""
+    return hashlib.sha256(remote_path.encode("utf-8", "surrogatepass")).digest()
 
 
 def pack(files: Iterable[SharedFile]) -> bytes:

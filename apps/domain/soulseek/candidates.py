@@ -10,8 +10,9 @@ Nothing here is proof: attributes are the sharer's words. What arrives is decode
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from apps.domain.audio.profile import CodecProfile
@@ -21,6 +22,7 @@ from apps.domain.jobs.constraints import Constraints
 from apps.domain.matching.distance import Penalty
 from apps.domain.matching.edition import TrackPair, match_release
 from apps.domain.matching.values import TargetRelease, TargetTrack
+from apps.domain.soulseek.queries import plain_words
 from apps.domain.soulseek.results import SharedFile, by_folder, offered_set, profile_told
 
 MAX_PAIR_DISTANCE: Final = 0.35
@@ -97,7 +99,7 @@ class _Asked:
 
     wanted: Sequence[TargetTrack]
     wishes: Constraints
-    spent: Collection[tuple[str, str]]
+    spent: Mapping[tuple[str, str], str]
     weights: Weights
 
 
@@ -142,13 +144,13 @@ def album_candidates(
     results: Iterable[SharerResult],
     *,
     wishes: Constraints = Constraints(),  # noqa: B008  (frozen)
-    spent: Collection[tuple[str, str]] = (),
+    spent: Mapping[tuple[str, str], str] = MappingProxyType({}),
     weights: Weights = WEIGHTS,
 ) -> tuple[Candidate, ...]:
     """Folders for a release, those that may be asked first, best first; at most MAX_CANDIDATES.
 
-    `target.tracks` are those that are wanted (a job for some tracks names only these). `spent`: (user, path) that failed for good and are never asked
-    again for this target.
+    `target.tracks` are those that are wanted (a job for some tracks names only these). `spent`: (user, path) that are not asked (again) for this target, and
+    the code that says why: `failed_before` for good, `rests` for a while.
     """
     asked = _Asked(wanted=target.tracks, wishes=wishes, spent=spent, weights=weights)
     found = [
@@ -166,7 +168,7 @@ def track_candidates(
     *,
     release: TargetRelease,
     wishes: Constraints = Constraints(),  # noqa: B008  (frozen)
-    spent: Collection[tuple[str, str]] = (),
+    spent: Mapping[tuple[str, str], str] = MappingProxyType({}),
     weights: Weights = WEIGHTS,
 ) -> tuple[Candidate, ...]:
     """Single files for one recording, each file a candidate of its own. `release`: one it stands on, with that one track."""
@@ -181,6 +183,62 @@ def track_candidates(
     return _ordered(found)
 
 
+def words_candidates(
+    words: str,
+    results: Iterable[SharerResult],
+    *,
+    wishes: Constraints = Constraints(),  # noqa: B008  (frozen)
+    spent: Mapping[tuple[str, str], str] = MappingProxyType({}),
+    weights: Weights = WEIGHTS,
+) -> tuple[Candidate, ...]:
+    """Folders (or single files) whose path has all the words: a wish without a release to compare with.
+
+    Where the folder's own path has them, all its sound files are the candidate; else those files whose names do.
+    """
+    wanted = set(plain_words(words).casefold().split())
+    found = []
+    for result in results:
+        for folder, files in by_folder(result.files).items():
+            sound = [one for one in files if one.codec is not None]
+            if not wanted <= set(plain_words(folder.replace("\\", " ")).casefold().split()):
+                sound = [
+                    one for one in sound if wanted <= set(plain_words(one.path.replace("\\", " ")).casefold().split())
+                ]
+            if sound:
+                asked = _Asked(wanted=(), wishes=wishes, spent=spent, weights=weights)
+                found.append(_of_words(asked, result, sound, folder=folder))
+    return _ordered(found)
+
+
+def _of_words(asked: _Asked, result: SharerResult, sound: Sequence[SharedFile], *, folder: str) -> Candidate:
+    files, refusals = [], []
+    for at, file in enumerate(sound, 1):
+        track = TargetTrack(disc=1, position=at, title=file.stem)
+        profile = profile_told(file)
+        pair_free = asked.spent.get((result.user, file.path), "") or _codec_refused(profile, asked.wishes)
+        if pair_free:
+            refusals.append(pair_free)
+            continue
+        files.append(CandidateFile(file=file, track=track, profile=profile, distance=0.0, penalties=()))
+    expected_s = _expected_s(result, sum(one.file.size for one in files))
+    asked = _Asked(
+        wanted=tuple(one.track for one in files), wishes=asked.wishes, spent=asked.spent, weights=asked.weights
+    )
+    terms = _terms(asked, result, files, expected_s=expected_s)
+    whole_weight = math.fsum(one.weight for one in terms)
+    score = math.fsum(one.value * one.weight for one in terms) / whole_weight if files and whole_weight else 0.0
+    return Candidate(
+        user=result.user,
+        folder=folder,
+        files=tuple(files),
+        missing=(),
+        score=round(score, 4),
+        terms=terms,
+        expected_s=expected_s,
+        refused=result.barred or ("" if files else max(set(refusals), key=refusals.count)),
+    )
+
+
 def _candidate(
     asked: _Asked, result: SharerResult, offered: Sequence[SharedFile], *, folder: str, target: TargetRelease
 ) -> Candidate:
@@ -189,7 +247,7 @@ def _candidate(
     for pair in match_release(offered_set(offered, folder=folder), target).pairs:
         file = named[pair.offered.key]
         profile = profile_told(file)
-        if code := _refused(pair, profile, asked.wishes, spent=(result.user, file.path) in asked.spent):
+        if code := _refused(pair, profile, asked.wishes, spent=asked.spent.get((result.user, file.path), "")):
             refusals.append(code)
             continue
         files.append(
@@ -218,14 +276,18 @@ def _candidate(
     )
 
 
-def _refused(pair: TrackPair, profile: CodecProfile | None, wishes: Constraints, *, spent: bool) -> str:
+def _refused(pair: TrackPair, profile: CodecProfile | None, wishes: Constraints, *, spent: str) -> str:
     offered, length = pair.offered.duration_ms, pair.target.length_ms
     if spent:
-        return "failed_before"
+        return spent
     if offered is not None and length is not None and abs(offered - length) > MAX_DURATION_OFF_MS:
         return "another_length"
     if pair.distance > MAX_PAIR_DISTANCE:
         return "fits_badly"
+    return _codec_refused(profile, wishes)
+
+
+def _codec_refused(profile: CodecProfile | None, wishes: Constraints) -> str:
     if profile is not None and not profile.lossless and not wishes.allow_lossy:
         return "lossy"
     if profile is None and not wishes.allow_lossy:

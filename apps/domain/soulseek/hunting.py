@@ -10,14 +10,21 @@ Pure: values in, values out.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, Literal, cast
 
+from apps.domain.jobs.constraints import Constraints
 from apps.domain.matching.values import VARIOUS_ARTISTS, TargetRelease, TargetTrack
 from apps.domain.soulseek.budget import MIN_QUERY_CHARS
-from apps.domain.soulseek.candidates import Candidate
+from apps.domain.soulseek.candidates import (
+    Candidate,
+    SharerResult,
+    album_candidates,
+    track_candidates,
+    words_candidates,
+)
 from apps.domain.soulseek.queries import (
     Query,
     WantedRecording,
@@ -27,6 +34,7 @@ from apps.domain.soulseek.queries import (
     recording_ladder,
     release_ladder,
 )
+from apps.domain.soulseek.results import SharedFile, by_folder
 from apps.domain.soulseek.states import FOR_GOOD, Outcome
 
 TARGET_VERSION: Final = 1
@@ -266,3 +274,64 @@ class HuntPolicy:
 
 def _uuid(value: object) -> uuid.UUID | None:
     return uuid.UUID(str(value)) if value else None
+
+
+# ---- what is weighed
+
+MAX_FOLDERS: Final = 400
+"""Folders of one weighing: some seconds of comparing. Those that share most words with the target; more than these would not be tried anyway."""
+MAX_FOLDER_FILES: Final = 300
+"""Sound files of one folder that are compared; those that share most words."""
+MAX_FILES: Final = 500
+"""Single files of one weighing, for a recording."""
+
+
+def plausible(results: Iterable[SharerResult], target: HuntTarget) -> tuple[SharerResult, ...]:
+    """What is worth comparing: the answers without pictures and with at most MAX_FOLDERS folders (MAX_FILES files for a recording), best words first."""
+    album = _words(target.title, target.artist)
+    titles = [_words(one.title) for one in target.tracks]
+    wanted = album.union(*titles) if titles else album
+    ranked: list[tuple[float, int, str, tuple[SharedFile, ...]]] = []
+    kept = list(results)
+    for at, result in enumerate(kept):
+        for folder, files in by_folder(result.files).items():
+            sound = [one for one in files if one.codec is not None]
+            if not sound:
+                continue
+            shared = [(len(wanted & _words(one.stem)), place, one) for place, one in enumerate(sound)]
+            shared.sort(key=lambda each: (-each[0], each[1]))
+            if target.kind == "recording":
+                at_folder = len(wanted & _words(folder))
+                ranked.extend((count + at_folder / 4, at, one.path, (one,)) for count, _place, one in shared)
+                continue
+            best = [one for _count, _place, one in shared[:MAX_FOLDER_FILES]]
+            fit = sum(1 for count, _place, _one in shared if count) / max(1, len(target.tracks))
+            score = len(album & _words(folder)) + min(1.0, fit) * max(1, len(album))
+            ranked.append((score, at, folder, tuple(best)))
+    ranked.sort(key=lambda each: (-each[0], each[1], each[2]))
+    most = MAX_FILES if target.kind == "recording" else MAX_FOLDERS
+    chosen: dict[int, list[SharedFile]] = {}
+    for _score, at, _folder, some in ranked[:most]:
+        chosen.setdefault(at, []).extend(some)
+    return tuple(replace(kept[at], files=tuple(files)) for at, files in sorted(chosen.items()))
+
+
+def weigh(
+    target: HuntTarget,
+    results: Iterable[SharerResult],
+    *,
+    wishes: Constraints,
+    spent: Mapping[tuple[str, str], str],
+) -> tuple[Candidate, ...]:
+    """Candidates for what is left of a target, best first."""
+    if target.kind == "words":
+        return words_candidates(target.words, results, wishes=wishes, spent=spent)
+    likely = plausible(results, target)
+    release = target.release_of()
+    if target.kind == "recording" and release.tracks:
+        return track_candidates(release.tracks[0], likely, release=release, wishes=wishes, spent=spent)
+    return album_candidates(release, likely, wishes=wishes, spent=spent)
+
+
+def _words(*texts: str) -> frozenset[str]:
+    return frozenset(word for text in texts for word in plain_words(text).casefold().split() if len(word) > 1)

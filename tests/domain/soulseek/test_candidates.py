@@ -75,10 +75,10 @@ def test_what_may_not_be_taken_is_refused_with_its_reason(
 def test_who_is_barred_and_what_failed_for_good_is_never_asked_again() -> None:
     barred = sharer("barred", barred="ignored")
     path = files()[1].path
-    found = album_candidates(RELEASE, [barred, sharer("user")], spent={("user", path)})
+    found = album_candidates(RELEASE, [barred, sharer("user")], spent={("user", path): "failed_before"})
     assert [(one.user, one.refused) for one in found] == [("user", ""), ("barred", "ignored")]
     assert [one.position for one in found[0].missing] == [2]
-    everything = {("user", one.path) for one in files()}
+    everything = {("user", one.path): "failed_before" for one in files()}
     (one,) = album_candidates(RELEASE, [sharer("user")], spent=everything)
     assert one.refused == "failed_before"
 
