@@ -19,6 +19,7 @@ from overlay_node.services.fairness import NodeFairness
 from overlay_node.soulseek.errands import Errands
 from overlay_node.soulseek.plane import ClientMaker, Part, SoulseekPlane
 from overlay_node.soulseek.ports import PlaneContext, SessionBoard, SoulseekSupplies, Spawn
+from overlay_node.soulseek.searching import Searching
 from overlay_node.soulseek.shares import SharePart
 from overlay_node.soulseek.standing import Standings
 from overlay_node.soulseek.traffic import TrafficCounter
@@ -79,7 +80,8 @@ def soulseek_parts(context: PlaneContext, seams: NodeSeams) -> tuple[list[Part],
     sharing, make_client = sharing_parts(
         context, sent=lambda user, count: seams.traffic.add(TrafficPlane.SOULSEEK, Direction.UP, user, count)
     )
-    return [*sharing, downloads_part(context, seams)], make_client
+    searching = Searching(context, context.rows.searches, budget=context.config.searches)
+    return [*sharing, searching, downloads_part(context, seams)], make_client
 
 
 def downloads_part(context: PlaneContext, seams: NodeSeams) -> Downloads:
