@@ -9,12 +9,15 @@ import ipaddress
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import Path
 
 from django.apps import AppConfig
 from django.core import checks
 
+from apps.domain.errors import DomainError
 from apps.domain.peers.reputation import NEUTRAL
-from slskdn_site.config import Config, load_config
+from slskdn_site.config import Config, data_dir, load_config
+from slskdn_site.soulseek_password import password_path, password_read
 
 
 class Level(IntEnum):
@@ -46,8 +49,63 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def config_findings(config: Config) -> Iterator[Finding]:
-    """Everything that is dangerous or surprising in `config`."""
+def soulseek_findings(config: Config, folder: Path | None) -> Iterator[Finding]:
+    """What is dangerous or surprising about the Soulseek account. `folder`: the data folder, whose secret is looked at."""
+    section = config.soulseek
+    port = section.listen_port
+    if section.username and port and port in (config.web.port, config.overlay.port):
+        other = "web.port" if port == config.web.port else "overlay.port"
+        yield Finding(
+            "slskdn.E006",
+            Level.ERROR,
+            f"soulseek.listen_port and {other} are both {port}.",
+            "Give each a port of its own; 50300 is the default for Soulseek.",
+        )
+    if section.username and (not section.username.isascii() or not section.username.isprintable()):
+        yield Finding(
+            "slskdn.W006",
+            Level.WARNING,
+            "soulseek.username has letters that Soulseek servers take for invalid.",
+            "Use plain ASCII letters, digits and signs.",
+        )
+    if config.mode == "legacy" and not section.username:
+        yield Finding(
+            "slskdn.W007",
+            Level.WARNING,
+            "mode is legacy, but there is no Soulseek account: nothing can be fetched at all.",
+            "Write soulseek.username, or choose mode: hybrid.",
+        )
+    if config.mode == "mesh" and section.username:
+        yield Finding(
+            "slskdn.I004",
+            Level.INFO,
+            "mode is mesh: the Soulseek account is not used.",
+            "Set mode: hybrid to use both.",
+        )
+    if config.mode == "hybrid" and not section.username:
+        yield Finding(
+            "slskdn.I001",
+            Level.INFO,
+            "mode is hybrid, but there are no Soulseek credentials: it acts as mesh.",
+            "Set soulseek.username and its password, or mode: mesh to say so.",
+        )
+    if folder is None or not section.username or config.mode == "mesh":
+        return
+    try:
+        password_read(section.password, folder)
+    except DomainError as error:
+        readable = error.code == "soulseek_password_readable"
+        yield Finding(
+            "slskdn.W008" if readable else "slskdn.W009",
+            Level.WARNING,
+            error.sentence,
+            f"chmod 600 {password_path(folder)}" if readable else "./slskdn soulseek password",
+        )
+
+
+def config_findings(config: Config, *, folder: Path | None = None) -> Iterator[Finding]:
+    """Everything that is dangerous or surprising in `config`, and in the data folder when it is named."""
+    yield from soulseek_findings(config, folder)
     if config.mesh.enabled and config.overlay.port == config.mesh.dht.port != 0:
         yield Finding(
             "slskdn.E001",
@@ -122,13 +180,6 @@ def config_findings(config: Config) -> Iterator[Finding]:
             f"multi_source.swarm_scheduler.min_reputation is {scheduler.min_reputation:g}: every stranger (0.5) begins in quarantine{last}.",
             "Set it to 0.5 or less; 0.3 is the default.",
         )
-    if config.mode == "hybrid":
-        yield Finding(
-            "slskdn.I001",
-            Level.INFO,
-            "mode is hybrid, but there are no Soulseek credentials: it acts as mesh.",
-            "Set mode: mesh to say so.",
-        )
     if config.integration.acoustid.enabled and not config.integration.acoustid.client_id:
         yield Finding(
             "slskdn.I002",
@@ -150,5 +201,5 @@ def configuration_check(*, app_configs: Sequence[AppConfig] | None, **_: object)
     """The findings as Django sees them."""
     return [
         checks.CheckMessage(int(finding.level), finding.sentence, hint=finding.hint, id=finding.id)
-        for finding in config_findings(load_config())
+        for finding in config_findings(load_config(), folder=data_dir())
     ]

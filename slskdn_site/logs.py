@@ -63,6 +63,8 @@ def logging_settings() -> dict[str, object]:
             "celery.worker.strategy": {"level": "WARNING"},
             "httpx": {"level": "WARNING"},
             "twisted": {"level": "WARNING"},
+            # At DEBUG it would write every message out, what people write to each other among them.
+            "aioslsk": {"level": "WARNING"},
         },
     }
 

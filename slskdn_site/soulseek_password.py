@@ -39,15 +39,19 @@ def password_read(configured: str, folder: Path) -> str:
         raise DomainError(sentence, code="soulseek_no_password") from None
     except OSError as error:
         raise _unreadable(path, error.strerror or "it can't be opened") from error
-    with os.fdopen(descriptor, "rb") as file:
-        mode = os.fstat(file.fileno()).st_mode  # of what was opened, not of what the name leads to a moment later
+    try:
+        mode = os.fstat(descriptor).st_mode  # of what was opened, not of what the name leads to a moment later
         if not stat.S_ISREG(mode):
             raise _unreadable(path, "it is no file")
         if mode & OTHERS:
             octal = f"{stat.S_IMODE(mode):04o}"
             sentence = f"Others can read {path} (mode {octal}), so the password in it is not used: chmod 600 it."
             raise DomainError(sentence, code="soulseek_password_readable", path=str(path), mode=octal)
-        content = file.read(MAX_BYTES + 1)
+        content = os.read(descriptor, MAX_BYTES + 1)
+    except OSError as error:
+        raise _unreadable(path, error.strerror or "it can't be read") from error
+    finally:
+        os.close(descriptor)
     try:
         password = content.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError:

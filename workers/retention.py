@@ -18,7 +18,9 @@ from apps.library.selectors_trash import trash_expired
 from apps.library.services_identity import answers_prune
 from apps.library.services_rename import renamings_forget
 from apps.library.services_trash import trash_forget, trash_purge_ask
+from apps.nodelink.services_command import commands_sweep
 from apps.peers.services import peers_forget
+from apps.soulseek.services_node_session import session_events_sweep
 from apps.transfers.traces import traces_sweep
 from slskdn_site.config import load_config
 
@@ -28,6 +30,9 @@ STRANGERS_STAY = timedelta(days=30)
 LIMITS_STAY = timedelta(days=7)
 RENAMINGS_STAY = timedelta(days=90)
 """How long files that were renamed can be put back."""
+COMMANDS_STAY = timedelta(days=1)
+"""After their deadline: whoever asked has long had the answer."""
+SESSION_EVENTS_STAY = timedelta(days=30)
 TRASH_ROWS_STAY = timedelta(days=365)
 """Of what left the trash: who asks what became of a file asks within a year."""
 
@@ -36,12 +41,12 @@ TRASH_ROWS_STAY = timedelta(days=365)
 def retention() -> None:
     """Processed node events and limits of ended jobs after a week, strangers among peers after a month, traces as `swarm.tracing` says,
     files in the trash as `library.trash` says, AcoustID's answers after 90 days, the log of webhooks as `webhooks.keep_days` says, finds after
-    a day."""
+    a day, commands to the node a day after their deadline, what happened to the Soulseek session after a month."""
     now = timezone.now()
     keep_days = load_config().library.trash.keep_days
     log.info(
         "retention: events=%s peers=%s limits=%s traces=%s trash=%s trash_rows=%s renamings=%s acoustid=%s "
-        "webhooks_given_up=%s webhooks=%s finds=%s",
+        "webhooks_given_up=%s webhooks=%s finds=%s commands=%s session_events=%s",
         node_events_forget(),
         peers_forget(unseen_since=now - STRANGERS_STAY),
         job_limits_forget(ended_before=now - LIMITS_STAY),
@@ -53,4 +58,6 @@ def retention() -> None:
         deliveries_expire(),
         deliveries_forget(ended_before=now - timedelta(days=load_config().webhooks.keep_days)),
         finds_forget(made_before=now - FINDS_STAY),
+        commands_sweep(before=now - COMMANDS_STAY),
+        session_events_sweep(before=now - SESSION_EVENTS_STAY),
     )

@@ -40,9 +40,9 @@ def run_show(_args: argparse.Namespace) -> int:
 def run_check(_args: argparse.Namespace) -> int:
     """`config check`: status 1 when something would stop the start; a wrong value is status 2, as everywhere."""
     from slskdn_site.checks import Level, config_findings
-    from slskdn_site.config import load_config
+    from slskdn_site.config import data_dir, load_config
 
-    findings = list(config_findings(load_config()))
+    findings = list(config_findings(load_config(), folder=data_dir()))
     for finding in findings:
         print(f"{finding.level.name.lower():<8} {finding.id}  {finding.sentence} {finding.hint}")
     errors = sum(finding.level is Level.ERROR for finding in findings)

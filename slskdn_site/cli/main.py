@@ -24,6 +24,7 @@ ORDER = (
     "jobs",
     "library",
     "doctor",
+    "soulseek",
     "mesh",
     "swarm",
     "keys",

@@ -120,6 +120,9 @@ def test_every_key_says_what_it_does() -> None:
         ("mesh: {passive: true, seed: {releases: [x]}}", "slskdn.W003"),
         ("multi_source: {swarm_scheduler: {min_reputation: 0.6}}", "slskdn.W005"),
         ("overlay: {allow_private: true}", "slskdn.W004"),
+        ("soulseek: {username: alice, listen_port: 50305}", "slskdn.E006"),
+        ("soulseek: {username: älice}", "slskdn.W006"),
+        ("mode: legacy", "slskdn.W007"),
     ],
 )
 def test_dangerous_combinations_have_an_id(tmp_path: Path, text: str, expected: str) -> None:

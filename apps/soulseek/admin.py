@@ -1,0 +1,5 @@
+"""Rows of the Soulseek plane for operators; each topic's module registers itself."""
+
+from __future__ import annotations
+
+from apps.soulseek import admin_session  # noqa: F401
