@@ -6,6 +6,7 @@ from apps.soulseek.models.downloads import Batch, Download, DownloadProgress, Re
 from apps.soulseek.models.hunts import Candidate, Hunt, SourceOutcome
 from apps.soulseek.models.people import (
     Conversation,
+    Correspondent,
     PrivateMessage,
     Room,
     RoomMessage,
@@ -22,6 +23,7 @@ __all__ = [
     "Batch",
     "Candidate",
     "Conversation",
+    "Correspondent",
     "Download",
     "DownloadProgress",
     "FairnessAction",

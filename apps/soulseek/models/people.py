@@ -37,6 +37,9 @@ class SoulseekUser(models.Model):
     country = models.CharField(max_length=2, blank=True, default="")
     description = models.TextField(blank=True, default="")
     picture = models.BinaryField(null=True, blank=True)
+    picture_type = models.CharField(
+        max_length=20, blank=True, default=""
+    )  # by its first bytes; "" = no picture is shown
     upload_slots = models.PositiveIntegerField(null=True, blank=True)
     free_slots = models.BooleanField(null=True)
     queue = models.PositiveIntegerField(null=True, blank=True)
@@ -44,7 +47,7 @@ class SoulseekUser(models.Model):
     files = models.PositiveIntegerField(null=True, blank=True)
     folders = models.PositiveIntegerField(null=True, blank=True)
     info_at = models.DateTimeField(null=True, blank=True)
-    share = models.BinaryField(null=True, blank=True)  # zlib JSON {folder: [[name, size, {attribute: value}], …]}
+    share = models.BinaryField(null=True, blank=True)  # as apps.domain.soulseek.share_pack packs it
     share_files = models.PositiveIntegerField(default=0)
     share_folders = models.PositiveIntegerField(default=0)
     share_at = models.DateTimeField(null=True, blank=True)
@@ -83,6 +86,21 @@ class PrivateMessage(models.Model):
         return f"{self.user} {self.at}"
 
 
+class Correspondent(models.Model):
+    """Somebody with whom messages were exchanged: the ends of the conversation, so that lists and counts read no messages. Written by the node."""
+
+    user = models.CharField(max_length=120, primary_key=True)
+    last_id = models.BigIntegerField()
+    last_incoming_id = models.BigIntegerField(default=0)
+    last_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["-last_id"], name="correspondent_by_last")]
+
+    def __str__(self) -> str:
+        return self.user
+
+
 class Conversation(models.Model):
     """How far a person read, and what is out of sight. Written by the control plane."""
 
@@ -107,7 +125,7 @@ class Room(models.Model):
 
 
 class RoomState(models.Model):
-    """A room as the server tells of it. Written by the node."""
+    """A room as the server tells of it. Written by the node. `users`: [name, status] of who is there; `last_line`: id of the newest line that is not ours."""
 
     name = models.CharField(max_length=120, primary_key=True)
     members = models.PositiveIntegerField(default=0)
@@ -115,6 +133,8 @@ class RoomState(models.Model):
     here = models.BooleanField(default=False)
     users = models.JSONField(default=list)
     code = models.CharField(max_length=60, blank=True, default="")
+    listed = models.BooleanField(default=False)  # the server's last list had it
+    last_line = models.BigIntegerField(default=0)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
