@@ -78,6 +78,17 @@ class Daemon:
         with contextlib.closing(sqlite3.connect(self.database)) as rows:
             return rows.execute("select state, verified_bytes, path from transfers_transfer").fetchall()
 
+    def counted(self) -> tuple[int, int, int]:
+        """Bytes that came: by hour, by job, by peer."""
+        with contextlib.closing(sqlite3.connect(self.database)) as rows:
+            found = (
+                "select sum(total_bytes) from soulseek_traffichour where direction = 'down' and plane = 'overlay'",
+                "select sum(total_bytes) from soulseek_jobtraffic where plane = 'overlay'",
+                "select sum(total_bytes) from peers_trafficledger where direction = 'down'",
+            )
+            hours, jobs, peers = (rows.execute(text).fetchone()[0] or 0 for text in found)
+            return hours, jobs, peers
+
     def start(self) -> None:
         with (self.folder / "node.log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -135,6 +146,35 @@ def test_killed_in_the_middle_it_goes_on_and_fetches_no_verified_leaf_again(
         assert daemon.transfers() == [("assembled", entry.payload.payload_bytes, str(folder / "audio.flac"))]
 
     mesh.run(scenario())
+
+
+def test_killed_again_and_again_no_byte_is_counted_twice_and_those_of_the_last_seconds_alone_are_lost(
+    mesh: MeshWorld, music: Path, daemon: Daemon
+) -> None:
+    async def scenario() -> None:
+        entry = library_entry(music / "one.flac")
+        seeder = await mesh.seeder("seeder", entry, upload_kbps=150)
+        written = 0
+        for _ in range(2):
+            before, at_start = seeder.swarms.up_bytes.total(), written
+            daemon.start()
+            await mesh.until(lambda: daemon.counted()[0] > at_start)  # noqa: B023  (awaited here)
+            daemon.end(signal.SIGKILL)
+            hours, jobs, peers = daemon.counted()
+            assert hours == jobs == peers
+            assert hours - written <= seeder.swarms.up_bytes.total() - before
+            written = hours
+            await mesh.until(lambda: not seeder.hub.since)
+        before = seeder.swarms.up_bytes.total()
+        daemon.start()
+        await mesh.until(lambda: daemon.log().count("node_started") == 3 and "transfer_assembled" in daemon.log())
+        assert daemon.end(signal.SIGTERM) == 0
+        hours, jobs, peers = daemon.counted()
+        assert (
+            hours == jobs == peers == written + seeder.swarms.up_bytes.total() - before
+        )  # told to stop, it loses nothing
+
+    mesh.run(scenario(), within_s=90)
 
 
 def test_told_to_stop_it_leaves_in_order_within_five_seconds_and_a_second_one_is_refused(

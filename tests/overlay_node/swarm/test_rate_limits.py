@@ -146,3 +146,44 @@ def test_over_any_window_no_more_passes_than_rate_times_window_and_one_chunk(
         for end, amount in taken[at:]:
             moved += amount
             assert moved <= rates.between(start, end) + BURST_BYTES + 1.0
+
+
+def test_what_the_governor_leaves_holds_beneath_persons_limits_and_never_above_them() -> None:
+    limits = RateLimits(now=0.0)
+    bucket = limits.node_budget(Direction.DOWN)
+    limits.govern(Direction.DOWN, 5000.0, 0.0)
+    assert (bucket.rate, limits.governed(Direction.DOWN)) == (5000.0, 5000.0)
+    person = RateLimitWork(scope="global", key="", direction="down", kbps=2)
+    limits.apply([person], 1.0)
+    assert bucket.rate == 2 * KIB
+    limits.govern(Direction.DOWN, 1000.0, 2.0)
+    assert bucket.rate == 1000.0
+    assert limits.kbps_of(Scope.NODE, "", Direction.DOWN) == 2  # what people are shown as theirs stays theirs
+    limits.govern(Direction.DOWN, None, 3.0)
+    assert (bucket.rate, limits.governed(Direction.DOWN)) == (2 * KIB, None)
+    assert limits.node_budget(Direction.UP).rate is None
+
+
+def test_a_job_can_be_governed_by_itself_also_before_anybody_asked_for_its_bucket() -> None:
+    limits, job = RateLimits(now=0.0), str(uuid.uuid4())
+    limits.govern(Direction.DOWN, 700.0, 0.0, job=job)
+    assert limits.job_budget(Direction.DOWN, job, 0.0, default_kbps=100).rate == 700.0
+    assert limits.job_budget(Direction.DOWN, str(uuid.uuid4()), 0.0).rate is None
+    limits.govern(Direction.DOWN, 400.0, 0.0)
+    assert (limits.governed(Direction.DOWN, job=job), limits.governed(Direction.DOWN)) == (400.0, 400.0)
+    limits.govern(Direction.DOWN, None, 0.0, job=job)
+    assert limits.job_budget(Direction.DOWN, job, 0.0).rate == 100 * KIB
+
+
+@given(
+    person=st.one_of(st.none(), st.integers(1, 10**6)),
+    governed=st.one_of(st.none(), st.floats(1.0, 1e9)),
+)
+def test_the_governor_can_only_take_away(person: int | None, governed: float | None) -> None:
+    limits = RateLimits(now=0.0)
+    limits.apply([RateLimitWork(scope="global", key="", direction="up", kbps=person)] if person else [], 0.0)
+    before = limits.node_budget(Direction.UP).rate
+    limits.govern(Direction.UP, governed, 0.0)
+    after = limits.node_budget(Direction.UP).rate
+    assert (after is None) == (before is None and governed is None)
+    assert before is None or (after is not None and after <= before)
