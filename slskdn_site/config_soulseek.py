@@ -219,7 +219,10 @@ class Fairness(Section):
         0, ge=0, le=100, description="Least upload per download on Soulseek; 0: no such rule."
     )
     overlay_bandwidth_cap: KibS = Field(0, description="KiB/s of mesh downloads, always; 0: unlimited.")
-    overlay_day_gib: Gib = Field(50, description="GiB a day over the mesh, both directions; 0: unlimited.")
+    overlay_day_gib: Gib = Field(
+        50,
+        description="GiB in any 24 hours over the mesh, both directions; then a trickle is left. 0: unlimited.",
+    )
     enforce_per_job: bool = Field(
         False,  # noqa: FBT003
         description="True: a job that would exceed the ratio is slowed by itself.",
