@@ -216,7 +216,7 @@ class Fairness(Section):
         2.0, ge=0, le=1000, description="Most upload on the mesh per upload on Soulseek; 0: no such rule."
     )
     min_soulseek_contribution: float = Field(
-        0, ge=0, le=100, description="Least upload per download on Soulseek; 0: no such rule."
+        0, ge=0, le=100, description="Least upload on Soulseek per download on the mesh; 0: no such rule."
     )
     overlay_bandwidth_cap: KibS = Field(0, description="KiB/s of mesh downloads, always; 0: unlimited.")
     overlay_day_gib: Gib = Field(

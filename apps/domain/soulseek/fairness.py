@@ -66,7 +66,7 @@ class FairnessRules:
     max_overlay_to_soulseek_upload_ratio: float | None = 2.0
     """the overlay's upload against Soulseek's: whoever gives all to the mesh starves the network it came from"""
     min_soulseek_contribution: float | None = None
-    """least Soulseek upload per Soulseek download"""
+    """least Soulseek upload per overlay download: whoever lives off the mesh feeds the network it came from"""
     overlay_bandwidth_cap: int | None = None
     """KiB/s of overlay downloads, always"""
     overlay_day_bytes: int | None = DAY_BYTES
@@ -146,7 +146,7 @@ def rule_states(
             _at_least(
                 "min_soulseek_contribution",
                 traffic.soulseek_up,
-                traffic.soulseek_down,
+                traffic.overlay_down,
                 rules.min_soulseek_contribution,
                 quiet=quiet,
             )

@@ -156,6 +156,6 @@ def test_a_rule_that_was_switched_off_lets_go_step_by_step() -> None:
 
 def test_least_contribution_to_soulseek_is_a_rule_when_it_is_set() -> None:
     rules = FairnessRules(min_soulseek_contribution=0.5)
-    taker = Traffic(soulseek_down=10 * GIB, soulseek_up=1 * GIB)
+    taker = Traffic(overlay_down=10 * GIB, overlay_up=6 * GIB, soulseek_up=4 * GIB)
     told = FairnessGovernor(rules).look(taker, now=0)
     assert (told.code, told.prefer_soulseek_uploads) == ("fairness_min_soulseek_contribution", True)
