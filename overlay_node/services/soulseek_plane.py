@@ -80,6 +80,8 @@ def soulseek_parts(context: PlaneContext, seams: NodeSeams) -> tuple[list[Part],
     sharing, make_client = sharing_parts(
         context, sent=lambda user, count: seams.traffic.add(TrafficPlane.SOULSEEK, Direction.UP, user, count)
     )
+    board = context.board
+    seams.fairness.soulseek_uploads_wait = lambda: bool(board.uploads_waiting or board.uploads_running)
     searching = Searching(context, context.rows.searches, budget=context.config.searches)
     return [*sharing, searching, downloads_part(context, seams)], make_client
 
