@@ -31,6 +31,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("apps.remediation.api.urls")),
     path("", include("apps.nodelink.api.urls")),
     path("", include("apps.soulseek.api.session")),
+    path("", include("apps.soulseek.api.downloads")),
     path("schema", SpectacularAPIView.as_view(), name="api-schema"),
     path(
         "docs",
@@ -54,6 +55,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("apps.soulseek.web.contribution")),
     path("", include("apps.nodelink.web.urls")),
     path("", include("apps.soulseek.web.session")),
+    path("", include("apps.soulseek.web.downloads")),
     path("login", SignIn.as_view(), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
     path("api/", include(api)),

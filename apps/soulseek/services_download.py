@@ -225,8 +225,7 @@ def download_priority(ids: Collection[uuid.UUID], priority: int) -> int:
 
 def batch_priority(batch_ids: Collection[uuid.UUID], priority: int) -> int:
     """Likewise everything live of some batches."""
-    rows = Download.objects.filter(batch_id__in=list(batch_ids)[:MAX_AT_ONCE], live=True)
-    return download_priority(list(rows.values_list("id", flat=True)[:MAX_AT_ONCE]), priority)
+    return download_priority(live_of_batches(batch_ids), priority)
 
 
 @transaction.atomic
@@ -260,6 +259,12 @@ def download_reorder(ids: Sequence[uuid.UUID], to: Spot, *, before: uuid.UUID | 
     Download.objects.bulk_update(rows, ["order", "priority"])
     _told()
     return len(rows)
+
+
+def live_of_batches(batch_ids: Collection[uuid.UUID]) -> list[uuid.UUID]:
+    """What is live of some batches, in the queue's order."""
+    rows = Download.objects.filter(batch_id__in=list(batch_ids)[:MAX_AT_ONCE], live=True)
+    return list(rows.order_by("-priority", "order", "id").values_list("id", flat=True)[:MAX_AT_ONCE])
 
 
 def ended_forget(ids: Collection[uuid.UUID]) -> int:

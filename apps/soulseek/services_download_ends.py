@@ -87,7 +87,7 @@ def _history(user: str, progress: DownloadProgress, outcome: Outcome | None) -> 
         changes["banned_us_at"] = Now()
     speed = progress.params.get("stream_bps")
     if isinstance(speed, int | float) and speed > 0 and progress.bytes_have >= LEAST_BYTES:
-        speeds = [*_list(row.speeds), int(speed)][-KEPT:]
+        speeds = [*(int(one) for one in _list(row.speeds) if isinstance(one, int | float)), int(speed)][-KEPT:]
         changes |= {"speeds": speeds, "median_bps": sorted(speeds)[len(speeds) // 2]}
     if progress.asked_at is not None and progress.first_byte_at is not None:
         place = progress.params.get("first_place")

@@ -93,7 +93,6 @@ OUTCOMES: Final = {
     "no_answer": Outcome.TIMED_OUT,
     "went_away": Outcome.WENT_AWAY,
     "broke_off": Outcome.WENT_AWAY,
-    "stalled_there": Outcome.TOO_SLOW,
     "unreadable_there": Outcome.WENT_AWAY,
     "size_differs": Outcome.BROKEN,
     "empty_file": Outcome.BROKEN,
