@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
-from apps.domain.contracts.soulseek_downloads import DownloadReport, FileAsked
-from apps.domain.soulseek.states import DownloadState
-from apps.soulseek.models import Download
-from apps.soulseek.services_download import batch_create
-from apps.soulseek.services_download_ends import ends_take
-from apps.soulseek.services_node_downloads import downloads_record
+if TYPE_CHECKING:
+    from apps.soulseek.models import Download
 
 SIZE = 31_000_000
 
 
 def batch(user: str, title: str, count: int, *, folder: str = "Music\\An Artist\\An Album") -> list[Download]:
     """A batch of files that nobody looked at yet."""
+    from apps.domain.contracts.soulseek_downloads import FileAsked
+    from apps.soulseek.models import Download
+    from apps.soulseek.services_download import batch_create
+
     files = [FileAsked(path=f"{folder}\\{one:02} - Track {one}.flac", size_bytes=SIZE) for one in range(1, count + 1)]
     made = batch_create(user=user, folder=folder, files=files, title=title)
     return list(Download.objects.filter(batch=made).order_by("order"))
@@ -25,6 +28,11 @@ def batch(user: str, title: str, count: int, *, folder: str = "Music\\An Artist\
 
 def fill() -> None:
     """An album in the middle of its way, one that is over, one that waits."""
+    from apps.domain.contracts.soulseek_downloads import DownloadReport
+    from apps.domain.soulseek.states import DownloadState
+    from apps.soulseek.services_download_ends import ends_take
+    from apps.soulseek.services_node_downloads import downloads_record
+
     now = timezone.now()
     rows = batch("carol <&> \u202egnp", "Winter Garden — an album with quite a long title, deluxe edition", 8)
     reports = [
@@ -54,3 +62,14 @@ def fill() -> None:
     )
     batch("erin", "", 3, folder="x\\Loose files")
     ends_take()
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "slskdn_site.settings")
+    import django
+
+    django.setup()
+    if count := int(sys.argv[1]):
+        fill()
+        for number in range(count // 40):
+            batch(f"user{number}", f"Album {number}", 40)
