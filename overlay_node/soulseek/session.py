@@ -337,11 +337,12 @@ class Session:
         if attempt is not None and not attempt.done():
             attempt.cancel()
             await asyncio.gather(attempt, return_exceptions=True)
-        was_online = self._online
-        self._keeper.stop(code)
-        if was_online:
+        was_idle = self._keeper.state(self._context.clock()).phase is Phase.IDLE
+        self._keeper.stop(self._off_code or code)
+        if self._online:
             self._offline(code)
-        self._happened("disconnected", code, {})
+        if not was_idle:
+            self._happened("disconnected", code, {})
         if self.client is not None:
             await self.client.network.disconnect()
 
