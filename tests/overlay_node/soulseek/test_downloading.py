@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aioslsk.client import SoulSeekClient
+from aioslsk.network.connection import CloseReason
 
 from apps.domain.audio.payload import find_span_in_bytes, leaf_hashes, payload_root
 from apps.domain.jobs.lifecycle import TransferState, WantDesired
 from apps.domain.soulseek.states import DownloadDesired, DownloadState
 from tests.overlay_node.soulseek.downloads_world import RULES, SOUND, Node, download
-from tests.overlay_node.soulseek.world import World, played, soulseek_world
+from tests.overlay_node.soulseek.world import played, soulseek_world
 
 
 def shared(folder: Path, *names: str, content: bytes = SOUND) -> Path:
@@ -265,5 +267,61 @@ def test_a_server_that_goes_away_costs_nothing_that_was_asked(tmp_path: Path) ->
     played(scene)
 
 
-async def _streams_end(world: World, node: Node) -> None:
-    await world.until(lambda: not node.part.streams)
+@pytest.mark.e2e
+@pytest.mark.parametrize("stubborn", ["ignores", "refuses"])
+def test_a_sharer_that_takes_no_offsets_is_read_from_the_beginning_and_nothing_is_mixed(
+    tmp_path: Path, stubborn: str
+) -> None:
+    async def scene() -> None:
+        async with soulseek_world(tmp_path) as world, world.user("bob", shares=shared(tmp_path / "s", "1.flac")) as bob:
+            upload, offsets = bob.transfers._upload_file, list[int]()
+
+            async def without_offsets(transfer: Any, connection: Any) -> None:
+                offsets.append(transfer.bytes_transfered)
+                if transfer.bytes_transfered and stubborn == "refuses":
+                    await transfer.state.start_transferring()
+                    await connection.disconnect(CloseReason.REQUESTED)
+                    await transfer.state.fail()
+                    return
+                transfer.bytes_transfered = 0
+                await upload(transfer, connection)
+
+            bob.transfers._upload_file = without_offsets
+            limited(bob, 600)
+            rules = dataclasses.replace(RULES, attempts=8)
+            node = await Node(world, tmp_path / "node", rules=rules).start()
+            row = download(path_of(bob, "1.flac"), want=False)
+            one = node.rows.put(row)
+            await node.until_bytes(one, 600_000)
+            node.rows.put(dataclasses.replace(row, desired=DownloadDesired.PAUSED))
+            await node.until_state(one, DownloadState.PAUSED)
+            limited(bob, 0)
+            node.rows.put(row)
+            await node.until_state(one, DownloadState.SUCCEEDED)
+            assert Path(node.rows.reports[one].path).read_bytes() == SOUND
+            assert offsets[0] == offsets[-1] == 0
+            assert max(offsets) > 0
+
+    played(scene)
+
+
+@pytest.mark.e2e
+def test_a_file_that_changed_meanwhile_is_taken_as_it_is_now(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with soulseek_world(tmp_path) as world, world.user("bob", shares=shared(tmp_path / "s", "1.flac")) as bob:
+            limited(bob, 600)
+            node = await Node(world, tmp_path / "node").start()
+            row = download(path_of(bob, "1.flac"), want=False)
+            one = node.rows.put(row)
+            await node.until_bytes(one, 600_000)
+            node.rows.put(dataclasses.replace(row, desired=DownloadDesired.PAUSED))
+            await node.until_state(one, DownloadState.PAUSED)
+            changed = SOUND[:100_000] + b"changed" + SOUND[100_007:]
+            shared(tmp_path / "s", "1.flac", content=changed[:500_000] + bytes(reversed(changed[500_000:])))
+            limited(bob, 0)
+            node.rows.put(row)
+            await node.until_state(one, DownloadState.SUCCEEDED)
+            kept = Path(node.rows.reports[one].path).read_bytes()
+            assert kept == (tmp_path / "s" / "An Album" / "1.flac").read_bytes()
+
+    played(scene)
