@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from apps.domain.errors import DomainError
 
-SUMMARY = "What is served to other nodes now; rate limits for the node, a peer or a job, changed while it runs."
+SUMMARY = "What is served to other nodes now; downloads that do badly; rate limits for the node, a peer or a job, changed while it runs."
 
 
 class LimitTargetInvalid(DomainError):
@@ -25,6 +25,10 @@ def register(parser: argparse.ArgumentParser) -> None:
     served = commands.add_parser("uploads", help=words, description=words)
     served.add_argument("--json", action="store_true", help="one JSON object instead of text")
     served.set_defaults(run=uploads)
+    words = "Downloads from Soulseek that do badly, and why; the longest so first."
+    badly = commands.add_parser("underperforming", help=words, description=words)
+    badly.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    badly.set_defaults(run=underperforming)
     words = "Rate limits: those that are set, and those that are configured."
     limits = commands.add_parser("limits", help=words, description=words)
     limits.add_argument("--json", action="store_true", help="one JSON object instead of text")
@@ -64,6 +68,17 @@ def uploads(args: argparse.Namespace) -> int:
         lines = ["The node gives no sign of life."]
     _print(args, answer, lines)
     return 0 if view.alive else 1
+
+
+def underperforming(args: argparse.Namespace) -> int:
+    """What does badly; exit status 0 also when nothing does."""
+    _django()
+    from apps.soulseek.selectors_download import underperforming as found
+    from slskdn_site.cli.downloads import facts, line
+
+    rows = found()
+    lines = [f"{line(row)}  since {row.trouble_since:%Y-%m-%d %H:%M:%S} UTC" for row in rows]
+    return _print(args, {"items": [facts(row) for row in rows]}, lines or ["Every download does well enough."])
 
 
 def limits_show(args: argparse.Namespace) -> int:
