@@ -16,8 +16,9 @@ from apps.mesh.selectors_list import claims_by_verdict
 from apps.nodelink.selectors_status import NodePresence, backlog, node_glance
 from apps.peers.models import Peer
 from apps.peers.selectors_list import traffic_totals
-from apps.soulseek.metrics_traffic import traffic_metrics
+from apps.soulseek.metrics_rescue import rescue_metrics
 from apps.soulseek.metrics_session import session_metrics
+from apps.soulseek.metrics_traffic import traffic_metrics
 from apps.transfers.models import Transfer, TransferSource, TransferVerdict
 
 
@@ -34,6 +35,7 @@ class RowCollector(Collector):
         yield _by("slskdn_transfers", "Transfers by state.", "state", transfers, TransferState)
         yield from _bytes()
         yield from traffic_metrics()
+        yield from rescue_metrics()
         yield _by("slskdn_verdicts", "Verdicts on assembled files.", "code", _verdicts())
         yield _by("slskdn_claims", "Claims of peers by verdict.", "verdict", claims_by_verdict())
         yield _one("slskdn_peers", "Peers met.", Peer.objects.count())

@@ -38,9 +38,12 @@ def passed(*lines: TrafficLine, boot: uuid.UUID = BOOT) -> bool:
     return traffic_record(TrafficBatch(boot_id=boot, number=next(_numbers), lines=lines))
 
 
-def acted(action: str, *, share: float, ago: timedelta = timedelta(), rule: str = "", job: uuid.UUID | None = None) -> None:
+def acted(
+    action: str, *, share: float, ago: timedelta = timedelta(), rule: str = "", job: uuid.UUID | None = None
+) -> None:
     rule = rule or "min_overlay_upload_download_ratio"
-    params = {"code": f"fairness_{rule}", "rule": rule, "ratio": 0.2, "limit": 0.5, "percent": round(share * 100)}
+    code = {"eased": "fairness_recovering", "released": "fairness_fine"}.get(action, f"fairness_{rule}")
+    params = {"code": code, "rule": rule, "ratio": 0.2, "limit": 0.5, "percent": round(share * 100)}
     fairness_record([FairnessReport(at=now() - ago, rule=rule, action=action, share=share, job_id=job, params=params)])
 
 
@@ -63,5 +66,7 @@ def beats(**fairness: object) -> None:
         "fairness": told,
     }
     heartbeat_record(
-        Heartbeat(peer_id="me", boot_id=str(uuid.uuid4()), started_at=now() - timedelta(hours=1), version="1", report=report)
+        Heartbeat(
+            peer_id="me", boot_id=str(uuid.uuid4()), started_at=now() - timedelta(hours=1), version="1", report=report
+        )
     )
