@@ -166,7 +166,7 @@ class SharePart(Part):
         if task is None or version != self._version or (task.done() and task.exception() is not None):
             self._counts["listings"] += 1
             groups = ("buddies",) if buddy else ()
-            task = asyncio.create_task(asyncio.to_thread(shares_reply, self.index.entries(), groups=groups))
+            task = asyncio.create_task(asyncio.to_thread(shares_reply, self.index.columns(), groups=groups))
             self._listings[buddy] = (self._version, task)
         return await asyncio.shield(task)
 

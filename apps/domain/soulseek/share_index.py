@@ -11,18 +11,23 @@ digits, compared without case and accents, as Nicotine+ and the official client 
 from __future__ import annotations
 
 import re
+import struct
 import unicodedata
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 MAX_QUERY_WORDS: Final = 20
 MAX_QUERY_CHARS: Final = 500
 MAX_LOOKED_AT: Final = 5_000
 """Entries that one search may look at; a query of nothing but common words is answered from the first of them."""
+MAX_READ: Final = 400
+"""Paths that one search may take apart, where lists of words are not enough (`*ord`)."""
 MAX_WILDCARD_WORDS: Final = 200
+_PAIR: Final = struct.Struct("<II")
 _WORD: Final = re.compile(r"[^\W_]+", re.UNICODE)
 
 
@@ -65,14 +70,37 @@ class _Query:
     unwanted: set[str] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShareColumns:
+    """Everything that is shared, as columns of equal length: a copy for another thread. A path of None is a gap.
+
+    `attributes` are packed pairs of 32-bit little-endian numbers, as the protocol sends them. `audiences` index into `kinds`.
+    """
+
+    paths: Sequence[str | None]
+    sizes: Sequence[int]
+    attributes: Sequence[bytes]
+    audiences: bytes
+    kinds: tuple[frozenset[str], ...]
+
+
 class ShareIndex:
-    """See the module."""
+    """See the module.
+
+    Files are kept in columns, not as an object each: hundreds of thousands of small objects would make the garbage collector stop the loop for longer than
+    anything that peers can do.
+    """
 
     def __init__(self) -> None:
-        self._entries: list[SharedEntry | None] = []
+        self._paths: list[str | None] = []
+        self._sizes = array("q")
+        self._files = array("q")
+        self._attributes: list[bytes] = []
+        self._audiences = bytearray()
+        self._kinds: list[frozenset[str]] = [frozenset()]
         self._dead = 0
         self._by_path: dict[str, int] = {}
-        self._by_file: dict[int, set[str]] = {}
+        self._by_file: dict[int, str | tuple[str, ...]] = {}
         self._by_folder: dict[str, dict[str, int]] = {}
         self._by_word: dict[str, array[int]] = {}
 
@@ -83,21 +111,24 @@ class ShareIndex:
         for entry in entries:
             slot = self._by_path.get(entry.path)
             if slot is not None:
-                old = self._entries[slot]
-                assert old is not None
-                paths = self._by_file[old.file_id]
-                paths.discard(old.path)
-                if not paths:
-                    del self._by_file[old.file_id]
-                self._entries[slot] = entry
+                self._forget_file(self._files[slot], entry.path)
             else:
-                slot = len(self._entries)
-                self._entries.append(entry)
+                slot = len(self._paths)
+                self._paths.append(entry.path)
+                self._sizes.append(0)
+                self._files.append(0)
+                self._attributes.append(b"")
+                self._audiences.append(0)
                 self._by_path[entry.path] = slot
                 self._by_folder.setdefault(entry.folder, {})[entry.path] = slot
                 for word in set(words_of(entry.path)):
                     self._by_word.setdefault(word, array("I")).append(slot)
-            self._by_file.setdefault(entry.file_id, set()).add(entry.path)
+            self._sizes[slot], self._files[slot] = entry.size, entry.file_id
+            packed = b"".join(_PAIR.pack(code, min(max(value, 0), 0xFFFF_FFFF)) for code, value in entry.attributes)
+            self._attributes[slot] = packed
+            self._audiences[slot] = self._kind_of(entry.audience)
+            others = self.paths_of(entry.file_id)
+            self._by_file[entry.file_id] = (*others, entry.path) if others else entry.path
 
     def drop(self, paths: Iterable[str]) -> int:
         """Take out by path; how many were there."""
@@ -106,17 +137,14 @@ class ShareIndex:
             slot = self._by_path.pop(path, None)
             if slot is None:
                 continue
-            entry = self._entries[slot]
-            assert entry is not None
-            folder = self._by_folder[entry.folder]
+            name = path.rpartition("\\")[0]
+            folder = self._by_folder[name]
             del folder[path]
             if not folder:
-                del self._by_folder[entry.folder]
-            self._by_file[entry.file_id].discard(path)
-            if not self._by_file[entry.file_id]:
-                del self._by_file[entry.file_id]
+                del self._by_folder[name]
+            self._forget_file(self._files[slot], path)
             # The lists of words keep the dead slot: taking it out of that of "flac" would cost a look at all its files.
-            self._entries[slot] = None
+            self._paths[slot] = None
             self._dead += 1
             dropped += 1
         return dropped
@@ -131,11 +159,12 @@ class ShareIndex:
     def at(self, path: str) -> SharedEntry | None:
         """The file under exactly this path: same case, same characters. There is no other way to a file."""
         slot = self._by_path.get(path)
-        return None if slot is None else self._entries[slot]
+        return None if slot is None else self._entry(slot)
 
     def paths_of(self, file_id: int) -> tuple[str, ...]:
         """Under which paths a file is shared."""
-        return tuple(sorted(self._by_file.get(file_id, ())))
+        found = self._by_file.get(file_id, ())
+        return (found,) if isinstance(found, str) else found
 
     def search(
         self, query: str, *, groups: Sequence[str] = (), excluded: Iterable[str] = (), limit: int = 100
@@ -147,7 +176,8 @@ class ShareIndex:
         phrases = [plain for plain in (_plain(one) for one in excluded) if plain.strip()]
         visible: list[SharedEntry] = []
         locked: list[SharedEntry] = []
-        for entry in self._candidates(asked):
+        most = MAX_READ if asked.endings else MAX_LOOKED_AT
+        for entry in islice(self._candidates(asked), most):
             if len(visible) >= limit:
                 break
             if asked.endings and not _ends(asked, words_of(entry.path)):
@@ -163,7 +193,7 @@ class ShareIndex:
     def folder(self, path: str, *, groups: Sequence[str] = ()) -> tuple[SharedEntry, ...]:
         """The files right in a folder that a user may have, by name."""
         slots = self._by_folder.get(path, {})
-        found = (self._entries[slot] for _, slot in sorted(slots.items()))
+        found = (self._entry(slot) for _, slot in sorted(slots.items()))
         return tuple(one for one in found if one is not None and one.visible_to(groups))
 
     def folders(self) -> tuple[str, ...]:
@@ -174,10 +204,22 @@ class ShareIndex:
         """(folders, files)."""
         return len(self._by_folder), len(self._by_path)
 
-    def entries(self) -> tuple[SharedEntry, ...]:
-        """Everything, by path: a copy that another thread may read while this index goes on."""
-        paths = self._by_path
-        return tuple(one for slot in paths.values() if (one := self._entries[slot]) is not None)
+    def entries(self) -> Iterator[SharedEntry]:
+        """Everything, in the order in which it came. For small libraries and tests: it makes an object for each file."""
+        for slot in range(len(self._paths)):
+            entry = self._entry(slot)
+            if entry is not None:
+                yield entry
+
+    def columns(self) -> ShareColumns:
+        """Everything, as a copy that another thread may read while this index goes on."""
+        return ShareColumns(
+            paths=self._paths.copy(),
+            sizes=self._sizes[:],
+            attributes=self._attributes.copy(),
+            audiences=bytes(self._audiences),
+            kinds=tuple(self._kinds),
+        )
 
     def file_ids(self) -> frozenset[int]:
         """The library's numbers of all that is shared."""
@@ -207,9 +249,33 @@ class ShareIndex:
             if looked_at >= MAX_LOOKED_AT:
                 return
             if all(_has(one, slot) for one in others) and not any(_has(one, slot) for one in unwanted):
-                entry = self._entries[slot]
+                entry = self._entry(slot)
                 if entry is not None:
                     yield entry
+
+    def _entry(self, slot: int) -> SharedEntry | None:
+        path = self._paths[slot]
+        if path is None:
+            return None
+        return SharedEntry(
+            file_id=self._files[slot],
+            path=path,
+            size=self._sizes[slot],
+            attributes=tuple(_PAIR.iter_unpack(self._attributes[slot])),
+            audience=self._kinds[self._audiences[slot]],
+        )
+
+    def _kind_of(self, audience: frozenset[str]) -> int:
+        if audience not in self._kinds:
+            self._kinds.append(audience)
+        return self._kinds.index(audience)
+
+    def _forget_file(self, file_id: int, path: str) -> None:
+        left = tuple(one for one in self.paths_of(file_id) if one != path)
+        if left:
+            self._by_file[file_id] = left
+        else:
+            self._by_file.pop(file_id, None)
 
 
 def _has(slots: array[int], slot: int) -> bool:
