@@ -9,13 +9,14 @@ from our own tables; it writes the password into its log at DEBUG, so ours has n
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from aioslsk.client import SoulSeekClient
 from aioslsk.network.connection import ListeningConnection
 from aioslsk.network.network import ListeningConnectionErrorMode, Network, PeerConnectMode
-from aioslsk.protocol.messages import Login
+from aioslsk.protocol.messages import Login, RoomList
 from aioslsk.settings import (
     CredentialsSettings,
     ListeningSettings,
@@ -93,6 +94,18 @@ class _QuietLogin(Login.Request):  # type: ignore[misc]
         return f"Login.Request({self.username!r})"
 
 
+class _Names(list[str]):
+    """A list that knows at once what is in it: the library asks that for each room of a server, which took 1.3 s of the loop with 20,000 rooms."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        super().__init__(names)
+        self._known: Final = frozenset(self)
+
+    @override
+    def __contains__(self, name: object) -> bool:
+        return name in self._known
+
+
 class _Network(Network):  # type: ignore[misc]
     """Listens where it is told; tolerates answers to requests that are answered already."""
 
@@ -119,6 +132,9 @@ class _Network(Network):  # type: ignore[misc]
 
     @override
     async def on_message_received(self, message: Any, connection: Any) -> None:
+        if isinstance(message, RoomList.Response):
+            for field in ("rooms", "rooms_private_owned", "rooms_private", "rooms_private_operated"):
+                setattr(message, field, _Names(getattr(message, field)))
         # The base class would complete each waiting future without looking whether an equal message had done so.
         waiting: list[Any] = self._expected_response_futures
         waiting[:] = [one for one in waiting if not one.done()]

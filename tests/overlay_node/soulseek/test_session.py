@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aioslsk.protocol.messages import Login
+from aioslsk.protocol.messages import Login, RoomList
 
 from apps.domain.contracts.soulseek_session import IntentWork
 from apps.domain.errors import DomainError
@@ -397,5 +397,47 @@ def test_the_row_is_written_once_a_second_at_most(tmp_path: Path) -> None:
                 await asyncio.sleep(0.01)
             assert 1 <= rows.reports - before <= 4
             await world.until(lambda: rows.report.uploads_running == plane.context.board.uploads_running)
+
+    played(scene)
+
+
+class Compared(str):  # noqa: SLOT000
+    """A name that counts how often it is compared."""
+
+    count = 0
+
+    def __eq__(self, other: object) -> bool:
+        Compared.count += 1
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def test_a_server_with_very_many_rooms_is_taken_in_at_once(tmp_path: Path) -> None:
+    """The library's own handling is quadratic: 20,000 rooms took it 1.3 s of processor time, in which the loop did nothing else."""
+    names = [Compared(f"room {number}") for number in range(3_000)]
+
+    async def scene() -> None:
+        async with soulseek_world(tmp_path) as world:
+            plane = await world.plane()
+            await world.until(lambda: plane.online)
+            client = plane.client
+            assert client is not None
+            Compared.count = 0
+            for _ in range(2):
+                rooms = RoomList.Response(
+                    rooms=[Compared(name) for name in names],
+                    rooms_user_count=list(range(len(names))),
+                    rooms_private_owned=["mine"],
+                    rooms_private_owned_user_count=[1],
+                    rooms_private=[],
+                    rooms_private_user_count=[],
+                    rooms_private_operated=[],
+                )
+                await client.network.on_message_received(rooms, client.network.server_connection)
+            assert Compared.count < 30 * len(names)
+            known = client.rooms.rooms
+            assert len(known) == len(names) + 1
+            assert (known["room 7"].user_count, known["room 7"].private, known["mine"].owner) == (7, False, "alice")
 
     played(scene)
