@@ -92,6 +92,7 @@ def soulseek_config(config: Config) -> SoulseekConfig:
         listen_port=section.listen_port,
         upnp=section.upnp,
         description=section.description,
+        browse_cache_hours=section.browse_cache_hours,
         share=section.share.enabled,
         uploads=upload_rules(section.uploads),
         leecher_files=section.uploads.leechers.least_files,
@@ -195,6 +196,7 @@ def plane_rows(database: DatabaseThread) -> PlaneRows:
     """The Soulseek plane's rows over Django's."""
     from overlay_node.store.soulseek.downloads import DjangoDownloads
     from overlay_node.store.soulseek.errands import DjangoErrands
+    from overlay_node.store.soulseek.people import DjangoPeopleRows
     from overlay_node.store.soulseek.searches import DjangoSearches
     from overlay_node.store.soulseek.session import DjangoSessionRows
     from overlay_node.store.soulseek.sharing import DjangoSharingRows
@@ -203,6 +205,7 @@ def plane_rows(database: DatabaseThread) -> PlaneRows:
         session=DjangoSessionRows(database),
         errands=DjangoErrands(database),
         sharing=DjangoSharingRows(database),
+        people=DjangoPeopleRows(database),
         searches=DjangoSearches(database),
         downloads=DjangoDownloads(database),
     )

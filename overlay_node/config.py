@@ -31,6 +31,8 @@ class SoulseekConfig:
     """try direct and indirect connections to users at once; tests on loopback try one after the other"""
     description: str = ""
     """what others read about us"""
+    browse_cache_hours: int = 24
+    """somebody's list of files is kept so long"""
     login_s: float = 30.0
     """connection and login together; a server that takes longer is silent"""
     quiet_s: float = 60.0

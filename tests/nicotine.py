@@ -43,6 +43,7 @@ class Nicotine:
         banned: Sequence[str] = (),
         away_reply: str = "",
         wants: Sequence[tuple[str, str, int]] = (),
+        rooms: Sequence[str] = (),
     ) -> None:
         self.folder, self.name = folder, name
         self.port = free_port()
@@ -62,6 +63,7 @@ class Nicotine:
                 "banlist": list(banned),
                 "away": bool(away_reply),
                 "autoreply": away_reply,
+                "autojoin": list(rooms),
             },
             "transfers": {
                 "shared": [("Music", str(shared))] if shared is not None else [],

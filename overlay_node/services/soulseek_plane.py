@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apps.domain.contracts.soulseek_traffic import TrafficPlane
+from apps.domain.soulseek.people import Pace
 from overlay_node.config import SoulseekConfig
 from overlay_node.services.fairness import NodeFairness
 from overlay_node.soulseek.errands import Errands
@@ -83,7 +84,19 @@ def soulseek_parts(context: PlaneContext, seams: NodeSeams) -> tuple[list[Part],
     board = context.board
     seams.fairness.soulseek_uploads_wait = lambda: bool(board.uploads_waiting or board.uploads_running)
     searching = Searching(context, context.rows.searches, budget=context.config.searches)
-    return [*sharing, searching, downloads_part(context, seams)], make_client
+    people = people_parts(context, sharing[0])
+    return [*sharing, searching, downloads_part(context, seams), *people], make_client
+
+
+def people_parts(context: PlaneContext, standings: Standings) -> tuple[Part, ...]:
+    """Messages and users, rooms, browsing."""
+    from overlay_node.soulseek.browsing import BrowsePart
+    from overlay_node.soulseek.people import PeoplePart
+    from overlay_node.soulseek.rooms import RoomsPart
+
+    rows = context.rows.people
+    people = PeoplePart(context, rows, standings, pace=Pace(burst=6, per_s=0.8))
+    return people, RoomsPart(context, rows, standings, paced=people.paced), BrowsePart(context, rows)
 
 
 def downloads_part(context: PlaneContext, seams: NodeSeams) -> Downloads:

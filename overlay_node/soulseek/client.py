@@ -9,14 +9,15 @@ from our own tables; it writes the password into its log at DEBUG, so ours has n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from aioslsk.client import SoulSeekClient
+from aioslsk.events import on_message
 from aioslsk.network.connection import ListeningConnection
 from aioslsk.network.network import ListeningConnectionErrorMode, Network, PeerConnectMode
-from aioslsk.protocol.messages import Login, RoomList
+from aioslsk.protocol.messages import Login, PrivateChatMessage, RoomList
 from aioslsk.settings import (
     CredentialsSettings,
     ListeningSettings,
@@ -27,8 +28,10 @@ from aioslsk.settings import (
     SharesSettings,
     UpnpSettings,
 )
+from aioslsk.user.manager import UserManager
 from typing_extensions import override
 
+from overlay_node.soulseek.guarded import guard
 from overlay_node.soulseek.streams import StreamTransferManager
 
 
@@ -107,10 +110,14 @@ class _Names(list[str]):
 
 
 class _Network(Network):  # type: ignore[misc]
-    """Listens where it is told; tolerates answers to requests that are answered already."""
+    """Listens where it is told; tolerates answers to requests that are answered already; bounds what peers send.
+
+    `awaits_listing`: set before the first connection by whoever reads lists of files (`overlay_node.soulseek.browsing`).
+    """
 
     def __init__(self, settings: Settings, events: Any, *, listen_host: str) -> None:
         self._listen_host: Final = listen_host
+        self.awaits_listing: Callable[[str], bool] | None = None
         super().__init__(settings, events)
 
     @override
@@ -131,6 +138,16 @@ class _Network(Network):  # type: ignore[misc]
         return await super().send_server_messages(*quiet, raise_on_error=raise_on_error)
 
     @override
+    async def on_peer_accepted(self, connection: Any) -> None:
+        guard(connection, self.awaits_listing)
+        await super().on_peer_accepted(connection)
+
+    @override
+    def _finalize_peer_connection(self, connection: Any) -> None:
+        guard(connection, self.awaits_listing)
+        super()._finalize_peer_connection(connection)
+
+    @override
     async def on_message_received(self, message: Any, connection: Any) -> None:
         if isinstance(message, RoomList.Response):
             for field in ("rooms", "rooms_private_owned", "rooms_private", "rooms_private_operated"):
@@ -139,6 +156,20 @@ class _Network(Network):  # type: ignore[misc]
         waiting: list[Any] = self._expected_response_futures
         waiting[:] = [one for one in waiting if not one.done()]
         await super().on_message_received(message, connection)
+
+
+class _Users(UserManager):  # type: ignore[misc]
+    """Private messages go to `heard`, which acknowledges them when they are written; without one, as the library's: at once."""
+
+    heard: Callable[[Any], None] | None = None
+
+    @on_message(PrivateChatMessage.Response)
+    @override
+    async def _on_private_message(self, message: Any, connection: Any) -> None:
+        if self.heard is None:
+            await super()._on_private_message(message, connection)
+        else:
+            self.heard(message)
 
 
 class SoulseekClient(SoulSeekClient):  # type: ignore[misc]
@@ -151,6 +182,10 @@ class SoulseekClient(SoulSeekClient):  # type: ignore[misc]
     @override
     def create_network(self) -> Network:
         return _Network(self.settings, self.events, listen_host=self._account.listen_host)
+
+    @override
+    def create_user_manager(self) -> UserManager:
+        return _Users(self.settings, self.events, self.network)
 
     @override
     def create_transfer_manager(self, cache: Any) -> StreamTransferManager:

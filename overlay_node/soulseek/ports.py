@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from apps.domain.contracts.node_commands import CommandAnswer, CommandWork
 from apps.domain.contracts.soulseek_session import IntentWork, SessionHappening, SessionKept, SessionReport
 from overlay_node.config import SoulseekConfig
+from overlay_node.soulseek.people_rows import PeopleRows
 from overlay_node.soulseek.sharing_rows import SharingRows
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class PlaneRows:
     session: SessionRows
     errands: ErrandRows
     sharing: SharingRows
+    people: PeopleRows
     searches: SearchRows
     downloads: DownloadRows
 

@@ -74,6 +74,8 @@ class ServerSettings:
     search_limit: tuple[int, float] | None = None
     """(searches, seconds): who sends more is banned, as the real one does"""
     ban_s: float = 1800.0
+    private_rooms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """room → who may be in it; the first is its owner, nobody else is let in or told of it"""
 
 
 class SoulseekServer:
@@ -176,7 +178,7 @@ class SoulseekServer:
                 privileged=False,
             ),
         )
-        self._send(user, self._room_list())
+        self._send(user, self._room_list(user))
         self._send(user, m.PrivilegedUsers.Response(users=[]))
         self._send(user, m.WishlistInterval.Response(interval=self.settings.wishlist_interval_s))
         if self.settings.excluded_phrases:
@@ -308,6 +310,10 @@ class SoulseekServer:
 
     async def _join(self, user: User, message: m.JoinRoom.Request) -> None:
         room = message.room
+        members = self.settings.private_rooms.get(room)
+        if members is not None and user.name not in members:
+            self._send(user, m.CannotCreateRoom.Response(room=room))
+            return
         inside = [one for one in self.users.values() if room in one.rooms and one is not user]
         user.rooms.add(room)
         everybody = [*inside, user]
@@ -320,6 +326,8 @@ class SoulseekServer:
                 users_stats=[one.stats for one in everybody],
                 users_slots_free=[1] * len(everybody),
                 users_countries=[""] * len(everybody),
+                owner=members[0] if members else None,
+                operators=[] if members else None,
             ),
         )
         self._send(user, m.RoomTickers.Response(room=room, tickers=[]))
@@ -350,7 +358,7 @@ class SoulseekServer:
                 )
 
     async def _rooms(self, user: User, message: m.RoomList.Request) -> None:
-        self._send(user, self._room_list())
+        self._send(user, self._room_list(user))
 
     async def _privileges(self, user: User, message: m.CheckPrivileges.Request) -> None:
         self._send(user, m.CheckPrivileges.Response(time_left=0))
@@ -376,18 +384,22 @@ class SoulseekServer:
         since = time.monotonic() - seconds
         return sum(1 for one in self.searches if one.user == name and one.at > since and one.kind != "wishlist") > most
 
-    def _room_list(self) -> m.RoomList.Response:
+    def _room_list(self, asker: User) -> m.RoomList.Response:
         counts: dict[str, int] = {}
         for user in self.users.values():
             for room in user.rooms:
                 counts[room] = counts.get(room, 0) + 1
+        private = self.settings.private_rooms
+        public = {room: count for room, count in counts.items() if room not in private}
+        owned = [room for room, members in private.items() if members[:1] == (asker.name,)]
+        member = [room for room, members in private.items() if asker.name in members[1:]]
         return m.RoomList.Response(
-            rooms=list(counts),
-            rooms_user_count=list(counts.values()),
-            rooms_private_owned=[],
-            rooms_private_owned_user_count=[],
-            rooms_private=[],
-            rooms_private_user_count=[],
+            rooms=list(public),
+            rooms_user_count=list(public.values()),
+            rooms_private_owned=owned,
+            rooms_private_owned_user_count=[counts.get(room, 0) for room in owned],
+            rooms_private=member,
+            rooms_private_user_count=[counts.get(room, 0) for room in member],
             rooms_private_operated=[],
         )
 

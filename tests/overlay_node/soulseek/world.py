@@ -32,6 +32,7 @@ from overlay_node.soulseek.plane import ClientMaker, Part, SoulseekPlane
 from overlay_node.soulseek.ports import Credentials, PlaneContext, PlaneRows, SessionBoard
 from overlay_node.store.soulseek.memory_downloads import MemoryDownloads
 from overlay_node.store.soulseek.memory_errands import MemoryErrands
+from overlay_node.store.soulseek.memory_people import MemoryPeopleRows
 from overlay_node.store.soulseek.memory_searches import MemorySearches
 from overlay_node.store.soulseek.memory_session import MemorySessionRows
 from overlay_node.store.soulseek.memory_sharing import MemorySharingRows
@@ -60,6 +61,7 @@ def memory_rows() -> PlaneRows:
         searches=MemorySearches(),
         downloads=MemoryDownloads(),
         sharing=MemorySharingRows(),
+        people=MemoryPeopleRows(),
     )
 
 
