@@ -20,7 +20,10 @@ from apps.library.services_rename import renamings_forget
 from apps.library.services_trash import trash_forget, trash_purge_ask
 from apps.nodelink.services_command import commands_sweep
 from apps.peers.services import peers_forget
+from apps.soulseek.services_capture import sightings_forget
 from apps.soulseek.services_node_session import session_events_sweep
+from apps.soulseek.services_search import searches_forget
+from apps.soulseek.services_wishlist import DRY_RUN_KEPT, dry_runs_forget
 from apps.transfers.traces import traces_sweep
 from slskdn_site.config import load_config
 
@@ -41,12 +44,15 @@ TRASH_ROWS_STAY = timedelta(days=365)
 def retention() -> None:
     """Processed node events and limits of ended jobs after a week, strangers among peers after a month, traces as `swarm.tracing` says,
     files in the trash as `library.trash` says, AcoustID's answers after 90 days, the log of webhooks as `webhooks.keep_days` says, finds after
-    a day, commands to the node a day after their deadline, what happened to the Soulseek session after a month."""
+    a day, commands to the node a day after their deadline, what happened to the Soulseek session after a month, searches with their answers as
+    `soulseek.search` says, what they taught as `soulseek.capture` says."""
     now = timezone.now()
     keep_days = load_config().library.trash.keep_days
+    soulseek = load_config().soulseek
     log.info(
         "retention: events=%s peers=%s limits=%s traces=%s trash=%s trash_rows=%s renamings=%s acoustid=%s "
-        "webhooks_given_up=%s webhooks=%s finds=%s commands=%s session_events=%s",
+        "webhooks_given_up=%s webhooks=%s finds=%s commands=%s session_events=%s "
+        "searches=%s sightings=%s dry_runs=%s",
         node_events_forget(),
         peers_forget(unseen_since=now - STRANGERS_STAY),
         job_limits_forget(ended_before=now - LIMITS_STAY),
@@ -60,4 +66,7 @@ def retention() -> None:
         finds_forget(made_before=now - FINDS_STAY),
         commands_sweep(before=now - COMMANDS_STAY),
         session_events_sweep(before=now - SESSION_EVENTS_STAY),
+        searches_forget(made_before=now - timedelta(days=soulseek.search.retention_days)),
+        sightings_forget(seen_before=now - timedelta(days=soulseek.capture.retention_days)),
+        dry_runs_forget(made_before=now - DRY_RUN_KEPT),
     )

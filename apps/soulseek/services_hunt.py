@@ -130,7 +130,7 @@ def hunts_hold(job_ids: Collection[uuid.UUID]) -> int:
     held = advance(
         rows, moves=HUNT_MOVES, to=HuntState.PAUSED, code=HOLDS, params={}, next_step_at=None, lease_until=None
     )
-    _withdraw(rows)
+    hunts_withdraw(rows)
     _downloads(rows, DownloadDesired.PAUSED)
     ring(WEB_CHANNEL, "hunts held")
     return held
@@ -177,7 +177,7 @@ def hunt_hold(hunt_id: uuid.UUID) -> None:
         )
         if not moved and not rows.filter(state=HuntState.PAUSED).update(code=HELD):
             raise HuntRefused("It is over.", code="hunt_over")
-        _withdraw(rows)
+        hunts_withdraw(rows)
         _downloads(rows, DownloadDesired.PAUSED)
         ring(WEB_CHANNEL, "hunts held")
 
@@ -238,7 +238,7 @@ def hunt_pick(
             attempt=F("attempt") + 1,
             updated_at=Now(),
         )
-        _withdraw(_rows(hunt_id))
+        hunts_withdraw(_rows(hunt_id))
         ring(WEB_CHANNEL, f"hunt {hunt_id}")
     return batch
 
@@ -322,7 +322,7 @@ def _rows(hunt_id: uuid.UUID) -> QuerySet[Hunt]:
 
 def _from_the_top(rows: QuerySet[Hunt]) -> bool:
     ids = list(rows.values_list("id", flat=True))
-    _withdraw(rows)
+    hunts_withdraw(rows)
     moved = rows.exclude(state=HuntState.SEARCHING).filter(state__in=sorted(HuntState))
     advance(moved, moves=HUNT_MOVES, to=HuntState.SEARCHING)
     rows.update(code="", params={}, rung=0, rounds=0, searched_at=None, lease_until=None, updated_at=Now())
@@ -333,7 +333,7 @@ def _from_the_top(rows: QuerySet[Hunt]) -> bool:
 
 def _end(rows: QuerySet[Hunt], to: HuntState, *, code: str) -> int:
     ended = advance(rows, moves=HUNT_MOVES, to=to, code=code, params={}, next_step_at=None, lease_until=None)
-    _withdraw(rows)
+    hunts_withdraw(rows)
     _downloads(rows, DownloadDesired.CANCELLED)
     ring(WEB_CHANNEL, "hunts")
     return ended
@@ -346,8 +346,8 @@ def _downloads(rows: QuerySet[Hunt], desired: DownloadDesired) -> None:
         batch_move(batches[at : at + 500], desired)
 
 
-def _withdraw(rows: QuerySet[Hunt]) -> None:
-    """Their searches that wait are no longer wanted."""
+def hunts_withdraw(rows: QuerySet[Hunt]) -> None:
+    """Searches of these hunts that wait are no longer wanted."""
     open_ = Search.objects.filter(hunt__in=rows.values("id"), withdrawn_at=None).filter(
         Q(progress=None) | Q(progress__state__in=["queued", "running"])
     )

@@ -101,6 +101,12 @@ def search_ask(
     return SearchAsked(id=given, created=True)
 
 
+def search_words(query: str) -> str:
+    """The words of a search as they are kept. Raises SearchRefused for what nobody would answer."""
+    _key(query, scope=SearchScope.NETWORK, whom="")
+    return " ".join(query.split())
+
+
 def search_withdraw(search_id: uuid.UUID) -> SearchState:
     """This caller no longer wants it; answers that came stay. Repeating it changes nothing. Raises SearchUnknown."""
     with transaction.atomic():

@@ -203,37 +203,54 @@ class Part:
     files: tuple[int, ...]
 
 
-def choice(candidates: Sequence[Candidate], *, skip: Collection[int] = ()) -> tuple[Part, ...]:
-    """Which candidates are asked for what, first the best, then those that have what it lacks; each track once. `skip`: places that were tried.
+def choice(candidates: Sequence[Candidate]) -> tuple[Part, ...]:
+    """Which candidates are asked for what, first the best, then those that have what it lacks; each track once.
 
-    The list is best first, as weighing gives it. Nothing that is refused or below LEAST_SCORE.
+    The list is best first, as weighing gives it. Nothing that is refused or below LEAST_SCORE; each sharer once.
     """
+    return _choice(
+        [
+            (one.user, one.score, tuple((file.track.disc, file.track.position) for file in one.files))
+            if not one.refused
+            else None
+            for one in candidates
+        ]
+    )
+
+
+def choice_of_rows(
+    rows: Sequence[tuple[str, float, str, Sequence[Mapping[str, object]]] | None],
+) -> dict[int, tuple[int, ...]]:
+    """Likewise of candidates as rows keep them: (user, score, refused, files), None for one that was tried. Place → places of its files."""
+    parts = _choice(
+        [
+            (one[0], one[1], tuple((cast("int", file["disc"]), cast("int", file["position"])) for file in one[3]))
+            if one is not None and not one[2]
+            else None
+            for one in rows
+        ]
+    )
+    return {part.candidate: part.files for part in parts}
+
+
+def _choice(offered: Sequence[tuple[str, float, tuple[tuple[int, int], ...]] | None]) -> tuple[Part, ...]:
+    """Of (user, score, tracks); None may not be asked."""
     held: set[tuple[int, int]] = set()
     parts: list[Part] = []
-    fit = [
-        at
-        for at, one in enumerate(candidates)
-        if at not in skip and not one.refused and one.score >= LEAST_SCORE and one.files
-    ]
+    fit = {at: one for at, one in enumerate(offered) if one is not None and one[1] >= LEAST_SCORE and one[2]}
     while fit and len(parts) < SHARERS_AT_ONCE:
         gains = {
-            at: tuple(
-                place
-                for place, one in enumerate(candidates[at].files)
-                if (one.track.disc, one.track.position) not in held
-            )
-            for at in fit
+            at: tuple(place for place, track in enumerate(tracks) if track not in held)
+            for at, (_user, _score, tracks) in fit.items()
         }
         # The first takes the best score; whoever completes it, who has most of what is missing.
-        best = fit[0] if not parts else max(fit, key=lambda at: (len(gains[at]), candidates[at].score, -at))
+        best = min(fit) if not parts else max(fit, key=lambda at: (len(gains[at]), fit[at][1], -at))
         if len(gains[best]) < MIN_GAIN:
             break
+        user, _score, tracks = fit[best]
         parts.append(Part(candidate=best, files=gains[best]))
-        held |= {
-            (candidates[best].files[place].track.disc, candidates[best].files[place].track.position)
-            for place in gains[best]
-        }
-        fit = [at for at in fit if at != best and candidates[at].user != candidates[best].user]
+        held.update(tracks[place] for place in gains[best])
+        fit = {at: one for at, one in fit.items() if one[0] != user}
     return tuple(parts)
 
 

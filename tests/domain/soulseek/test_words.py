@@ -14,6 +14,9 @@ ELSEWHERE = (
     "apps/domain/mesh/policy.py",
     "slskdn_site/soulseek_password.py",
     "apps/soulseek/**/*.py",
+    "apps/jobs/services_hunts.py",
+    "overlay_node/soulseek/*.py",
+    "workers/hunting.py",
 )
 """Where codes of the plane are told besides."""
 TOLD = (
