@@ -59,7 +59,12 @@ def _work(row: Download) -> DownloadWork:
         asked_at=progress.asked_at if progress is not None else None,
         next_try_at=progress.next_try_at if progress is not None else None,
         transfer=(
-            StreamTransfer(id=transfer.id, state=TransferState(transfer.state), code=transfer.code)
+            StreamTransfer(
+                id=transfer.id,
+                state=TransferState(transfer.state),
+                code=transfer.code,
+                params=transfer.params if isinstance(transfer.params, dict) else {},
+            )
             if transfer is not None and progress is not None and progress.state == DownloadState.WHOLE
             else None
         ),

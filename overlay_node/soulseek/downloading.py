@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import uuid
 from collections import Counter
@@ -288,7 +289,7 @@ class Downloads(Part):
             case TransferState.ACCEPTED:
                 core.end(DownloadState.SUCCEEDED, work.transfer.code)
             case TransferState.REJECTED:
-                core.end(DownloadState.REJECTED, work.transfer.code)
+                core.end(DownloadState.REJECTED, work.transfer.code, **work.transfer.params)
             case TransferState.STOPPED:
                 satisfied = work.want_desired is WantDesired.SATISFIED
                 core.end(DownloadState.ENOUGH if satisfied else DownloadState.CANCELLED, work.transfer.code)
@@ -378,8 +379,11 @@ class Downloads(Part):
                 stream.core.end(DownloadState.CANCELLED, "want_cancelled")
             case Adoption.DENIED:
                 stream.core.end(DownloadState.REJECTED, "payload_denied")
-            case Adoption.ADOPTED | Adoption.WAIT:
+            case Adoption.ADOPTED:
+                self._adopt_at[work.id] = math.inf  # from here on its transfer's row says how it ends
                 self._next_read = 0.0
+            case Adoption.WAIT:
+                pass
 
     # ---- telling
 

@@ -37,6 +37,7 @@ class StreamTransfer:
     id: uuid.UUID
     state: TransferState
     code: str
+    params: Mapping[str, Param] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
