@@ -115,6 +115,9 @@ class SoulseekUploads(Section):
         default_factory=list, description="Times of the week with a speed of their own."
     )
     leechers: LeechersSection = LeechersSection()
+    retention_days: int = Field(
+        180, ge=8, le=3650, description="Days that the history of uploads is kept; quotas need a week of it."
+    )
 
     @model_validator(mode="after")
     def _default_is_there(self) -> Self:

@@ -23,6 +23,7 @@ from apps.peers.services import peers_forget
 from apps.soulseek.services_capture import sightings_forget
 from apps.soulseek.services_node_session import session_events_sweep
 from apps.soulseek.services_search import searches_forget
+from apps.soulseek.services_sharing import changes_sweep, uploads_forget
 from apps.soulseek.services_wishlist import DRY_RUN_KEPT, dry_runs_forget
 from apps.transfers.traces import traces_sweep
 from slskdn_site.config import load_config
@@ -39,20 +40,23 @@ SESSION_EVENTS_STAY = timedelta(days=30)
 TRASH_ROWS_STAY = timedelta(days=365)
 """Of what left the trash: who asks what became of a file asks within a year."""
 
+SHARE_CHANGES_STAY: Final = timedelta(days=2)
+"""Of files that changed while no node shares: the next start reads everything anyway."""
+
 
 @shared_task(name=TaskName.RETENTION.value)
 def retention() -> None:
     """Processed node events and limits of ended jobs after a week, strangers among peers after a month, traces as `swarm.tracing` says,
     files in the trash as `library.trash` says, AcoustID's answers after 90 days, the log of webhooks as `webhooks.keep_days` says, finds after
     a day, commands to the node a day after their deadline, what happened to the Soulseek session after a month, searches with their answers as
-    `soulseek.search` says, what they taught as `soulseek.capture` says."""
+    `soulseek.search` says, what they taught as `soulseek.capture` says, uploads as `soulseek.uploads` says."""
     now = timezone.now()
     keep_days = load_config().library.trash.keep_days
     soulseek = load_config().soulseek
     log.info(
         "retention: events=%s peers=%s limits=%s traces=%s trash=%s trash_rows=%s renamings=%s acoustid=%s "
         "webhooks_given_up=%s webhooks=%s finds=%s commands=%s session_events=%s "
-        "searches=%s sightings=%s dry_runs=%s",
+        "searches=%s sightings=%s dry_runs=%s uploads=%s share_changes=%s",
         node_events_forget(),
         peers_forget(unseen_since=now - STRANGERS_STAY),
         job_limits_forget(ended_before=now - LIMITS_STAY),
@@ -69,4 +73,6 @@ def retention() -> None:
         searches_forget(made_before=now - timedelta(days=soulseek.search.retention_days)),
         sightings_forget(seen_before=now - timedelta(days=soulseek.capture.retention_days)),
         dry_runs_forget(made_before=now - DRY_RUN_KEPT),
+        uploads_forget(ended_before=now - timedelta(days=soulseek.uploads.retention_days)),
+        changes_sweep(before=now - SHARE_CHANGES_STAY),
     )
