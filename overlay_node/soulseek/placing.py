@@ -70,33 +70,27 @@ def _taken(source: Path, ours: os.stat_result, folder: int, name: str) -> bool:
 
 
 def _copied(source: Path, folder: int, name: str) -> bool:
-    """Where files can't have two names: a copy, whole before it has its name."""
-    if _exists(folder, name):
+    """Where files can't have two names: the name is taken by an empty file of ours, which the copy, whole by then, takes the place of."""
+    try:
+        os.close(
+            os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644, dir_fd=folder)
+        )
+    except FileExistsError:
         return False
     staged = f".slskdn-{uuid.uuid4().hex}"
-    target = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=folder)
     try:
+        target = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=folder)
         with os.fdopen(target, "wb") as out, source.open("rb") as data:
             while block := data.read(_COPY_BYTES):
                 out.write(block)
             out.flush()
             os.fsync(out.fileno())
-        if _exists(folder, name):
-            return False
         os.rename(staged, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except FileExistsError:
-        return False
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(staged, dir_fd=folder)
-    return True
-
-
-def _exists(folder: int, name: str) -> bool:
-    try:
-        os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
+    except OSError:
+        for made in (staged, name):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(made, dir_fd=folder)
+        raise
     return True
 
 
