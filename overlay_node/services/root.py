@@ -283,7 +283,9 @@ class Node:
         config = self.config
         self._lock = identity_lock(config.data_dir / "keys")
         (config.data_dir / "partial").mkdir(mode=0o700, parents=True, exist_ok=True)
+        await self.fairness.look()  # what was held back before a restart is held back from the first byte on
         spawn = self._background.spawn
+        spawn(self.traffic.forget(), "traffic_forget")
         if config.policy.may_open:
             now = self.overlay.clock.seconds()
             for peer, left_s in (await self.store.bans()).items():

@@ -73,6 +73,26 @@ def test_what_is_held_back_is_said_with_its_rule_and_history(viewer: Client) -> 
     assert "Turned down" in page
 
 
+def test_the_page_of_limits_says_that_something_is_held_back_beneath_them(viewer: Client) -> None:
+    assert "Mesh downloads run at" not in shown(viewer, "/uploads")
+    contribution_seed.fill(3)
+    assert "Mesh downloads run at 50 %" in shown(viewer, "/uploads")
+
+
+def test_a_track_that_is_slowed_says_so_on_its_job(viewer: Client) -> None:
+    from tests.web import seed
+
+    seed.fill(1)
+    from apps.jobs.models import Job
+    from apps.transfers.models import WantProgress
+
+    params = {"rule": "x", "ratio": 0.2, "limit": 0.5, "percent": 25}
+    found = WantProgress.objects.filter(phase="fetching")
+    assert found.update(code="fairness_min_overlay_upload_download_ratio", params=params)
+    text = " ".join(shown(viewer, f"/jobs/{job}") for job in Job.objects.values_list("id", flat=True))
+    assert "Mesh downloads run at 25 %" in text
+
+
 def test_settings_that_always_hold_are_told(viewer: Client, settings: Any) -> None:
     settings.FAIRNESS = FairnessRules(overlay_bandwidth_cap=900, enforce_per_job=True, generous=True)
     beats(jobs={"x": "fairness_job"})

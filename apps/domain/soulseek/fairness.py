@@ -290,7 +290,7 @@ def job_fairness(
         intensity=STEPS[3],
         prefer_soulseek=True,
         rule=JOB_RULE,
-        code="fairness_job",
+        code="fairness_job" if traffic.soulseek_down else "fairness_job_alone",
         params={
             "rule": JOB_RULE,
             "ratio": ratio,

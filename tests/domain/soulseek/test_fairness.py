@@ -82,6 +82,8 @@ def test_a_job_is_slowed_only_when_that_is_asked_for(enforced: bool, intensity: 
     traffic = Traffic(overlay_down=5 * GIB, soulseek_down=1 * GIB)
     told = job_fairness(traffic, rules, max_overlay_to_soulseek_ratio=2.0, mode="hybrid")
     assert told.intensity == intensity
+    alone = job_fairness(Traffic(overlay_down=5 * GIB), rules, max_overlay_to_soulseek_ratio=2.0, mode="hybrid")
+    assert alone.code == ("fairness_job_alone" if enforced else "fairness_fine")
 
 
 @given(st.lists(st.floats(0.9, 1.09), min_size=20, max_size=200))
