@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.contrib import messages
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -28,7 +29,7 @@ from apps.domain.soulseek.states import HuntState
 from apps.nodelink.web.frame import Rights, frame_parts, rights_of
 from apps.soulseek.hunt_words import hunt_says, missing_says, reasons, refused_says
 from apps.soulseek.selectors_hunts import CandidateView, HuntView, hunt_detail, hunt_of_job, hunt_view, wish_page
-from apps.soulseek.services_hunt import HuntRefused, hunt_hold, hunt_pick, hunt_resume, hunt_search_now
+from apps.soulseek.services_hunt import hunt_hold, hunt_pick, hunt_resume, hunt_search_now
 from apps.soulseek.services_wishlist import wish_add, wish_edit, wish_remove
 from apps.soulseek.web.search import SearchLine, search_line
 
@@ -177,10 +178,10 @@ def wishlist(request: HttpRequest) -> HttpResponse:
     code, words = "", ""
     params: dict[str, object] = {}
     if request.method == "POST":
+        if not rights_of(request).operate:
+            raise PermissionDenied
         words = request.POST.get("words", "")[:300]
         try:
-            if not rights_of(request).operate:
-                raise HuntRefused("Only operators may.", code="role_required")
             wish_add(
                 words,
                 auto_download=bool(request.POST.get("auto")),

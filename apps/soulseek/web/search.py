@@ -10,6 +10,7 @@ from typing import Final
 
 from django.contrib import messages
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -136,7 +137,7 @@ def search(request: HttpRequest) -> HttpResponse:
 
 def _ask(request: HttpRequest) -> HttpResponse:
     if not rights_of(request).operate:
-        return render(request, "soulseek/search.html", {"code": "role_required", "lines": (), "page": None}, status=403)
+        raise PermissionDenied
     words = request.POST.get("words", "")
     try:
         asked = search_ask(words, requested_by=request.user if isinstance(request.user, User) else None)
