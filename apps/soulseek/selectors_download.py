@@ -211,12 +211,13 @@ def download_find(download_id: uuid.UUID) -> DownloadView | None:
 
 def streams_of_wants(want_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, DownloadView]:
     """For each want the download that says most of it now: one that is live, else the newest."""
-    rows = (
+    rows: Iterable[Download] = (
         Download.objects.filter(want_id__in=list(want_ids))
         .select_related("progress", "batch")
         .order_by("live", "created_at", "id")
     )
-    positions = queue_positions()
+    rows = [row for row in rows if row.want_id is not None]
+    positions = queue_positions() if any(row.live for row in rows) else {}
     return {row.want_id: view_of(row, row.batch.job_id, positions) for row in rows if row.want_id is not None}
 
 

@@ -11,9 +11,13 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from apps.domain.soulseek.states import DownloadDesired
+from apps.domain.contracts.soulseek_downloads import DownloadReport, FileAsked
+from apps.domain.soulseek.states import DownloadDesired, DownloadState
 from apps.soulseek.models import Batch, Download
+from apps.soulseek.services_download import batch_create
+from apps.soulseek.services_node_downloads import downloads_record
 from tests.web import downloads_seed
+from tests.workers.assembled import running_job, track_of
 
 pytestmark = pytest.mark.django_db
 
@@ -110,3 +114,16 @@ def test_people_who_may_act_pause_batches_and_files_and_take_it_back(operator: C
 
 def test_nobody_sees_it_without_signing_in(client: Client) -> None:
     assert client.get("/soulseek/downloads").status_code == 302
+
+
+def test_a_job_s_page_shows_what_streams_for_each_track(viewer: Client) -> None:
+    job = running_job(tracks=2)
+    track = track_of(job)
+    file = FileAsked(path="Music\\01.flac", size_bytes=100, want_id=track.want_id, recording_mbid=track.recording_mbid)
+    batch = batch_create(user="carol", folder="Music", files=[file], job_id=job.id, origin="job")
+    row = Download.objects.get(batch=batch)
+    downloads_record([DownloadReport(download_id=row.id, state=DownloadState.QUEUED, place=3)])
+    page = shown(viewer, f"/jobs/{job.id}")
+    assert "from carol over Soulseek" in page
+    assert "Number 3 in their queue." in page
+    assert page.count("over Soulseek") == 1

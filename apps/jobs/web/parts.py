@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as lazy
 from apps.common.pagination import Page
 from apps.common.sentences import sentence
 from apps.common.text import searched
-from apps.domain.jobs.lifecycle import JobState
+from apps.domain.jobs.lifecycle import JobState, TrackState
 from apps.jobs.selectors import JobTree, job_tree
 from apps.jobs.selectors_list import JobFilter, JobRow, job_page, people_asking, reasons_shown
 from apps.jobs.web.lines import (
@@ -32,6 +32,8 @@ from apps.jobs.web.lines import (
 )
 from apps.jobs.web.trees import UNFOLDED, Releases, is_tree, release_parts, releases_of
 from apps.nodelink.web.frame import Rights, frame_parts
+from apps.soulseek.selectors_download import streams_of_wants
+from apps.soulseek.web.downloads import line_of as download_line
 
 GROUPS: Mapping[str, Sequence[JobState]] = {
     "open": (JobState.PENDING, JobState.RESOLVING, JobState.RUNNING, JobState.PAUSED),
@@ -206,11 +208,19 @@ def track_parts(tree: JobTree) -> dict[str, object]:
     parts: dict[str, object] = {}
     several = len({track.medium for track in tree.tracks}) > 1
     medium = 0
+    streams = streams_of_wants([track.want_id for track in tree.tracks if track.want_id is not None])
     for track in tree.tracks:
         if several and track.medium != medium:
             medium = track.medium
             parts[f"medium-{medium}"] = render_to_string("jobs/_medium.html", {"medium": medium})
-        parts[f"track-{track.id}"] = render_to_string("jobs/_track.html", {"line": track_line(track), "job": tree})
+        stream = streams.get(track.want_id) if track.want_id is not None else None
+        shown = stream is not None and (stream.live or track.state is not TrackState.COMPLETED)
+        context = {
+            "line": track_line(track),
+            "job": tree,
+            "stream": download_line(stream) if stream and shown else None,
+        }
+        parts[f"track-{track.id}"] = render_to_string("jobs/_track.html", context)
     if not parts:
         parts["tracks-empty"] = render_to_string("jobs/_no_tracks.html", {"job": tree})
     return parts
