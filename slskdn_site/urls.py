@@ -34,6 +34,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("apps.soulseek.api.searches")),
     path("", include("apps.soulseek.api.hunts")),
     path("", include("apps.soulseek.api.downloads")),
+    path("", include("apps.soulseek.api.sharing")),
     path("schema", SpectacularAPIView.as_view(), name="api-schema"),
     path(
         "docs",

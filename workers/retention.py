@@ -40,7 +40,7 @@ SESSION_EVENTS_STAY = timedelta(days=30)
 TRASH_ROWS_STAY = timedelta(days=365)
 """Of what left the trash: who asks what became of a file asks within a year."""
 
-SHARE_CHANGES_STAY: Final = timedelta(days=2)
+SHARE_CHANGES_STAY = timedelta(days=2)
 """Of files that changed while no node shares: the next start reads everything anyway."""
 
 

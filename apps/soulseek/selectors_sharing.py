@@ -82,6 +82,8 @@ class ShareTree:
     folders: tuple[ShareFolder, ...]
     files: tuple[ShareFile, ...]
     totals: Mapping[Audience, Amount]
+    known: bool = True
+    """False: the library has no such root"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ def share_tree(*, root_id: int | None = None, path: bytes = b"", seen_by: str = 
         folders=tuple(children),
         files=_files(root_id, path, names[root_id], files) if shown and root_id in names else (),
         totals=totals,
+        known=root_id is None or root_id in names,
     )
 
 

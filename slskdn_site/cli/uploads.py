@@ -1,0 +1,99 @@
+"""`./slskdn uploads …`: what others asked of us. The same services as the API."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import uuid
+from typing import TYPE_CHECKING
+
+from apps.domain.errors import DomainError
+
+if TYPE_CHECKING:
+    from apps.soulseek.models import Upload
+
+SUMMARY = "Files that Soulseek users asked of us: list, cancel."
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """list and cancel; each with --json."""
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    words = "Uploads: those under way and waiting, or the history."
+    listed = commands.add_parser("list", help=words, description=words)
+    listed.add_argument("--show", choices=("live", "ended", "all"), default="live", help="which; default: live")
+    listed.add_argument("--user", default="", help="of this user only")
+    listed.add_argument("--limit", type=int, default=50, help="at most so many (200)")
+    listed.add_argument("--cursor", default=None, help="the next page, as the last one told")
+    listed.set_defaults(run=show)
+    words = "End uploads; their users are told."
+    cancel = commands.add_parser("cancel", help=words, description=words)
+    cancel.add_argument("ids", nargs="*", metavar="ID", help="uploads")
+    cancel.add_argument("--user", default="", help="all of this user")
+    cancel.set_defaults(run=end)
+    for command in commands.choices.values():
+        command.add_argument("--json", action="store_true", help="one JSON object instead of text")
+
+
+def show(args: argparse.Namespace) -> int:
+    """A page."""
+    _django()
+    from apps.common.pagination import keyset_page
+    from apps.soulseek.selectors_sharing import UPLOAD_ORDER, uploads_query
+
+    rows = uploads_query(show=args.show, user=args.user)
+    page = keyset_page(rows, order=UPLOAD_ORDER, cursor=args.cursor, limit=args.limit)
+    if args.json:
+        print(json.dumps({"items": [facts(row) for row in page.items], "next": page.next_cursor}, ensure_ascii=False))
+        return 0
+    for row in page.items:
+        said = facts(row)
+        print(f"{row.id}  {row.state:10} {row.user}  {row.remote_path}  {row.sent_bytes}/{row.size_bytes}")
+        if said["message"]:
+            print(f"    {said['message']}")
+    print(f"More: --cursor {page.next_cursor}" if page.next_cursor else "" if page.items else "Nothing.")
+    return 0
+
+
+def end(args: argparse.Namespace) -> int:
+    """Cancel."""
+    _django()
+    from apps.soulseek.services_sharing import upload_cancel, uploads_cancel_of
+
+    if not args.ids and not args.user:
+        raise DomainError("Say which uploads, or --user.", code="nothing_asked")
+    count = uploads_cancel_of(args.user) if args.user else 0
+    for text in args.ids:
+        try:
+            upload_cancel(uuid.UUID(text))
+        except ValueError as error:
+            raise DomainError(f"{text} is no id of an upload.", code="upload_over") from error
+        count += 1
+    print(json.dumps({"cancelled": count}) if args.json else f"{count} cancelled.")
+    return 0
+
+
+def facts(row: Upload) -> dict[str, object]:
+    """As JSON."""
+    from apps.common.sentences import sentence
+
+    return {
+        "id": str(row.id),
+        "user": row.user,
+        "remote_path": row.remote_path,
+        "size_bytes": row.size_bytes,
+        "state": row.state,
+        "code": row.code,
+        "message": str(sentence(row.code, row.params)) if row.code else "",
+        "group": row.group,
+        "offset": row.offset,
+        "sent_bytes": row.sent_bytes,
+        "speed_bps": row.speed_bps,
+        "asked_at": row.asked_at.isoformat(),
+        "ended_at": row.ended_at.isoformat() if row.ended_at is not None else None,
+    }
+
+
+def _django() -> None:
+    from slskdn_site.cli.main import django_setup
+
+    django_setup()
