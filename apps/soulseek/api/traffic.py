@@ -27,7 +27,7 @@ class TrafficQuery(WindowQuery):
     job = serializers.UUIDField(required=False, help_text="Tell what this job took.")
 
 
-class BytesOut(serializers.Serializer[object]):
+class TrafficBytesOut(serializers.Serializer[object]):
     """Four volumes."""
 
     overlay_upload_bytes = serializers.IntegerField()
@@ -48,15 +48,15 @@ class TrafficOut(serializers.Serializer[object]):
     """Current and rolling totals."""
 
     window = serializers.CharField()
-    traffic = BytesOut(help_text="Of that window.")
-    windows = serializers.DictField(child=BytesOut())
-    all_time = BytesOut()
-    since_start = BytesOut(allow_null=True, help_text="Of the running node; null: none runs.")
+    traffic = TrafficBytesOut(help_text="Of that window.")
+    windows = serializers.DictField(child=TrafficBytesOut())
+    all_time = TrafficBytesOut()
+    since_start = TrafficBytesOut(allow_null=True, help_text="Of the running node; null: none runs.")
     started_at = serializers.DateTimeField(allow_null=True)
     jobs = JobBytesOut(many=True)
 
 
-class RatiosOut(serializers.Serializer[object]):
+class ContributionRatiosOut(serializers.Serializer[object]):
     """Null: nothing to divide by."""
 
     upload_download = serializers.FloatField(allow_null=True)
@@ -65,7 +65,7 @@ class RatiosOut(serializers.Serializer[object]):
     overlay_to_soulseek_upload = serializers.FloatField(allow_null=True)
 
 
-class RuleOut(serializers.Serializer[object]):
+class FairnessRuleOut(serializers.Serializer[object]):
     """One rule and how it stands."""
 
     rule = serializers.CharField()
@@ -75,7 +75,7 @@ class RuleOut(serializers.Serializer[object]):
     does = serializers.CharField()
 
 
-class GovernorOut(serializers.Serializer[object]):
+class FairnessGovernorOut(serializers.Serializer[object]):
     """What is held back now."""
 
     code = serializers.CharField()
@@ -88,7 +88,7 @@ class GovernorOut(serializers.Serializer[object]):
     jobs_slowed = serializers.IntegerField()
 
 
-class ActionOut(serializers.Serializer[object]):
+class FairnessActionOut(serializers.Serializer[object]):
     """One thing that the governor did."""
 
     at = serializers.DateTimeField()
@@ -100,7 +100,7 @@ class ActionOut(serializers.Serializer[object]):
     message = serializers.CharField()
 
 
-class DayOut(BytesOut):
+class TrafficDayOut(TrafficBytesOut):
     """One day of the calendar."""
 
     day = serializers.DateField()
@@ -111,15 +111,15 @@ class ContributionOut(serializers.Serializer[object]):
 
     window = serializers.CharField()
     mode = serializers.CharField()
-    traffic = BytesOut()
-    ratios = RatiosOut()
+    traffic = TrafficBytesOut()
+    ratios = ContributionRatiosOut()
     words = serializers.ListField(child=serializers.CharField())
     status = serializers.ChoiceField(choices=["none", "green", "yellow", "red"])
     generous = serializers.BooleanField()
-    rules = RuleOut(many=True)
-    governor = GovernorOut()
-    days = DayOut(many=True)
-    actions = ActionOut(many=True)
+    rules = FairnessRuleOut(many=True)
+    governor = FairnessGovernorOut()
+    days = TrafficDayOut(many=True)
+    actions = FairnessActionOut(many=True)
 
 
 class TrafficStats(ApiView):
