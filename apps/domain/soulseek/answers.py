@@ -47,8 +47,8 @@ def unpack(packed: bytes) -> tuple[SharedFile, ...]:
     try:
         reader = zlib.decompressobj()
         text = reader.decompress(packed, MAX_UNPACKED)
-        if reader.unconsumed_tail:
-            raise AnswerUnreadable("Larger than any answer.")
+        if reader.unconsumed_tail or not reader.eof:
+            raise AnswerUnreadable("Cut off, or larger than any answer.")
         rows = json.loads(text)
         read = [shared_file(path, size, _codes(told)) for path, size, told in rows]
     except (zlib.error, ValueError, TypeError) as error:
