@@ -75,12 +75,14 @@ def peers_forget(*, unseen_since: datetime) -> int:
 
 
 def traffic_add(lines: Iterable[TrafficReport]) -> None:
-    """Add bytes to the ledger."""
+    """Add bytes to the ledger. Who sends or takes bytes over Soulseek was seen now; overlay peers are seen when they prove their key."""
     reports = [line for line in lines if line.count_bytes > 0]
     ids = {
         plane: peer_ids({line.peer for line in reports if line.plane == plane}, plane=Plane(plane))
         for plane in {line.plane for line in reports}
     }
+    if users := ids.get(Plane.SOULSEEK.value):
+        Peer.objects.filter(id__in=users.values()).update(last_seen=Now())
     for line in reports:
         key = {
             "peer_id": ids[line.plane][line.peer],

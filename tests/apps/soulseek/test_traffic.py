@@ -39,6 +39,9 @@ def test_a_byte_is_counted_in_its_hour_its_job_and_with_its_peer() -> None:
     assert jobs_traffic([JOB, uuid.uuid4()]) == {JOB: Traffic(overlay_down=16, soulseek_down=7)}
     ledger = {(one.peer.plane, one.peer.key, one.direction): one.total_bytes for one in TrafficLedger.objects.all()}
     assert ledger == {("overlay", "p", "down"): 16, ("overlay", "p", "up"): 3, ("soulseek", "bob", "down"): 7}
+    seen = dict(Peer.objects.values_list("key", "last_seen"))
+    assert seen["bob"] is not None  # bytes are how a Soulseek user is met; an overlay peer proves its key on a link
+    assert seen["p"] is None
 
 
 def test_a_batch_that_comes_again_changes_nothing_and_each_run_has_its_own_numbers() -> None:
