@@ -34,7 +34,10 @@ api: list[URLPattern | URLResolver] = [
     path("", include("apps.soulseek.api.searches")),
     path("", include("apps.soulseek.api.hunts")),
     path("", include("apps.soulseek.api.downloads")),
+    path("", include("apps.soulseek.api.messages")),
+    path("", include("apps.soulseek.api.rooms")),
     path("", include("apps.soulseek.api.sharing")),
+    path("", include("apps.soulseek.api.users")),  # after the rules of users, whose address looks like a name
     path("schema", SpectacularAPIView.as_view(), name="api-schema"),
     path(
         "docs",
@@ -62,6 +65,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("apps.soulseek.web.search")),
     path("", include("apps.soulseek.web.hunts")),
     path("", include("apps.soulseek.web.downloads")),
+    path("", include("apps.soulseek.web.messages")),
+    path("", include("apps.soulseek.web.rooms")),
+    path("", include("apps.soulseek.web.sharing")),
+    path("", include("apps.soulseek.web.users")),  # after the rules of users, whose address looks like a name
     path("login", SignIn.as_view(), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
     path("api/", include(api)),
