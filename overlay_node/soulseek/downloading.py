@@ -117,10 +117,11 @@ class Downloads(Part):
         now = self._context.clock()
         for stream in self.streams.values():
             stream.core.online(now)
+            stream.ask_anew()
 
     @override
     async def offline(self, code: str) -> None:
-        """Streams of users may well go on: they don't pass the server. What is asked for is asked for again by the library once we are back."""
+        """Streams of users may well go on: they don't pass the server. What waits in queues is asked for again once we are back."""
         self._online = False
         now = self._context.clock()
         for stream in self.streams.values():

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from aioslsk.exceptions import AioSlskException
+from aioslsk.transfer.manager import _RequestFlag
 from aioslsk.transfer.state import TransferState as LibraryState
 from aioslsk.user.model import UserStatus
 
@@ -173,6 +174,7 @@ class Stream:
         self._differs, self._refused, self._disk, self._stopped_there = False, "", "", False
         if self._asked_at is None:
             self._asked_at = now
+            self.watch = PerformanceWatch(self._rescue, now=now)  # what it waited here is nobody's trouble
         self.watch.queued(now)
         self._queued_for, self._next_place = None, now + FIRST_PLACE_S
         if await client.transfers.add(transfer) is not transfer:  # one of the same file still ends
@@ -181,6 +183,13 @@ class Stream:
             return
         self._client, self._transfer = client, transfer
         await client.transfers.queue(transfer)
+
+    def ask_anew(self) -> None:
+        """We were away: a sharer that was away too has forgotten us, and nobody told. Asking twice costs no place."""
+        transfer, client = self._transfer, self._client
+        if transfer is not None and client is not None and self.core.state is DownloadState.QUEUED:
+            transfer.remotely_queued = False
+            client.transfers.request_management_cycle(_RequestFlag.TRANSFER_CHANGE)
 
     async def opened(self) -> StreamFile:
         """Its file, opened. Raises StreamFileError."""

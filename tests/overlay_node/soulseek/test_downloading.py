@@ -325,3 +325,25 @@ def test_a_file_that_changed_meanwhile_is_taken_as_it_is_now(tmp_path: Path) -> 
             assert kept == (tmp_path / "s" / "An Album" / "1.flac").read_bytes()
 
     played(scene)
+
+
+@pytest.mark.e2e
+def test_a_sharer_that_forgot_us_while_we_were_away_is_asked_anew(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with soulseek_world(tmp_path) as world, world.user("bob", shares=shared(tmp_path / "s", "1.flac")) as bob:
+            bob.settings.transfers.limits.upload_slots = 0
+            node = await Node(world, tmp_path / "node").start()
+            one = node.rows.put(download(path_of(bob, "1.flac"), want=False))
+            await node.until_state(one, DownloadState.QUEUED)
+            await world.until(bob.transfers.get_uploads)
+            await world.server.stop()
+            await world.until(lambda: not node.plane.online)
+            for upload in bob.transfers.get_uploads():
+                await bob.transfers.remove(upload)
+            bob.settings.transfers.limits.upload_slots = 1
+            await world.server.start()
+            await bob.network.connect_server()
+            await bob.login()
+            await node.until_state(one, DownloadState.SUCCEEDED)
+
+    played(scene)
