@@ -322,7 +322,7 @@ class _Reader:
     def _set(self) -> _Test:
         opposite = self._take("^")
         tests: list[_Test] = []
-        while not self._take("]") or not tests:
+        while not tests or not self._take("]"):  # a bracket that comes first is meant itself
             one = self._next()
             if one == "\\":
                 tests.append(self._escaped())
