@@ -125,10 +125,15 @@ def live_hunt(request: HttpRequest, hunt_id: uuid.UUID) -> HttpResponseBase:
 @require_GET
 @page_role(Role.VIEWER)
 def hunt_on_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
-    """The panel on a job's page; loaded by itself. Empty for a job without a hunt."""
+    """The panel on a job's page, anew. Empty for a job without a hunt."""
+    return render(request, "soulseek/_hunt_of_job.html", panel_of_job(job_id))
+
+
+def panel_of_job(job_id: uuid.UUID) -> dict[str, object]:
+    """The panel's context."""
     view = hunt_of_job(job_id)
     context = _hunt(view.id, most=ON_JOB) if view is not None else {}
-    return render(request, "soulseek/_hunt_of_job.html", {**context, "job_id": job_id})
+    return {**context, "job_id": job_id}
 
 
 @require_POST
