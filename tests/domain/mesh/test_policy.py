@@ -32,3 +32,22 @@ def test_a_closed_node_opens_no_socket_and_names_no_feature(policy: MeshPolicy, 
     assert policy.may_open.reason == policy.may_dial.reason == policy.may_announce.reason == reason
     assert not policy.may_serve
     assert policy.features == ()
+
+
+@pytest.mark.parametrize(
+    ("mode", "account", "acting", "reason"),
+    [
+        (Mode.HYBRID, True, Mode.HYBRID, ""),
+        (Mode.HYBRID, False, Mode.MESH, "soulseek_acts_as_mesh"),
+        (Mode.LEGACY, True, Mode.LEGACY, ""),
+        (Mode.LEGACY, False, Mode.LEGACY, "soulseek_no_account"),
+        (Mode.MESH, True, Mode.MESH, "soulseek_mode_mesh"),
+        (Mode.MESH, False, Mode.MESH, "soulseek_mode_mesh"),
+    ],
+)
+def test_mesh_never_asks_soulseek_and_hybrid_without_an_account_acts_as_mesh(
+    mode: Mode, account: bool, acting: Mode, reason: str
+) -> None:
+    policy = MeshPolicy(mode=mode, soulseek=account)
+    assert policy.acting is acting
+    assert (policy.may_soulseek.allowed, policy.may_soulseek.reason) == (not reason, reason)

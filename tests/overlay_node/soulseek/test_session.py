@@ -16,7 +16,7 @@ from aioslsk.protocol.messages import Login, RoomList
 from apps.domain.contracts.soulseek_session import IntentWork
 from apps.domain.errors import DomainError
 from apps.domain.soulseek.session import Health, Phase
-from overlay_node.soulseek.client import SoulseekClient
+from overlay_node.soulseek.client import Account, SoulseekClient, settings_of
 from overlay_node.soulseek.plane import Part, SoulseekPlane
 from overlay_node.soulseek.ports import PlaneContext
 from slskdn_site.demo.soulseek_server.server import ServerSettings
@@ -441,3 +441,36 @@ def test_a_server_with_very_many_rooms_is_taken_in_at_once(tmp_path: Path) -> No
             assert (known["room 7"].user_count, known["room 7"].private, known["mine"].owner) == (7, False, "alice")
 
     played(scene)
+
+
+def test_the_next_life_of_a_node_knows_what_was_searched_and_what_the_server_wants(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with soulseek_world(tmp_path, ServerSettings(wishlist_interval_s=444)) as world:
+            plane = await world.plane()
+            rows = plane.context.rows
+            memory: Any = rows.session
+            await world.until(lambda: memory.report is not None and memory.report.wishlist_interval_s == 444)
+            plane.context.board.search_starts, plane.context.board.last_ticket = (1.5, 2.5), 77
+            await world.until(lambda: memory.report.last_ticket == 77)
+            config = plane.context.config
+            await plane.stop()
+            assert "alice" not in world.server.users
+            again = await world.plane(rows=rows, config=config, boot_id="boot-2", off_code="soulseek_mode_mesh")
+            board = again.context.board
+            assert (board.search_starts, board.last_ticket, board.wishlist_interval_s) == ((1.5, 2.5), 77, 444)
+
+    played(scene)
+
+
+def test_what_is_configured_reaches_the_library_and_its_own_second_thoughts_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DEBUG", "NETWORK", "SHARES", "USERS"):
+        monkeypatch.setenv(name, "1")
+    account = Account(username="alice", password="pw", server_host="localhost", server_port=9, listen_port=7, upnp=True)
+    for upnp in (True, False):
+        settings = settings_of(dataclasses.replace(account, upnp=upnp))
+        assert settings.network.upnp.enabled is upnp
+        assert (settings.network.listening.port, settings.network.listening.obfuscated_port) == (7, 0)
+        assert settings.network.server.reconnect.auto is False
+        assert settings.shares.scan_on_start is False
