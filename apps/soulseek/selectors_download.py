@@ -17,7 +17,7 @@ from apps.domain.soulseek.states import DOWNLOAD_ENDS, DownloadDesired, Download
 from apps.soulseek.models import Batch, Download, DownloadProgress
 
 BATCHES_PER_PAGE: Final = 20
-ROWS_SHOWN: Final = 40
+ROWS_SHOWN: Final = 20
 """Of one batch in the list of batches; its own page has all."""
 POSITIONS: Final = 2000
 """Places of our queue that are counted."""
