@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from apps.soulseek import admin_downloads, admin_session, admin_sharing, admin_traffic  # noqa: F401
+from apps.soulseek import admin_downloads, admin_people, admin_session, admin_sharing, admin_traffic  # noqa: F401

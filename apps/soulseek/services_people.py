@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Max
 
 from apps.common.doorbell import NODE_CHANNEL, WEB_CHANNEL, ring
+from apps.common.sentences import sentence
 from apps.domain.contracts.node_commands import CommandAnswer
 from apps.domain.contracts.soulseek_downloads import FileAsked
 from apps.domain.errors import DomainError
@@ -38,7 +39,7 @@ class Unanswered(DomainError):
 class FolderEmpty(DomainError):
     """Nothing of the kind is in the list of files that we have."""
 
-    default_code = "folder_unknown"
+    default_code = "shared_folder_unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,9 @@ def _body(answer: CommandAnswer) -> Mapping[str, object]:
             "chat_too_fast",
             "user_offline",
         )
-        raise Unanswered(answer.code, code=answer.code, retryable=retryable, **answer.params)
+        raise Unanswered(
+            str(sentence(answer.code, answer.params)), code=answer.code, retryable=retryable, **answer.params
+        )
     return answer.body
 
 
@@ -181,10 +184,9 @@ def files_download(
 
 
 def _asked(folder: str, file: SharedFile) -> FileAsked:
-    seconds = file.attributes.get("1", 0)
     return FileAsked(
         path=f"{folder}\\{file.name}",
         size_bytes=file.size_bytes,
         attributes=file.attributes,
-        duration_ms=seconds * 1000 if 0 < seconds < 1_000_000 else None,
+        duration_ms=file.duration_ms or None,
     )

@@ -153,4 +153,4 @@ class BrowsePart(Part):
 
 
 def _unreachable(name: str) -> DomainError:
-    return DomainError("They can't be reached.", code="user_unreachable", retryable=True, user=name)
+    return DomainError("They can't be reached.", code="person_unreachable", retryable=True, user=name)

@@ -217,10 +217,10 @@ class PeoplePart(Part):
     # ---- users
 
     async def _presence(self, client: SoulseekClient, name: str) -> str:
-        """Ask the server. Raises DomainError, `user_unknown` too."""
+        """Ask the server. Raises DomainError, `soulseek_user_unknown` too."""
         told = await user_watched(client, name)
         if not told.exists:
-            raise DomainError("There is no such user.", code="user_unknown", user=name)
+            raise DomainError("There is no such user.", code="soulseek_user_unknown", user=name)
         status = STATUS.get(told.status, "offline")
         self._remember(name, status)
         return status
@@ -239,7 +239,7 @@ class PeoplePart(Part):
         try:
             info = await client.execute(PeerGetUserInfoCommand(name), response=True, timeout=INFO_S)
         except (AioSlskException, TimeoutError) as error:
-            raise DomainError("They can't be reached.", code="user_unreachable", retryable=True, user=name) from error
+            raise DomainError("They can't be reached.", code="person_unreachable", retryable=True, user=name) from error
         picture = bytes(info.picture or b"")
         await self._rows.user_info_write(
             UserInfo(

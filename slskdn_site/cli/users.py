@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from slskdn_site.cli import _user_rules
+from slskdn_site.cli import _user_files, _user_rules
 
-SUMMARY = "People of the Soulseek network: rules about them."
+SUMMARY = "People of the Soulseek network: what is known of them, their files, rules about them."
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -14,3 +14,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     words = "Buddies, the ignored, the banned, upload groups."
     _user_rules.register(commands.add_parser("rules", help=words, description=words))
+    words = "What is known of a user, and what was exchanged."
+    _user_files.register_show(commands.add_parser("show", help=words, description=words))
+    words = "Somebody's list of files: kept, or asked for (at most a minute)."
+    _user_files.register_browse(commands.add_parser("browse", help=words, description=words))

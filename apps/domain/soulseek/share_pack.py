@@ -44,6 +44,22 @@ class SharedFile:
     size_bytes: int
     attributes: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def kbps(self) -> int:
+        """0: not told."""
+        return self.attributes.get("0", 0)
+
+    @property
+    def duration_ms(self) -> int:
+        """0: not told."""
+        seconds = self.attributes.get("1", 0)
+        return seconds * 1000 if seconds < 1_000_000 else 0
+
+    @property
+    def hz(self) -> int:
+        """0: not told."""
+        return self.attributes.get("4", 0)
+
 
 @dataclass(frozen=True, slots=True)
 class SharedFolder:

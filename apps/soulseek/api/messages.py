@@ -37,7 +37,7 @@ class ConversationListOut(serializers.Serializer[object]):
     previous = serializers.CharField(allow_null=True)
 
 
-class MessageOut(serializers.Serializer[object]):
+class ChatMessageOut(serializers.Serializer[object]):
     """A private message, or a line of a room."""
 
     id = serializers.IntegerField()
@@ -49,15 +49,15 @@ class MessageOut(serializers.Serializer[object]):
     muted = serializers.BooleanField(help_text="Its author is ignored by now.")
 
 
-class MessageListOut(serializers.Serializer[object]):
+class ChatMessageListOut(serializers.Serializer[object]):
     """A page of messages, the newest first."""
 
-    items = MessageOut(many=True)
+    items = ChatMessageOut(many=True)
     next = serializers.CharField(allow_null=True)
     previous = serializers.CharField(allow_null=True)
 
 
-class TextIn(serializers.Serializer[object]):
+class ChatTextIn(serializers.Serializer[object]):
     """Something to say."""
 
     text = serializers.CharField(
@@ -65,7 +65,7 @@ class TextIn(serializers.Serializer[object]):
     )
 
 
-class SentOut(serializers.Serializer[object]):
+class ChatSentOut(serializers.Serializer[object]):
     """It went out."""
 
     id = serializers.IntegerField()
@@ -83,7 +83,7 @@ class Conversations(ApiView):
     def get(self, request: Request) -> Response:
         """Who wrote, and to whom was written; without those that were closed."""
         query = query_of(request, PageQuery)
-        page = conversation_page(cursor=cast("str | None", query.get("cursor")), limit=cast(int, query["limit"]))
+        page = conversation_page(cursor=cast("str | None", query.get("cursor")), limit=cast("int", query["limit"]))
         items = [dataclasses.asdict(row) for row in page.items]
         body = {"unread_people": unread_people(), **page_body(page, items)}
         return Response(ConversationListOut(body).data)
@@ -93,19 +93,19 @@ class Messages(ApiView):
     """Messages with one user."""
 
     @extend_schema(
-        operation_id="soulseek_messages", parameters=[PageQuery], responses={200: MessageListOut, **REFUSALS}
+        operation_id="soulseek_messages", parameters=[PageQuery], responses={200: ChatMessageListOut, **REFUSALS}
     )
     def get(self, request: Request, name: str) -> Response:
         """The newest first. Reading them here marks nothing as read."""
         query = query_of(request, PageQuery)
-        page = message_page(name, cursor=cast("str | None", query.get("cursor")), limit=cast(int, query["limit"]))
-        return Response(MessageListOut(page_body(page, [dataclasses.asdict(row) for row in page.items])).data)
+        page = message_page(name, cursor=cast("str | None", query.get("cursor")), limit=cast("int", query["limit"]))
+        return Response(ChatMessageListOut(page_body(page, [dataclasses.asdict(row) for row in page.items])).data)
 
-    @extend_schema(operation_id="soulseek_message_send", request=TextIn, responses={201: SentOut, **REFUSALS})
+    @extend_schema(operation_id="soulseek_message_send", request=ChatTextIn, responses={201: ChatSentOut, **REFUSALS})
     def post(self, request: Request, name: str) -> Response:
         """Send a message, and wait (5 s at most) for the node's word."""
-        sent = message_send(name, text=str(body_of(request, TextIn)["text"]), by=person_of(request))
-        return Response(SentOut(dataclasses.asdict(sent)).data, status=201)
+        sent = message_send(name, text=str(body_of(request, ChatTextIn)["text"]), by=person_of(request))
+        return Response(ChatSentOut(dataclasses.asdict(sent)).data, status=201)
 
 
 class MessagesRead(ApiView):

@@ -16,7 +16,7 @@ import apps.soulseek.name_paths  # noqa: F401  (the converter)
 from apps.common.api_base import REFUSALS, ApiView, PageQuery, body_of, page_body, person_of, query_of
 from apps.common.sentences import message_of
 from apps.common.text import searched
-from apps.soulseek.api.messages import MessageListOut, TextIn
+from apps.soulseek.api.messages import ChatMessageListOut, ChatTextIn
 from apps.soulseek.selectors_people import RoomRow, line_page, room_find, room_list, room_members, rooms_joined
 from apps.soulseek.services_people import room_join, room_leave, room_say, rooms_refresh
 
@@ -38,7 +38,7 @@ class RoomOut(serializers.Serializer[object]):
         return message_of(row.code, {}, fallback=row.code) if row.code else ""
 
 
-class MemberOut(serializers.Serializer[object]):
+class RoomMemberOut(serializers.Serializer[object]):
     """Somebody in a room."""
 
     name = serializers.CharField()
@@ -59,7 +59,7 @@ class RoomListOut(serializers.Serializer[object]):
 class RoomWholeOut(RoomOut):
     """A room with those who are in it."""
 
-    users = MemberOut(many=True, help_text="At most 500.")
+    users = RoomMemberOut(many=True, help_text="At most 500.")
 
 
 class RoomsQuery(PageQuery):
@@ -74,7 +74,7 @@ class RoomIn(serializers.Serializer[object]):
     name = serializers.CharField(max_length=120)
 
 
-class CountOut(serializers.Serializer[object]):
+class RoomCountOut(serializers.Serializer[object]):
     """How many rooms there are."""
 
     rooms = serializers.IntegerField()
@@ -97,7 +97,7 @@ class Rooms(ApiView):
         page = room_list(
             text=searched(str(query["q"])),
             cursor=cast("str | None", query.get("cursor")),
-            limit=cast(int, query["limit"]),
+            limit=cast("int", query["limit"]),
         )
         return Response(RoomListOut({"joined": rooms_joined(), **page_body(page, page.items)}).data)
 
@@ -110,7 +110,7 @@ class Rooms(ApiView):
 class RoomsRefresh(ApiView):
     """Ask for the list anew."""
 
-    @extend_schema(operation_id="soulseek_rooms_refresh", request=None, responses={200: CountOut, **REFUSALS})
+    @extend_schema(operation_id="soulseek_rooms_refresh", request=None, responses={200: RoomCountOut, **REFUSALS})
     def post(self, request: Request) -> Response:
         """Waits for the server, 5 s at most."""
         return Response({"rooms": rooms_refresh(by=person_of(request))})
@@ -124,7 +124,7 @@ class RoomOne(ApiView):
         """How it stands, and who is in it."""
         row = _room(name)
         users = [dataclasses.asdict(one) for one in room_members(name)]
-        return Response({**RoomOut(row).data, "users": MemberOut(users, many=True).data})
+        return Response({**RoomOut(row).data, "users": RoomMemberOut(users, many=True).data})
 
     @extend_schema(operation_id="soulseek_room_leave", responses={204: None, **REFUSALS})
     def delete(self, request: Request, name: str) -> Response:
@@ -138,18 +138,18 @@ class RoomLines(ApiView):
     """Lines of a room."""
 
     @extend_schema(
-        operation_id="soulseek_room_lines", parameters=[PageQuery], responses={200: MessageListOut, **REFUSALS}
+        operation_id="soulseek_room_lines", parameters=[PageQuery], responses={200: ChatMessageListOut, **REFUSALS}
     )
     def get(self, request: Request, name: str) -> Response:
         """The newest first; the last thousand are kept."""
         query = query_of(request, PageQuery)
-        page = line_page(name, cursor=cast("str | None", query.get("cursor")), limit=cast(int, query["limit"]))
-        return Response(MessageListOut(page_body(page, [dataclasses.asdict(row) for row in page.items])).data)
+        page = line_page(name, cursor=cast("str | None", query.get("cursor")), limit=cast("int", query["limit"]))
+        return Response(ChatMessageListOut(page_body(page, [dataclasses.asdict(row) for row in page.items])).data)
 
-    @extend_schema(operation_id="soulseek_room_say", request=TextIn, responses={204: None, **REFUSALS})
+    @extend_schema(operation_id="soulseek_room_say", request=ChatTextIn, responses={204: None, **REFUSALS})
     def post(self, request: Request, name: str) -> Response:
         """Say a line, and wait (5 s at most) until the room heard it."""
-        room_say(name, text=str(body_of(request, TextIn)["text"]), by=person_of(request))
+        room_say(name, text=str(body_of(request, ChatTextIn)["text"]), by=person_of(request))
         return Response(status=204)
 
 

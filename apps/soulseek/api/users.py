@@ -24,7 +24,7 @@ from apps.soulseek.selectors_people import UserView, user_history, user_picture,
 from apps.soulseek.services_people import files_download, folder_ask, user_browse, user_look
 
 
-class AskingOut(serializers.Serializer[object]):
+class UserAskingOut(serializers.Serializer[object]):
     """How the last question stands."""
 
     running = serializers.BooleanField()
@@ -37,7 +37,7 @@ class AskingOut(serializers.Serializer[object]):
         return message_of(row.code, row.params, fallback=row.code) if row.code else ""
 
 
-class UserOut(serializers.Serializer[object]):
+class SoulseekUserOut(serializers.Serializer[object]):
     """What is known of a user. Text as they wrote it."""
 
     name = serializers.CharField()
@@ -66,7 +66,7 @@ class UserOut(serializers.Serializer[object]):
     banned = serializers.BooleanField()
 
 
-class HistoryOut(serializers.Serializer[object]):
+class UserHistoryOut(serializers.Serializer[object]):
     """A file that came or went."""
 
     down = serializers.BooleanField()
@@ -76,18 +76,18 @@ class HistoryOut(serializers.Serializer[object]):
     at = serializers.DateTimeField()
 
 
-class UserWholeOut(UserOut):
+class UserWholeOut(SoulseekUserOut):
     """A user with the last files from and to them, and how questions to them stand."""
 
-    history = HistoryOut(many=True)
-    asked = AskingOut()
-    browsed = AskingOut()
+    history = UserHistoryOut(many=True)
+    asked = UserAskingOut()
+    browsed = UserAskingOut()
 
 
 class UserListOut(serializers.Serializer[object]):
     """Users of whom something was heard last."""
 
-    items = UserOut(many=True)
+    items = SoulseekUserOut(many=True)
 
 
 class UsersQuery(serializers.Serializer[object]):
@@ -107,7 +107,7 @@ class FilesQuery(serializers.Serializer[object]):
     limit = serializers.IntegerField(required=False, default=PAGE, min_value=1, max_value=1000)
 
 
-class FileOut(serializers.Serializer[object]):
+class SharedFileOut(serializers.Serializer[object]):
     """A file."""
 
     name = serializers.CharField(trim_whitespace=False)
@@ -115,7 +115,7 @@ class FileOut(serializers.Serializer[object]):
     attributes = serializers.DictField(help_text="0 kbit/s, 1 seconds, 2 VBR, 4 Hz, 5 bits.")
 
 
-class BranchOut(serializers.Serializer[object]):
+class SharedBranchOut(serializers.Serializer[object]):
     """A folder with everything below it."""
 
     name = serializers.CharField()
@@ -126,15 +126,15 @@ class BranchOut(serializers.Serializer[object]):
     locked = serializers.BooleanField(help_text="For others than us.")
 
 
-class FoundOut(serializers.Serializer[object]):
+class SharedFoundOut(serializers.Serializer[object]):
     """A file that has all words."""
 
     folder = serializers.CharField()
-    file = FileOut()
+    file = SharedFileOut()
     locked = serializers.BooleanField()
 
 
-class FilesOut(serializers.Serializer[object]):
+class SharedFilesOut(serializers.Serializer[object]):
     """A page of a list of files."""
 
     user = serializers.CharField()
@@ -144,31 +144,31 @@ class FilesOut(serializers.Serializer[object]):
     files = serializers.IntegerField(help_text="Here and below.")
     folders = serializers.IntegerField()
     size_bytes = serializers.IntegerField()
-    branches = BranchOut(many=True)
-    here = FileOut(many=True)
-    found = FoundOut(many=True)
+    branches = SharedBranchOut(many=True)
+    here = SharedFileOut(many=True)
+    found = SharedFoundOut(many=True)
     next = serializers.CharField(allow_null=True, source="next_cursor")
 
 
-class AskedOut(serializers.Serializer[object]):
+class CommandAskedOut(serializers.Serializer[object]):
     """A question that is on its way."""
 
     command_id = serializers.UUIDField()
 
 
-class FolderIn(serializers.Serializer[object]):
+class SharedFolderIn(serializers.Serializer[object]):
     """A folder of theirs."""
 
     folder = serializers.CharField(max_length=4000, trim_whitespace=False)
 
 
-class FolderOut(serializers.Serializer[object]):
+class SharedFolderOut(serializers.Serializer[object]):
     """What is in it now."""
 
-    files = FileOut(many=True)
+    files = SharedFileOut(many=True)
 
 
-class DownloadIn(FolderIn):
+class BrowseDownloadIn(SharedFolderIn):
     """What to download."""
 
     names = serializers.ListField(
@@ -179,7 +179,7 @@ class DownloadIn(FolderIn):
     deep = serializers.BooleanField(required=False, default=False, help_text="Also what is in folders below.")
 
 
-class DownloadOut(serializers.Serializer[object]):
+class BrowseDownloadOut(serializers.Serializer[object]):
     """The batch."""
 
     batch_id = serializers.UUIDField()
@@ -199,10 +199,10 @@ class Users(ApiView):
 def whole(view: UserView) -> dict[str, object]:
     """A user's answer, for API and command line."""
     return {
-        **UserOut(view).data,
-        "history": HistoryOut([dataclasses.asdict(row) for row in user_history(view.name)], many=True).data,
-        "asked": AskingOut(asking("soulseek_user", view.name)).data,
-        "browsed": AskingOut(asking("soulseek_browse", view.name)).data,
+        **SoulseekUserOut(view).data,
+        "history": UserHistoryOut([dataclasses.asdict(row) for row in user_history(view.name)], many=True).data,
+        "asked": UserAskingOut(asking("soulseek_user", view.name)).data,
+        "browsed": UserAskingOut(asking("soulseek_browse", view.name)).data,
     }
 
 
@@ -218,7 +218,7 @@ class UserOne(ApiView):
 class UserLook(ApiView):
     """Ask a user."""
 
-    @extend_schema(operation_id="soulseek_user_look", request=None, responses={202: AskedOut, **REFUSALS})
+    @extend_schema(operation_id="soulseek_user_look", request=None, responses={202: CommandAskedOut, **REFUSALS})
     def post(self, request: Request, name: str) -> Response:
         """Ask them what they say of themselves, in the background; `asked` of the user tells how that stands."""
         return Response({"command_id": user_look(name, by=person_of(request))}, status=202)
@@ -241,12 +241,14 @@ class UserPicture(ApiView):
 class UserFiles(ApiView):
     """Somebody's list of files."""
 
-    @extend_schema(operation_id="soulseek_user_files", parameters=[FilesQuery], responses={200: FilesOut, **REFUSALS})
+    @extend_schema(
+        operation_id="soulseek_user_files", parameters=[FilesQuery], responses={200: SharedFilesOut, **REFUSALS}
+    )
     def get(self, request: Request, name: str) -> Response:
         """A folder of the list that we have, or what a filter finds in it."""
-        return Response(FilesOut(files_page(name, query_of(request, FilesQuery))).data)
+        return Response(SharedFilesOut(files_page(name, query_of(request, FilesQuery))).data)
 
-    @extend_schema(operation_id="soulseek_user_browse", request=None, responses={202: AskedOut, **REFUSALS})
+    @extend_schema(operation_id="soulseek_user_browse", request=None, responses={202: CommandAskedOut, **REFUSALS})
     def post(self, request: Request, name: str) -> Response:
         """Ask them for it, in the background; `browsed` of the user tells how that stands."""
         return Response({"command_id": user_browse(name, by=person_of(request))}, status=202)
@@ -259,28 +261,32 @@ def files_page(name: str, query: dict[str, object]) -> BrowsePage:
         folder=str(query["folder"]),
         text=searched(str(query["q"])),
         cursor=str(query["cursor"]),
-        limit=cast(int, query["limit"]),
+        limit=cast("int", query["limit"]),
     )
 
 
 class UserFolder(ApiView):
     """One folder, now."""
 
-    @extend_schema(operation_id="soulseek_user_folder", request=FolderIn, responses={200: FolderOut, **REFUSALS})
+    @extend_schema(
+        operation_id="soulseek_user_folder", request=SharedFolderIn, responses={200: SharedFolderOut, **REFUSALS}
+    )
     def post(self, request: Request, name: str) -> Response:
         """Ask them what is in a folder, and wait 5 s at most."""
-        folder = str(body_of(request, FolderIn)["folder"])
+        folder = str(body_of(request, SharedFolderIn)["folder"])
         files: list[SharedFile] = folder_ask(name, folder=folder, by=person_of(request))
-        return Response({"files": FileOut(files, many=True).data})
+        return Response({"files": SharedFileOut(files, many=True).data})
 
 
 class UserDownload(ApiView):
     """Download from a list."""
 
-    @extend_schema(operation_id="soulseek_user_download", request=DownloadIn, responses={201: DownloadOut, **REFUSALS})
+    @extend_schema(
+        operation_id="soulseek_user_download", request=BrowseDownloadIn, responses={201: BrowseDownloadOut, **REFUSALS}
+    )
     def post(self, request: Request, name: str) -> Response:
         """Files of a folder, all of it, or all below it too: one batch."""
-        body = body_of(request, DownloadIn)
+        body = body_of(request, BrowseDownloadIn)
         names = cast("list[str] | None", body.get("names"))
         batch_id, files = files_download(
             name, folder=str(body["folder"]), names=names, deep=bool(body["deep"]), by=person_of(request)

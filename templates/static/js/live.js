@@ -1,6 +1,6 @@
 // Live pages: one EventSource that patches elements by id. While the pointer is on a list, nothing in it appears or vanishes.
 import { morph } from "./morph.js";
-import { tell, tellAll } from "./times.js";
+import { clock, tell, tellAll } from "./times.js";
 
 let source = null;
 let address = "";
@@ -15,6 +15,7 @@ function element(html) {
   template.innerHTML = html.trim();
   const made = template.content.firstElementChild;
   made?.querySelectorAll("time[data-when]").forEach(tell);
+  made?.querySelectorAll("time[data-clock]").forEach(clock);
   return made;
 }
 

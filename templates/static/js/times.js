@@ -13,7 +13,18 @@ export function tell(element) {
   if (element.title !== exact) element.title = exact;
 }
 
+// <time data-clock>: the time of day of a chat, in the browser's zone.
+export function clock(element) {
+  const moment = new Date(element.dateTime);
+  if (Number.isNaN(moment.getTime())) return;
+  const text = moment.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+  if (element.textContent !== text) element.textContent = text;
+  const exact = moment.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  if (element.title !== exact) element.title = exact;
+}
+
 export function tellAll(root = document) {
+  root.querySelectorAll("time[data-clock]").forEach(clock);
   root.querySelectorAll("time[data-when]").forEach(tell);
 }
 

@@ -94,7 +94,7 @@ def test_two_people_write_to_each_other_and_a_message_is_acknowledged_once_it_is
             assert answer["status"] == "offline"
             with pytest.raises(DomainError) as refused:
                 await asked(rows, plane, "soulseek_message", user="nobody-here", text="hi")
-            assert refused.value.code == "user_unknown"
+            assert refused.value.code == "soulseek_user_unknown"
             async with world.user("bob") as bob:
                 ears = Ears(bob)
                 await bob.execute(PrivateMessageCommand("alice", "back"))
@@ -246,7 +246,7 @@ def test_a_list_of_files_is_asked_for_read_in_a_thread_and_kept_and_a_folder_lik
             assert told.description == "Vinyl and tea."
             with pytest.raises(DomainError) as refused:
                 await asked(rows, plane, "soulseek_user", user="nobody-here")
-            assert refused.value.code == "user_unknown"
+            assert refused.value.code == "soulseek_user_unknown"
 
     played(scene)
 
@@ -300,7 +300,7 @@ def test_a_list_that_is_a_bomb_garbled_or_never_comes_is_refused_and_the_session
             await world.until(lambda: plane.online)
             with pytest.raises(DomainError) as refused:
                 await asked(rows, plane, "soulseek_browse", user="mallory")
-            expected = {"inflated": "browse_too_big", "garbled": "browse_garbled", "gone": "user_unreachable"}
+            expected = {"inflated": "browse_too_big", "garbled": "browse_garbled", "gone": "person_unreachable"}
             assert refused.value.code == expected[how]
             assert plane.online
             assert not memory(rows).shares

@@ -1,0 +1,114 @@
+"""`./slskdn users show|browse`: what is known of a user, and their files."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import time
+from typing import TYPE_CHECKING, Final
+
+from slskdn_site.cli.chat import django_ready, out, safe
+
+if TYPE_CHECKING:
+    from apps.soulseek.selectors_browse import Asking, BrowsePage
+
+POLL_S: Final = 0.3
+
+
+def register_show(parser: argparse.ArgumentParser) -> None:
+    """show."""
+    parser.add_argument("user")
+    parser.add_argument("--ask", action="store_true", help="ask them first (at most 30 s); the node must run")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    parser.set_defaults(run=show)
+
+
+def register_browse(parser: argparse.ArgumentParser) -> None:
+    """browse."""
+    parser.add_argument("user")
+    parser.add_argument("--folder", default="", help="a folder of the list, such as Music\\\\Artist")
+    parser.add_argument("--search", default="", help="words that a path must have; looks everywhere")
+    parser.add_argument("--anew", action="store_true", help="ask them, even when there is a list")
+    parser.add_argument("--cursor", default="", help="the next page, as the last one told")
+    parser.add_argument("--limit", type=int, default=200, help="at most so many")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    parser.set_defaults(run=browse)
+
+
+def show(args: argparse.Namespace) -> int:
+    """One user."""
+    django_ready()
+    from apps.soulseek.selectors_browse import asking
+    from apps.soulseek.selectors_people import user_history, user_view
+    from apps.soulseek.services_people import user_look
+
+    if args.ask:
+        user_look(args.user)
+        _awaited("soulseek_user", args.user)
+    view, history = user_view(args.user), user_history(args.user)
+    if args.json:
+        told = {name: value for name, value in _fields(view).items() if name != "rules"}
+        asked = dataclasses.asdict(asking("soulseek_user", args.user))
+        return out({**told, "history": [dataclasses.asdict(row) for row in history], "asked": asked})
+    marks = [
+        word for word, holds in (("buddy", view.buddy), ("ignored", view.ignored), ("banned", view.banned)) if holds
+    ]
+    print(f"{safe(view.name)}: {view.status or 'presence not known'}{', ' + ', '.join(marks) if marks else ''}")
+    if view.files is not None:
+        print(f"{view.files} files in {view.folders} folders")
+    if view.info_at is not None:
+        print(
+            f"{view.upload_slots} upload slots, {view.queue} in the queue{', one is free' if view.free_slots else ''}"
+        )
+        print(safe(view.description, 2000) or "They say nothing of themselves.")
+    print(f"{view.completed} files came from them, {view.failed} did not")
+    for row in history:
+        print(f"{'<' if row.down else '>'} {row.at:%Y-%m-%d %H:%M} {row.state:10} {safe(row.path, 200)}")
+    return 0
+
+
+def _fields(view: object) -> dict[str, object]:
+    return {one.name: getattr(view, one.name) for one in dataclasses.fields(view)}  # type: ignore[arg-type]
+
+
+def browse(args: argparse.Namespace) -> int:
+    """A page of somebody's list."""
+    django_ready()
+    from apps.soulseek.selectors_browse import browse_page
+    from apps.soulseek.services_people import user_browse
+
+    def read() -> BrowsePage:
+        return browse_page(args.user, folder=args.folder, text=args.search, cursor=args.cursor, limit=args.limit)
+
+    page = read()
+    if args.anew or not page.known:
+        user_browse(args.user)
+        _awaited("soulseek_browse", args.user)
+        page = read()
+    if args.json:
+        return out(dataclasses.asdict(page))
+    for branch in page.branches:
+        print(f"{branch.size_bytes:>14}  {safe(branch.path, 300)}\\  ({branch.files} files)")
+    for file in page.here:
+        print(f"{file.size_bytes:>14}  {safe(file.name, 300)}")
+    for one in page.found:
+        print(f"{one.file.size_bytes:>14}  {safe(one.folder + chr(92) + one.file.name, 400)}")
+    if page.next_cursor:
+        print(f"More: --cursor {safe(page.next_cursor, 400)}")
+    if not (page.branches or page.here or page.found):
+        print("Nothing.")
+    return 0
+
+
+def _awaited(kind: str, user: str) -> None:
+    """Wait for an answer. Raises DomainError with why there is none."""
+    from apps.common.sentences import sentence
+    from apps.soulseek.selectors_browse import asking
+    from apps.soulseek.services_people import Unanswered
+
+    told: Asking = asking(kind, user)
+    while told.running:
+        time.sleep(POLL_S)
+        told = asking(kind, user)
+    if told.code:
+        raise Unanswered(str(sentence(told.code, told.params)), code=told.code)

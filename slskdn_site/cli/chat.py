@@ -1,0 +1,100 @@
+"""`./slskdn chat …`: private messages of the Soulseek network."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+
+SUMMARY = "Private messages on Soulseek: list, show, send."
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """list, show and send, each with --json."""
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    words = "Conversations, the newest first."
+    listed = commands.add_parser("list", help=words, description=words)
+    listed.set_defaults(run=show_list)
+    words = "Messages with one user, the newest last."
+    shown = commands.add_parser("show", help=words, description=words)
+    shown.add_argument("user")
+    shown.add_argument("--read", action="store_true", help="mark them as read")
+    shown.set_defaults(run=show)
+    words = "Send a message; the node must run. Whoever is away gets it later."
+    sent = commands.add_parser("send", help=words, description=words)
+    sent.add_argument("user")
+    sent.add_argument("text", nargs="+", help="one line; several words are joined")
+    sent.set_defaults(run=send)
+    for command in (listed, shown):
+        command.add_argument("--limit", type=int, default=50, help="at most so many (200)")
+        command.add_argument("--cursor", default=None, help="the next page, as the last one told")
+    for command in commands.choices.values():
+        command.add_argument("--json", action="store_true", help="one JSON object instead of text")
+
+
+def show_list(args: argparse.Namespace) -> int:
+    """Who wrote."""
+    django_ready()
+    from apps.soulseek.selectors_people import conversation_page
+
+    page = conversation_page(cursor=args.cursor, limit=args.limit)
+    if args.json:
+        return out({"items": [dataclasses.asdict(row) for row in page.items], "next": page.next_cursor})
+    for row in page.items:
+        fresh = f"[{row.unread}]" if row.unread else ""
+        print(
+            f"{safe(row.user):24} {fresh:>5} {row.at:%Y-%m-%d %H:%M}  {'' if row.incoming else '> '}{safe(row.text, 100)}"
+        )
+    if not page.items:
+        print("No messages yet.")
+    return 0
+
+
+def show(args: argparse.Namespace) -> int:
+    """One conversation."""
+    django_ready()
+    from apps.soulseek.selectors_people import message_page
+    from apps.soulseek.services_people import conversation_read
+
+    page = message_page(args.user, cursor=args.cursor, limit=args.limit)
+    if args.read:
+        conversation_read(args.user)
+    if args.json:
+        return out({"items": [dataclasses.asdict(row) for row in page.items], "next": page.next_cursor})
+    for row in reversed(page.items):
+        print(f"{row.at:%Y-%m-%d %H:%M}  {'you' if row.ours else safe(row.user)}: {safe(row.text, 4000)}")
+    if not page.items:
+        print("Nothing was said yet.")
+    return 0
+
+
+def send(args: argparse.Namespace) -> int:
+    """Say something."""
+    django_ready()
+    from apps.soulseek.services_people import message_send
+
+    sent = message_send(args.user, text=" ".join(args.text))
+    if args.json:
+        return out(dataclasses.asdict(sent))
+    print("Sent." if sent.status != "offline" else "Sent; they are offline, the server keeps it for them.")
+    return 0
+
+
+def safe(text: str, most: int = 60) -> str:
+    """For a terminal."""
+    from apps.common.text import display_text
+
+    return display_text(text, limit=most)
+
+
+def out(answer: object) -> int:
+    """As JSON."""
+    print(json.dumps(answer, ensure_ascii=True, default=str))
+    return 0
+
+
+def django_ready() -> None:
+    """Models may be imported."""
+    from slskdn_site.cli.main import django_setup
+
+    django_setup()
