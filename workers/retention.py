@@ -21,6 +21,7 @@ from apps.library.services_trash import trash_forget, trash_purge_ask
 from apps.nodelink.services_command import commands_sweep
 from apps.peers.services import peers_forget
 from apps.soulseek.services_capture import sightings_forget
+from apps.soulseek.services_download_ends import downloads_forget
 from apps.soulseek.services_node_session import session_events_sweep
 from apps.soulseek.services_search import searches_forget
 from apps.soulseek.services_sharing import changes_sweep, uploads_forget
@@ -43,6 +44,9 @@ TRASH_ROWS_STAY = timedelta(days=365)
 SHARE_CHANGES_STAY = timedelta(days=2)
 """Of files that changed while no node shares: the next start reads everything anyway."""
 
+DOWNLOADS_STAY = timedelta(days=90)
+"""Batches on the list of downloads after their last file ended; what was learned of their sharers stays."""
+
 
 @shared_task(name=TaskName.RETENTION.value)
 def retention() -> None:
@@ -55,7 +59,7 @@ def retention() -> None:
     soulseek = load_config().soulseek
     log.info(
         "retention: events=%s peers=%s limits=%s traces=%s trash=%s trash_rows=%s renamings=%s acoustid=%s "
-        "webhooks_given_up=%s webhooks=%s finds=%s commands=%s session_events=%s "
+        "webhooks_given_up=%s webhooks=%s finds=%s downloads=%s commands=%s session_events=%s "
         "searches=%s sightings=%s dry_runs=%s uploads=%s share_changes=%s",
         node_events_forget(),
         peers_forget(unseen_since=now - STRANGERS_STAY),
@@ -68,6 +72,7 @@ def retention() -> None:
         deliveries_expire(),
         deliveries_forget(ended_before=now - timedelta(days=load_config().webhooks.keep_days)),
         finds_forget(made_before=now - FINDS_STAY),
+        downloads_forget(ended_before=now - DOWNLOADS_STAY),
         commands_sweep(before=now - COMMANDS_STAY),
         session_events_sweep(before=now - SESSION_EVENTS_STAY),
         searches_forget(made_before=now - timedelta(days=soulseek.search.retention_days)),

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import logging
 import uuid
-from datetime import timedelta
+from datetime import datetime
 from typing import Final
 
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from apps.common.doorbell import WEB_CHANNEL, ring
 from apps.domain.soulseek.eta import KEPT
@@ -101,7 +100,6 @@ def _list(value: object) -> list[object]:
     return list(value) if isinstance(value, list) else []
 
 
-def downloads_forget(*, days: int) -> int:
-    """Remove batches that ended so long ago; how many rows went."""
-    old = Batch.objects.filter(ended_at__lt=timezone.now() - timedelta(days=days))
-    return old.delete()[0]
+def downloads_forget(*, ended_before: datetime) -> int:
+    """Remove batches whose last download ended before; how many batches went. Files stay."""
+    return Batch.objects.filter(ended_at__lt=ended_before).delete()[1].get("soulseek.Batch", 0)

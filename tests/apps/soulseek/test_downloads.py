@@ -27,7 +27,7 @@ from apps.soulseek.services_download import (
     download_reorder,
     download_retry,
 )
-from apps.soulseek.services_download_ends import ends_take
+from apps.soulseek.services_download_ends import downloads_forget, ends_take
 from apps.soulseek.services_node_downloads import downloads_record, stream_adopt
 from apps.transfers.models import PayloadDenial, Transfer, TransferSource, Want
 from apps.transfers.services import want_create
@@ -265,3 +265,13 @@ def test_a_second_one_of_the_mesh_makes_room(want: Want) -> None:
     assert stream_adopt(whole(one)) is Adoption.ADOPTED
     states = {bytes(row.payload_root)[:1]: (row.state, row.role) for row in Transfer.objects.all()}
     assert states == {b"a": ("fetching", "primary"), b"b": ("stopped", "fallback"), b"r": ("assembled", "fallback")}
+
+
+def test_batches_that_ended_long_ago_are_forgotten_and_what_is_under_way_stays() -> None:
+    (old,), (new,) = asked("1.flac"), asked("2.flac")
+    told(old, DownloadState.SUCCEEDED)
+    ends_take()
+    assert downloads_forget(ended_before=timezone.now() - timedelta(days=1)) == 0
+    assert downloads_forget(ended_before=timezone.now() + timedelta(days=1)) == 1
+    assert list(Download.objects.values_list("id", flat=True)) == [new]
+    assert SoulseekUser.objects.get().completed == 1
