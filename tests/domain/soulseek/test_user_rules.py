@@ -71,7 +71,7 @@ def test_patterns_that_others_choke_on_look_at_each_letter_once(pattern: str) ->
 
     def counted(self: object, states: object) -> set[int]:
         nonlocal steps
-        found = original(self, states)
+        found: set[int] = original(self, states)
         steps += len(found)
         return found
 
