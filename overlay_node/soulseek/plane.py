@@ -128,7 +128,7 @@ class SoulseekPlane:
     def wake(self) -> None:
         """Rows may have changed: intent, commands, and whatever the parts read."""
         self.session.wake()
-        self._next_errands = 0.0
+        self.context.errands.look()
         for part in self.parts:
             try:
                 part.wake()

@@ -66,6 +66,7 @@ class Session:
         self._started = False
         self._stopped = False
         self._attempt: asyncio.Task[None] | None = None
+        self._ending = 0
         self._online = False
         self._telling: Final = asyncio.Lock()
         self._away_now = False
@@ -159,7 +160,7 @@ class Session:
             self._next_intent = now + INTENT_S
             self._reading_intent = True
             self._context.spawn(self._read_intent(), "soulseek-intent")
-        if self._keeper.due(now):
+        if not self._ending and self._keeper.due(now):
             self._attempt = asyncio.get_running_loop().create_task(self._connect(), name="soulseek-login")
         if self._online:
             self._listen_to(now)
@@ -187,8 +188,7 @@ class Session:
         elif before is None or not before.online:
             self._keeper.start(self._context.clock())
         elif intent.generation > before.generation:
-            await self._end("soulseek_connecting")
-            self._keeper.start(self._context.clock())
+            await self._end("soulseek_connecting", again=True)
         if self._online and intent.away != self._away_now:
             await self._set_away(intent.away)
 
@@ -331,20 +331,26 @@ class Session:
 
     # ---- ending
 
-    async def _end(self, code: str) -> None:
-        """A person's or the node's will: no attempt goes on, all connections close, also those with other users."""
+    async def _end(self, code: str, *, again: bool = False) -> None:
+        """A person's or the node's will: no attempt goes on, all connections close, also those with other users. `again`: and then a new attempt."""
         attempt, self._attempt = self._attempt, None
         if attempt is not None and not attempt.done():
             attempt.cancel()
             await asyncio.gather(attempt, return_exceptions=True)
         was_idle = self._keeper.state(self._context.clock()).phase is Phase.IDLE
         self._keeper.stop(self._off_code or code)
+        if again:  # before anything is waited for: whoever wants it offline meanwhile has the last word
+            self._keeper.start(self._context.clock())
         if self._online:
             self._offline(code)
         if not was_idle:
             self._happened("disconnected", code, {})
         if self.client is not None:
-            await self.client.network.disconnect()
+            self._ending += 1
+            try:
+                await self.client.network.disconnect()
+            finally:
+                self._ending -= 1
 
     def _offline(self, code: str) -> None:
         self._online, self._since, self._away_now = False, None, False

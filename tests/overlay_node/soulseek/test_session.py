@@ -474,3 +474,26 @@ def test_what_is_configured_reaches_the_library_and_its_own_second_thoughts_do_n
         assert (settings.network.listening.port, settings.network.listening.obfuscated_port) == (7, 0)
         assert settings.network.server.reconnect.auto is False
         assert settings.shares.scan_on_start is False
+
+
+def test_the_last_word_of_a_person_who_changes_their_mind_holds(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with soulseek_world(tmp_path) as world:
+            plane = await world.plane()
+            await world.until(lambda: plane.online)
+            for number in range(1, 6):
+                want(plane, online=True, generation=number)
+                await asyncio.sleep(0.06 * number)
+                want(plane, online=False)
+                await asyncio.sleep(0.03 * number)
+            await world.until(lambda: plane.state().phase is Phase.IDLE and "alice" not in world.server.users)
+            logins = len(world.server.logins)
+            await asyncio.sleep(1.0)
+            assert (len(world.server.logins), plane.online) == (logins, False)
+            want(plane, online=True)
+            await world.until(lambda: plane.online)
+            want(plane, generation=9)
+            await world.until(lambda: len(world.server.logins) == logins + 2 and plane.online)
+            assert plane.state().health is not Health.OFF
+
+    played(scene)
