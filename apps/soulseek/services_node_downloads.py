@@ -144,7 +144,7 @@ def stream_adopt(whole: WholeStream) -> Adoption:
         peer_id=peer_id,
         adapter="soulseek",
         payload_root=whole.payload_root,
-        state="finished",
+        state="completed",
         verified_bytes=whole.payload_bytes,
     )
     state = {"state": DownloadState.WHOLE, "transfer": transfer, "bytes_have": whole.size_bytes, "code": ""}
