@@ -8,16 +8,20 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from apps.catalog.services import release_store
 from apps.domain.jobs.lifecycle import WantDesired
-from apps.domain.soulseek.hunting import HuntPolicy
+from apps.domain.soulseek.hunting import HuntPolicy, choice, weigh
 from apps.domain.soulseek.states import DownloadDesired, DownloadState, HuntState, Outcome
 from apps.jobs.services import job_cancel, job_pause, job_resume, job_retry
-from apps.jobs.services_hunts import hunts_put_right
+from apps.jobs.services_hunts import hunts_put_right, job_rehearse, release_rehearse
 from apps.soulseek.models import Candidate, Download, Hunt, Search, SearchAnswer, SourceOutcome, UserRule
-from apps.soulseek.selectors_hunt_step import hunts_due
-from apps.soulseek.services_hunt import HuntRefused, hunt_pick
-from apps.soulseek.services_hunt_step import hunt_claim, hunt_end
+from apps.soulseek.selectors_hunt_step import hunts_due, results_of_round
+from apps.soulseek.selectors_hunts import hunt_detail
+from apps.soulseek.services_hunt import HuntRefused, HuntUnknown, hunt_pick
+from apps.soulseek.services_hunt_step import candidates_write, hunt_claim, hunt_end, hunt_fetch
+from apps.soulseek.services_wishlist import wish_add
 from apps.transfers.models import Want
+from tests.workers.assembled import release_facts
 from tests.workers.hunt_world import (
     POLICY,
     answered,
@@ -102,7 +106,7 @@ def test_a_source_that_failed_for_good_is_never_asked_again_and_the_next_is_take
     assert rest.again_at is not None
     # Hours later, at a visit of the wish, whoever only rested is asked again; the other never.
     SourceOutcome.objects.filter(user="second").update(again_at=timezone.now() - timedelta(seconds=1))
-    Hunt.objects.filter(id=hunt.id).update(next_step_at=timezone.now())
+    Hunt.objects.filter(id=hunt.id).update(next_step_at=timezone.now() - timedelta(seconds=1))
     stepped(hunt)
     assert hunt.state == HuntState.SEARCHING
     assert Search.objects.filter(hunt=hunt, origin="wishlist", urgency=3).count() == 1
@@ -124,7 +128,7 @@ def test_a_wish_asks_one_question_at_a_visit_at_the_servers_pace_and_ever_slower
         assert hunt.next_step_at is not None
         pauses.append(round((hunt.next_step_at - timezone.now()).total_seconds() / 60))
         assert hunts_due() == []
-        Hunt.objects.filter(id=hunt.id).update(next_step_at=timezone.now())
+        Hunt.objects.filter(id=hunt.id).update(next_step_at=timezone.now() - timedelta(seconds=1))
         assert [one for one, _attempt in hunts_due()] == [hunt.id]
         stepped(hunt)
         asked += answered()
@@ -264,3 +268,76 @@ def test_candidates_of_one_round_are_bounded() -> None:
         ended(hunt, DownloadState.REFUSED, Outcome.REFUSED)
     assert len(asked_of(hunt)) == 2
     assert (hunt.state, hunt.code) == ("wishing", "hunt_tried_enough")
+
+
+def test_a_worker_that_dies_after_weighing_leaves_what_the_next_one_finishes() -> None:
+    _job, hunt = hunted_job()
+    stepped(hunt)
+    answered(offer("whole", folder_files(1, 2, 3)))
+    claim = hunt_claim(hunt.id, lease_s=60)
+    assert claim is not None
+    assert claim.searched_at is not None
+    results = results_of_round(claim.id, since=claim.searched_at)
+    weighed = weigh(claim.target, results, wishes=claim.constraints, spent={})
+    assert len(candidates_write(claim, weighed, since=claim.searched_at)) == 1
+    # Here it dies. Nobody else touches the hunt until the lease is over; then it is found by its time alone.
+    assert hunts_due() == []
+    Hunt.objects.filter(id=hunt.id).update(
+        lease_until=timezone.now() - timedelta(seconds=1), next_step_at=timezone.now() - timedelta(seconds=1)
+    )
+    assert [one for one, _attempt in hunts_due()] == [hunt.id]
+    assert stepped(hunt).state == "fetching"
+    assert Candidate.objects.count() == 1
+    assert Download.objects.count() == 3
+    assert not hunt_fetch(claim, weighed, choice(weighed), rows={})
+    assert Download.objects.count() == 3
+
+
+def test_a_dry_run_asks_and_compares_and_fetches_nothing() -> None:
+    job, _hunt = hunted_job()
+    release_store(release_facts(tracks=3))
+    dry = job_rehearse(job.id)
+    assert dry is not None
+    again = release_rehearse(release_facts(tracks=3).mbid, lossless=True)
+    for hunt_id in (dry, again):
+        rehearsal = Hunt.objects.get(id=hunt_id)
+        stepped(rehearsal)
+        answered(offer("whole", folder_files(1, 2, 3)), offer("lossy", folder_files(1, 2, 3, codec="mp3")))
+        stepped(rehearsal)
+        detail = hunt_detail(hunt_id)
+        assert detail is not None
+        assert (detail.hunt.state, detail.hunt.code) == ("done", "hunt_dry_run")
+        best = detail.candidates[0]
+        assert (best.user, best.chosen) == ("whole", (0, 1, 2))
+    assert Download.objects.count() == 0
+    refused = {one.user: one.refused for one in hunt_detail(again).candidates}  # type: ignore[union-attr]
+    assert refused == {"whole": "", "lossy": "lossy"}
+    with pytest.raises(HuntUnknown):
+        hunt_pick(dry, Candidate.objects.filter(hunt_id=dry)[0].id)
+
+
+def test_words_are_wished_for_and_fetched_as_they_are_where_that_was_chosen() -> None:
+    wish = Hunt.objects.get(id=wish_add("testers first album", auto_download=True))
+    stepped(wish)
+    assert waiting(wish) == ["testers first album"]
+    files = (*folder_files(1, 2, 3), *folder_files(4, folder=r"music\Others\Elsewhere"))
+    answered(offer("lossy", folder_files(1, 2, 3, codec="mp3")), offer("whole", files))
+    assert stepped(wish).state == "fetching"
+    assert asked_of(wish) == {"whole": [1, 2, 3]}
+    assert not Download.objects.exclude(external=True, want=None).exists()
+    ended(wish, DownloadState.SUCCEEDED, Outcome.SUCCEEDED)
+    assert (stepped(wish).state, wish.code) == ("done", "hunt_got_all")
+
+
+def test_only_two_wishes_are_looked_for_at_once() -> None:
+    for number in range(5):
+        Hunt.objects.filter(id=wish_add(f"rare record {number}")).update(
+            state="wishing", searched_at=timezone.now(), next_step_at=timezone.now() - timedelta(seconds=1)
+        )
+    due = hunts_due()
+    assert len(due) == 2
+    for hunt_id, _attempt in due:
+        stepped(Hunt.objects.get(id=hunt_id))
+    assert hunts_due() == []
+    answered()
+    assert len([one for one, _attempt in hunts_due() if Hunt.objects.get(id=one).state == "wishing"]) == 2
