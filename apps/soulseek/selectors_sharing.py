@@ -22,6 +22,8 @@ VIEWS: Final[Mapping[str, frozenset[Audience]]] = {
     "buddies": frozenset({Audience.EVERYONE, Audience.BUDDIES}),
 }
 """Whose eyes → which audiences they see; "" = ours."""
+UploadRow = Upload
+"""For pages, which see rows and never their manager."""
 UPLOAD_ORDER: Final = ("-asked_at", "-id")
 
 

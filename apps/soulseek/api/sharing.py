@@ -18,10 +18,10 @@ from apps.common.pagination import Page, keyset_page
 from apps.common.sentences import sentence
 from apps.domain.soulseek.user_rules import Effect, MatchBy
 from apps.domain.soulseek.virtual_paths import Audience
-from apps.soulseek.models import Upload
 from apps.soulseek.selectors_sharing import (
     UPLOAD_ORDER,
     VIEWS,
+    UploadRow,
     rules_query,
     share_status,
     share_tree,
@@ -177,7 +177,7 @@ class UploadOut(serializers.Serializer[object]):
     started_at = serializers.DateTimeField(allow_null=True)
     ended_at = serializers.DateTimeField(allow_null=True)
 
-    def get_message(self, row: Upload) -> str:
+    def get_message(self, row: UploadRow) -> str:
         """The code as a sentence."""
         return str(sentence(row.code, row.params)) if row.code else ""
 

@@ -31,10 +31,10 @@ from apps.domain.soulseek.states import UploadState
 from apps.domain.soulseek.user_rules import Effect, MatchBy
 from apps.domain.soulseek.virtual_paths import Audience
 from apps.nodelink.web.frame import frame_parts, rights_of
-from apps.soulseek.models import Upload
 from apps.soulseek.selectors_sharing import (
     UPLOAD_ORDER,
     VIEWS,
+    UploadRow,
     rules_of,
     rules_query,
     share_status,
@@ -160,7 +160,7 @@ def _place(root: str, path_hex: str) -> tuple[int | None, bytes]:
 class UploadLine:
     """An upload as shown. `rules`: effects of rules about its user by name."""
 
-    row: Upload
+    row: UploadRow
     look: Look
     says: Sentence | None
     group: Promise | str
@@ -170,7 +170,7 @@ class UploadLine:
     folder: str
 
 
-def _lines(rows: list[Upload]) -> list[UploadLine]:
+def _lines(rows: list[UploadRow]) -> list[UploadLine]:
     rules = rules_of(sorted({row.user for row in rows}))
     found = []
     for row in rows:
