@@ -2,4 +2,11 @@
 
 from __future__ import annotations
 
-from apps.soulseek import admin_downloads, admin_people, admin_session, admin_sharing, admin_traffic  # noqa: F401
+from apps.soulseek import (  # noqa: F401
+    admin_downloads,
+    admin_people,
+    admin_searches,
+    admin_session,
+    admin_sharing,
+    admin_traffic,
+)
