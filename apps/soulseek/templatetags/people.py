@@ -44,7 +44,8 @@ def clock(moment: datetime) -> SafeString:
     """A chat's time; `times.js` shows it in the browser's zone, with the exact moment as its title."""
     local = timezone.localtime(moment)
     exact = moment.strftime("%Y-%m-%d %H:%M:%S UTC")
-    return format_html('<time datetime="{}" title="{}" data-clock>{:%H:%M}</time>', moment.isoformat(), exact, local)
+    hour = local.strftime("%H:%M")
+    return format_html('<time datetime="{}" title="{}" data-clock>{}</time>', moment.isoformat(), exact, hour)
 
 
 @register.filter
