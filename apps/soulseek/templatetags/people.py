@@ -20,6 +20,7 @@ register = template.Library()
 
 KEPT_S: Final = 5
 """Every page shows it; the messages pages themselves are live."""
+MAX_PARAGRAPHS: Final = 200
 UNREAD_KEY: Final = "soulseek-unread-people"
 
 
@@ -37,6 +38,13 @@ def messages_unread() -> str:
 def spoken(value: object) -> str:
     """What somebody said: harmless, on one line, whole."""
     return display_text(value, limit=MAX_HEARD)
+
+
+@register.filter
+def paragraphs(value: object) -> list[str]:
+    """Longer words of a stranger, line by line: harmless, empty lines left out, at most MAX_PARAGRAPHS."""
+    lines = (display_text(line, limit=MAX_HEARD) for line in str(value or "").splitlines())
+    return [line for line in lines if line][:MAX_PARAGRAPHS]
 
 
 @register.filter

@@ -11,6 +11,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.utils import timezone
 
+from apps.domain.contracts.soulseek_people import RoomReport
 from apps.domain.errors import DomainError
 from apps.nodelink.models import NodeCommand
 from apps.soulseek.models import Batch, Conversation, Download, Room, RoomState, UserRule
@@ -20,7 +21,6 @@ from tests.apps.soulseek.people_rows import (
     GIF,
     HOSTILE,
     NAMES,
-    RoomReport,
     came,
     known,
     listed,
