@@ -170,6 +170,13 @@ def known_of(kind: str, mbid: uuid.UUID) -> Known | None:
     return Known(source=row[0], fetched_at=row[1]) if row else None
 
 
+def subject_name(kind: str, mbid: uuid.UUID) -> str:
+    """Name or title of an artist, label or release_group; "" where none is known."""
+    rows = {"artist": (Artist, "name"), "label": (Label, "name"), "release_group": (ReleaseGroup, "title")}
+    model, field = rows[kind]
+    return model.objects.filter(mbid=mbid).values_list(field, flat=True).first() or ""  # type: ignore[attr-defined]
+
+
 def artist_groups(mbid: uuid.UUID) -> tuple[GroupDetail, ...]:
     """Every release group that credits an artist, by first release date; without relations. Four queries, however many."""
     mbid = merged_into("artist", mbid) or mbid

@@ -16,6 +16,7 @@ from django.utils import timezone
 from apps.catalog.models import (
     Artist,
     GroupArtist,
+    Label,
     MergedMbid,
     Relation,
     Release,
@@ -37,6 +38,7 @@ from apps.catalog.selectors_graph import (
     walks_due,
 )
 from apps.catalog.services_walk import artist_graph_ask, label_graph_ask, walk_ask, walk_claim, walk_page
+from apps.common.sentences import message_of
 from apps.domain.catalog.graph import Page, ReleaseBrief
 from apps.domain.catalog.walks import WalkKind
 from slskdn_site.demo.answer_folder import load_answers
@@ -414,6 +416,28 @@ def test_recorded_artists_are_walked_to_their_recorded_totals(
     detail = artist_detail(artist)
     assert detail is not None and detail.name in {"Nirvana", "Kasabian"}
     assert Validator.objects.filter(kind="artist", mbid=artist).exists()
+
+
+@needs_recorded
+def test_a_list_that_is_not_there_names_itself_and_does_not_deny_the_artist(recorded: Served) -> None:
+    """Kasabian's page of groups was recorded, that of their releases was not."""
+    artist_graph_ask(KASABIAN)
+    run(recorded)
+    state = graph_state(KASABIAN)
+    assert (state.state, state.code, dict(state.params)) == (
+        "failed", "artist_releases_unreadable", {"name": "Kasabian", "mbid": str(KASABIAN)},
+    )  # fmt: skip
+    says = message_of(state.code, state.params)
+    assert "MusicBrainz has Kasabian" in says and "the artist's releases" in says and "Read it again" in says
+
+
+def test_a_list_that_is_gone_together_with_its_label_denies_the_label(large: Served, world: LargeWorld) -> None:
+    """What was known to be there is looked up before the list alone is blamed."""
+    gone = uuid.uuid4()
+    Label.objects.create(mbid=gone, name="Was There", fetched_at=timezone.now())
+    label_graph_ask(gone)
+    run(large)
+    assert (label_state(gone).state, label_state(gone).code) == ("failed", "label_not_found")
 
 
 @needs_recorded

@@ -46,6 +46,14 @@ SUBJECT: Final[Mapping[WalkKind, Subject]] = {
     WalkKind.GROUP_RELEASES: "release_group",
 }
 
+UNREADABLE: Final[Mapping[WalkKind, str]] = {
+    WalkKind.ARTIST_GROUPS: "artist_groups_unreadable",
+    WalkKind.ARTIST_RELEASES: "artist_releases_unreadable",
+    WalkKind.LABEL_RELEASES: "label_releases_unreadable",
+    WalkKind.GROUP_RELEASES: "group_releases_unreadable",
+}
+"""The code of a list that MusicBrainz answers with "not found" although it has whose list it is."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalkStatus:
