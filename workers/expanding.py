@@ -10,6 +10,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from apps.catalog.selectors_graph import artist_detail, label_detail, label_releases
@@ -102,10 +103,10 @@ def expand(
     until = clock() + SHARE_S
     with LeaseKeeper(lambda: resolve_renew(claim.own, lease_s=LEASE_S)) as lease:
         try:
-            lines, says = _plan(claim, labels_found=labels_found, policy=policy)
+            plan = _plan(claim, labels_found=labels_found, policy=policy)
             checkpoint("read")
             lease.check()
-            _write(claim, lines, says=says, late=lambda: clock() >= until, checkpoint=checkpoint)
+            _write(claim, plan, late=lambda: clock() >= until, checkpoint=checkpoint)
         except _Waits as wait:
             looked = claim.own.tries if claim.own.code == "graph_walking" else 0
             delay_s = min(WALKING_POLL_S + looked, WALKING_POLL_MOST_S)
@@ -123,10 +124,16 @@ def expand(
     checkpoint("finished")
 
 
-def _plan(
-    claim: ExpandClaim, *, labels_found: LabelsFound, policy: CanonicalPolicy
-) -> tuple[tuple[PlanLine, ...], str]:
-    """The plan, and what there is to say of it (a code)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """`says`: a code for as long as there is nothing else to say. `lacks`: code and params of what was missing in the list, which stays said."""
+
+    lines: tuple[PlanLine, ...]
+    says: str = ""
+    lacks: tuple[str, Mapping[str, Param]] = ("", {})
+
+
+def _plan(claim: ExpandClaim, *, labels_found: LabelsFound, policy: CanonicalPolicy) -> _Plan:
     wishes, selection = claim.own.constraints, claim.selection
     if claim.own.kind == "discography":
         graph = _ready(claim, artist_graph_ask)
@@ -134,7 +141,8 @@ def _plan(
         expand_named(claim, title=artist.name if artist else "")
         found = discography_known(graph.mbid, selection)
         held = _held([pick.release for pick in found.picks], wishes, policy)
-        return discography_plan(found, held=held, limit=selection.limit_releases), ""
+        lines = discography_plan(found, held=held, limit=selection.limit_releases)
+        return _Plan(lines=lines, lacks=_lacks(graph))
     mbid = _label(claim, labels_found)
     graph = _ready(claim, label_graph_ask, mbid=mbid)
     label = label_detail(graph.mbid)
@@ -151,7 +159,11 @@ def _plan(
     )
     held = _held([pick.release for pick in picks], wishes, policy)
     lines = crate_plan(picks, omitted, held=held, limit=selection.limit_releases)
-    return lines, "" if popularity else "crate_from_musicbrainz"
+    return _Plan(lines=lines, says="" if popularity else "crate_from_musicbrainz", lacks=_lacks(graph))
+
+
+def _lacks(graph: GraphState) -> tuple[str, Mapping[str, Param]]:
+    return ("", {}) if graph.whole else (graph.code, graph.params)
 
 
 def _held(releases: Sequence[ReleaseBrief], wishes: Constraints, policy: CanonicalPolicy) -> frozenset[uuid.UUID]:
@@ -189,9 +201,8 @@ def _label(claim: ExpandClaim, labels_found: LabelsFound) -> uuid.UUID:
     return found.pop()
 
 
-def _write(
-    claim: ExpandClaim, lines: Sequence[PlanLine], *, says: str, late: Callable[[], bool], checkpoint: Checkpoint
-) -> None:
+def _write(claim: ExpandClaim, plan: _Plan, *, late: Callable[[], bool], checkpoint: Checkpoint) -> None:
+    lines = plan.lines
     releases, groups = planned_known(claim.own.job_id)
     fresh = [one for one in lines if one.release_mbid not in releases and one.group_mbid not in groups]
     for at in range(0, len(fresh), BATCH):
@@ -212,7 +223,7 @@ def _write(
     if count is None:
         raise _Given
     checkpoint("made")
-    done = expand_done(claim, code=says)
+    done = expand_done(claim, code=plan.says, lacks=plan.lacks)
     log.info("job expanded: job=%s lines=%s children=%s kept=%s", claim.own.job_id, len(lines), made, done)
 
 

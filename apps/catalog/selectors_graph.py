@@ -36,6 +36,7 @@ GRAPH_FRESH: Final = timedelta(days=30)
 """After this long MusicBrainz is asked again."""
 UNREACHABLE: Final = frozenset({"musicbrainz_offline", "musicbrainz_unavailable"})
 """While a walk waits for this, an older reading has to do."""
+_SPEAKS: Final = {WalkState.FAILED.value: 0, WalkState.DONE.value: 2}
 CHUNK: Final = 500
 """Ids of one query: below what the oldest SQLite takes."""
 
@@ -323,8 +324,9 @@ def _graph_state(
     walks = [one for one in (groups, releases) if one is not None]
     wanted = 2 if with_groups else 1
     fresh = timezone.now() - GRAPH_FRESH
-    speaking = next((one for one in walks if one.state == WalkState.FAILED), None)
-    speaking = speaking or next((one for one in walks if one.code), None)
+    # What failed speaks first, then what is waited for, then what came short.
+    spoken = sorted((one for one in walks if one.code), key=lambda one: _SPEAKS.get(one.state, 1))
+    speaking = spoken[0] if spoken else None
     code, params = (speaking.code, speaking.params) if speaking else ("", {})
     read = [one.read_at for one in walks if one.read_at is not None]
     readable = len(read) == wanted

@@ -63,6 +63,8 @@ class Job(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     expanded_at = models.DateTimeField(null=True, blank=True)  # a job of jobs had all its children then
+    plan_code = models.CharField(max_length=60, blank=True, default="")  # what its list lacked when it was planned
+    plan_params = models.JSONField(default=dict, blank=True)
     manifest_due_at = models.DateTimeField(null=True, blank=True)  # its manifest on disk is older than the row
     imported_tracks = models.JSONField(
         default=dict, blank=True

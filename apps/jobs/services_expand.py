@@ -7,7 +7,7 @@ Every batch is a transaction that first makes sure that the job is still this wo
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -17,6 +17,7 @@ from django.db.models.functions import Now
 from apps.common.dispatch import TaskName, enqueue
 from apps.common.doorbell import WEB_CHANNEL, ring
 from apps.common.transitions import advance
+from apps.domain.errors import Param
 from apps.domain.jobs.lifecycle import JOB_MOVES, JobState
 from apps.domain.jobs.plan import PlanLine
 from apps.domain.jobs.selection import Selection
@@ -127,8 +128,9 @@ def children_make(claim: ExpandClaim, *, limit: int = BATCH) -> int | None:
     return len(lines)
 
 
-def expand_done(claim: ExpandClaim, *, code: str = "") -> bool:
-    """The job has all its children: it runs, and gives them their turns. `code`: what there is to say of its plan. False: it is no longer this worker's."""
+def expand_done(claim: ExpandClaim, *, code: str = "", lacks: tuple[str, Mapping[str, Param]] = ("", {})) -> bool:
+    """The job has all its children: it runs, and gives them their turns. `code`: what there is to say of its plan. `lacks`: code and params of what was
+    missing in the list that it was planned from; that stays said. False: it is no longer this worker's."""
     with transaction.atomic():
         moved = advance(
             _mine(claim),
@@ -136,6 +138,8 @@ def expand_done(claim: ExpandClaim, *, code: str = "") -> bool:
             to=JobState.RUNNING,
             code=code,
             params={},
+            plan_code=lacks[0],
+            plan_params=dict(lacks[1]),
             expanded_at=Now(),
             lease_until=None,
             next_step_at=None,

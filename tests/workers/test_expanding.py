@@ -20,10 +20,12 @@ from apps.domain.catalog.walks import WalkKind, WalkState
 from apps.domain.jobs.lifecycle import JobState
 from apps.domain.library.canonical import CanonicalPolicy
 from apps.jobs.models import Job, PlannedRelease
+from apps.jobs.selectors import job_tree
 from apps.jobs.selectors_tree import planned_page, tree_figures
 from apps.jobs.services import job_cancel, job_create, job_pause, job_resume, job_retry
 from apps.jobs.services_expand import children_make, expand_claim
 from apps.jobs.services_sweep import trees_waiting
+from apps.jobs.services_tree import tree_refresh
 from tests.apps.jobs.tree_rows import (
     ARTIST,
     LABEL,
@@ -147,6 +149,19 @@ def test_a_graph_that_can_not_be_read_fails_the_job_and_a_retry_reads_it_anew() 
     assert (job.state, job.code) == (JobState.FAILED, "artist_not_found")
     assert job_retry(job_id) is JobState.PENDING
     assert (run(job_id).code, Walk.objects.first().state) == ("graph_walking", WalkState.WAITING)  # type: ignore[union-attr]
+
+
+def test_a_plan_of_a_list_that_came_short_says_so_for_good() -> None:
+    graph_store([group_of(0)])
+    lacks = {"read": 25, "total": 49, "unreadable": 0}
+    Walk.objects.filter(kind=WalkKind.ARTIST_GROUPS).update(code="artist_groups_incomplete", params=lacks)
+    job = run(ask_discography())
+    job.children.update(state=JobState.COMPLETED, next_step_at=None)
+    tree_refresh(job.id)
+    tree = job_tree(job.id)
+    assert tree is not None
+    assert (tree.state, tree.code) == (JobState.COMPLETED, "")
+    assert (tree.plan_code, tree.plan_params) == ("artist_groups_incomplete", lacks)
 
 
 def test_nothing_to_fetch_fails_with_the_reason() -> None:
