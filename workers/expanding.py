@@ -10,19 +10,22 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from apps.catalog.selectors_graph import artist_detail, label_detail, label_releases
+from apps.catalog.selectors_graph import artist_detail, label_detail, label_releases, walks_of
 from apps.catalog.selectors_labels import labels_named, same_name
-from apps.catalog.services_walk import artist_graph_ask, label_graph_ask
+from apps.catalog.services_walk import artist_graph_ask, label_graph_ask, walk_ask
 from apps.domain.catalog.crate import crate
+from apps.domain.catalog.discography import Discography, weight_of
 from apps.domain.catalog.graph import LabelDetail, ReleaseBrief
-from apps.domain.catalog.walks import GraphState
+from apps.domain.catalog.group_walks import NO_EDITION, group_walks
+from apps.domain.catalog.walks import GraphState, WalkKind
 from apps.domain.errors import Param
 from apps.domain.jobs.backoff import retry_delay_s
 from apps.domain.jobs.constraints import Constraints
 from apps.domain.jobs.plan import PlanLine, crate_plan, discography_plan
+from apps.domain.jobs.selection import Selection
 from apps.domain.jobs.tree import ASKED_AGAIN
 from apps.domain.library.canonical import CanonicalPolicy
 from apps.jobs.selectors_discography import discography_known, filters_of
@@ -64,11 +67,11 @@ class LabelsFound(Protocol):
 
 
 class _Waits(Exception):
-    """The graph is being read."""
+    """Lists are being read: `graph_walking` of the artist or label, `editions_walking` of release groups."""
 
-    def __init__(self, params: Mapping[str, Param]) -> None:
-        super().__init__("graph_walking")
-        self.params = params
+    def __init__(self, code: str, params: Mapping[str, Param]) -> None:
+        super().__init__(code)
+        self.code, self.params = code, params
 
 
 class _Unreadable(Exception):
@@ -108,9 +111,10 @@ def expand(
             lease.check()
             _write(claim, plan, late=lambda: clock() >= until, checkpoint=checkpoint)
         except _Waits as wait:
-            looked = claim.own.tries if claim.own.code == "graph_walking" else 0
+            # Of groups the next ones are asked for when it is looked again: that stays as soon as a few of them take.
+            looked = claim.own.tries if claim.own.code == wait.code == "graph_walking" else 0
             delay_s = min(WALKING_POLL_S + looked, WALKING_POLL_MOST_S)
-            resolve_later(claim.own, code="graph_walking", params=wait.params, delay_s=delay_s)
+            resolve_later(claim.own, code=wait.code, params=wait.params, delay_s=delay_s)
         except Transient as error:
             _again(claim, error.code, error.params, retry_after_s=error.retry_after_s)
         except (Permanent, _Unreadable) as error:
@@ -139,7 +143,7 @@ def _plan(claim: ExpandClaim, *, labels_found: LabelsFound, policy: CanonicalPol
         graph = _ready(claim, artist_graph_ask)
         artist = artist_detail(graph.mbid)
         expand_named(claim, title=artist.name if artist else "")
-        found = discography_known(graph.mbid, selection)
+        found = _with_editions(graph.mbid, selection)
         held = _held([pick.release for pick in found.picks], wishes, policy)
         lines = discography_plan(found, held=held, limit=selection.limit_releases)
         return _Plan(lines=lines, lacks=_lacks(graph))
@@ -160,6 +164,29 @@ def _plan(claim: ExpandClaim, *, labels_found: LabelsFound, policy: CanonicalPol
     held = _held([pick.release for pick in picks], wishes, policy)
     lines = crate_plan(picks, omitted, held=held, limit=selection.limit_releases)
     return _Plan(lines=lines, says="" if popularity else "crate_from_musicbrainz", lacks=_lacks(graph))
+
+
+def _with_editions(artist: uuid.UUID, selection: Selection) -> Discography:
+    """The discography, once the lists of those groups were read of which no edition was known. Raises _Waits while they are not."""
+    found = discography_known(artist, selection)
+    bare = {one.group.facts.mbid: one.group for one in found.omitted if one.code == NO_EDITION}
+    if not bare:
+        return found
+    known = walks_of(WalkKind.GROUP_RELEASES, [*bare, *(one.group.facts.mbid for one in found.picks)])
+    # Those whose list gave an edition meanwhile still count among those that were asked for.
+    read = [one.group for one in found.picks if (walk := known.get(one.group.facts.mbid)) and not walk.stale]
+    ranked = sorted([*bare.values(), *read], key=lambda one: (-weight_of(one, ()), one.facts.mbid))
+    walks = group_walks([one.facts.mbid for one in ranked], known)
+    for mbid in walks.ask:
+        walk_ask(WalkKind.GROUP_RELEASES, mbid)
+    if not walks.over:
+        raise _Waits("editions_walking", {"done": walks.done, "total": walks.total})
+    found = discography_known(artist, selection)  # they may have ended after it was looked first
+    left = [
+        replace(one, code=walks.unread.get(one.group.facts.mbid, one.code)) if one.code == NO_EDITION else one
+        for one in found.omitted
+    ]
+    return replace(found, omitted=tuple(left))
 
 
 def _lacks(graph: GraphState) -> tuple[str, Mapping[str, Param]]:
@@ -183,7 +210,7 @@ def _ready(claim: ExpandClaim, ask: Callable[..., GraphState], *, mbid: uuid.UUI
         raise _Unreadable(state.code or "graph_unreadable", state.params)
     taken = state.groups_taken + state.releases_taken
     known = (state.groups_total or 0) + (state.releases_total or 0)
-    raise _Waits({"taken": taken, "total": max(known, taken), "waits": state.code})
+    raise _Waits("graph_walking", {"taken": taken, "total": max(known, taken), "waits": state.code})
 
 
 def _label(claim: ExpandClaim, labels_found: LabelsFound) -> uuid.UUID:

@@ -30,12 +30,13 @@ from apps.domain.catalog.graph import ArtistDetail, GroupDetail, LabelDetail, La
 from apps.domain.catalog.relations import Relation as RelationFacts
 from apps.domain.catalog.release import ArtistFacts, GroupFacts, LabelFacts
 from apps.domain.catalog.validators import HttpValidator
-from apps.domain.catalog.walks import GraphState, WalkKind, WalkState, WalkStatus
+from apps.domain.catalog.walks import NOT_WHOLE, UNREACHABLE, GraphState, WalkKind, WalkState, WalkStatus
 
 GRAPH_FRESH: Final = timedelta(days=30)
 """After this long MusicBrainz is asked again."""
-UNREACHABLE: Final = frozenset({"musicbrainz_offline", "musicbrainz_unavailable"})
-"""While a walk waits for this, an older reading has to do."""
+FAILED_FRESH: Final = timedelta(days=1)
+"""A walk that failed, or ended with less than was promised, is not begun again before, except by hand: what asks for it again and again would do so
+forever."""
 _SPEAKS: Final = {WalkState.FAILED.value: 0, WalkState.DONE.value: 2}
 CHUNK: Final = 500
 """Ids of one query: below what the oldest SQLite takes."""
@@ -58,6 +59,12 @@ def walk_status(kind: WalkKind, mbid: uuid.UUID) -> WalkStatus | None:
     """How a list's walk stands, of a merged MBID that of the one it was merged into; None: nobody asked for it."""
     row = walk_of(kind, mbid)
     return _status(row) if row else None
+
+
+def walks_of(kind: WalkKind, mbids: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, WalkStatus]:
+    """The walks of these lists that there are, by their own MBIDs; a query for 500."""
+    rows = (row for some in _chunks(mbids) for row in Walk.objects.filter(kind=kind, mbid__in=some))
+    return {row.mbid: _status(row) for row in rows}
 
 
 def walk_of(kind: WalkKind, mbid: uuid.UUID) -> Walk | None:
@@ -308,9 +315,17 @@ def _status(row: Walk) -> WalkStatus:
         code=row.code,
         params=row.params,
         fresh=row.state == WalkState.DONE and row.ended_at is not None and row.ended_at >= fresh,
+        stale=_stale(row),
         read_at=row.read_at,
         next_step_at=row.next_step_at,
     )
+
+
+def _stale(row: Walk) -> bool:
+    if row.ended_at is None:
+        return False
+    bad = row.state == WalkState.FAILED or row.code in NOT_WHOLE
+    return row.ended_at < timezone.now() - (FAILED_FRESH if bad else GRAPH_FRESH)
 
 
 def _graph_state(

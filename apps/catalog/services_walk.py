@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -18,7 +17,15 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.catalog.models import Artist, GroupArtist, Label, ReleaseGroup, Walk
-from apps.catalog.selectors_graph import GRAPH_FRESH, graph_state, group_state, label_state, merged_into, walk_status
+from apps.catalog.selectors_graph import (
+    FAILED_FRESH,
+    GRAPH_FRESH,
+    graph_state,
+    group_state,
+    label_state,
+    merged_into,
+    walk_status,
+)
 from apps.catalog.services_graph import MERGED_KIND, briefs_store, groups_store, merged_note
 from apps.common.dispatch import TaskName, enqueue
 from apps.common.doorbell import WEB_CHANNEL, ring
@@ -38,10 +45,6 @@ from apps.domain.catalog.walks import (
     step_after,
 )
 from apps.domain.errors import Param
-
-FAILED_FRESH: Final = timedelta(days=1)
-"""A walk that failed, or ended with less than was promised, is not begun again before, except by hand: what asks for it again and again would do so
-forever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 
@@ -14,7 +15,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.catalog.models import Walk
+from apps.catalog.selectors_graph import group_detail
+from apps.catalog.services_graph import briefs_store, groups_store
 from apps.domain.catalog.graph import LabelDetail
+from apps.domain.catalog.group_walks import IN_FLIGHT
 from apps.domain.catalog.identity import label_name_id
 from apps.domain.catalog.walks import WalkKind, WalkState
 from apps.domain.jobs.lifecycle import JobState
@@ -35,6 +39,7 @@ from tests.apps.jobs.tree_rows import (
     graph_store,
     group_of,
     hold,
+    walked,
 )
 from tests.workers.conftest import Killed, kill_at
 from workers.expanding import expand
@@ -162,6 +167,58 @@ def test_a_plan_of_a_list_that_came_short_says_so_for_good() -> None:
     assert tree is not None
     assert (tree.state, tree.code) == (JobState.COMPLETED, "")
     assert (tree.plan_code, tree.plan_params) == ("artist_groups_incomplete", lacks)
+
+
+def walked_groups(*, most: int = 20) -> list[uuid.UUID]:
+    """End the walks of groups that are open, each with one edition. Which those were."""
+    open_ = list(Walk.objects.filter(kind=WalkKind.GROUP_RELEASES, state=WalkState.WAITING).order_by("id")[:most])
+    for row in open_:
+        group = group_detail(row.mbid)
+        assert group is not None
+        briefs_store(replace(one, mbid=an_id("edition", row.mbid)) for one in editions_of(group, 0, count=1))
+        walked(WalkKind.GROUP_RELEASES, row.mbid)
+    return [row.mbid for row in open_]
+
+
+def test_groups_without_a_known_edition_are_asked_for_a_few_at_a_time_and_planned_when_their_lists_were_read() -> None:
+    graph_store([group_of(at) for at in range(3)])
+    groups_store([group_of(at, kind="EP" if at == 3 else "Album") for at in range(3, 17)])
+    job_id = ask_discography(selection={"profile": "extended"})
+    asked: list[uuid.UUID] = []
+    for known in (0, IN_FLIGHT, 2 * IN_FLIGHT):
+        job = run(job_id)
+        assert (job.state, job.code, job.params["done"], job.params["total"]) == (
+            "pending",
+            "editions_walking",
+            known,
+            14,
+        )
+        run(job_id)  # not due: nothing more is asked for
+        assert Walk.objects.filter(kind=WalkKind.GROUP_RELEASES, state=WalkState.WAITING).count() <= IN_FLIGHT
+        asked += walked_groups()
+        due(job_id)
+    run(job_id)
+    assert_whole(job_id, children=17)
+    assert Walk.objects.filter(kind=WalkKind.GROUP_RELEASES).count() == 14
+    # The weightiest first: the EP after all albums.
+    assert len(asked) == len(set(asked)) == 14 and asked[-1] == group_of(3).facts.mbid
+    assert {line.reason for line in planned_page(job_id).items if line.title == "Album 0005"} == {"edition_only"}
+
+
+def test_groups_whose_lists_give_nothing_or_can_not_be_read_are_left_out_and_say_so() -> None:
+    graph_store([group_of(0)])
+    groups_store([group_of(1), group_of(2)])
+    job_id = ask_discography()
+    assert run(job_id).code == "editions_walking"
+    walked(WalkKind.GROUP_RELEASES, group_of(1).facts.mbid)
+    Walk.objects.filter(mbid=group_of(2).facts.mbid).update(
+        state=WalkState.FAILED, code="group_releases_unreadable", ended_at=timezone.now(), next_step_at=None
+    )
+    due(job_id)
+    run(job_id)
+    assert_whole(job_id, children=1)
+    left = {line.title: line.reason for line in planned_page(job_id, state="omitted").items}
+    assert left == {"Album 0001": "no_edition_known", "Album 0002": "editions_unreadable"}
 
 
 def test_nothing_to_fetch_fails_with_the_reason() -> None:

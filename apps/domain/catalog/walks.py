@@ -17,6 +17,9 @@ MAX_LISTED: Final = 20_000
 MAX_PASSES: Final = 3
 """A list that goes on growing while it is read is read so often from its beginning; what came after the last pass comes with the next refresh."""
 
+UNREACHABLE: Final = frozenset({"musicbrainz_offline", "musicbrainz_unavailable"})
+"""While a walk waits for this, an older reading has to do."""
+
 
 class WalkKind(StrEnum):
     """Which list."""
@@ -69,7 +72,8 @@ NOT_WHOLE: Final = frozenset({*INCOMPLETE.values(), LIST_UNSTEADY})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalkStatus:
-    """One walk. `total` None: not told yet. `fresh`: read to its end within the last 30 days. `read_at`: when it was last read to its end, which a
+    """One walk. `total` None: not told yet. `fresh`: read to its end within the last 30 days. `stale`: at an end, and so old that asking
+    for it begins it anew. `read_at`: when it was last read to its end, which a
     renewed walk keeps while it goes on; None: never. `mbid`: of whom the list is read, which after a merge is not who was asked for."""
 
     id: int
@@ -82,6 +86,7 @@ class WalkStatus:
     code: str = ""
     params: Mapping[str, Param] = field(default_factory=dict)
     fresh: bool = False
+    stale: bool = False
     read_at: datetime | None = None
     next_step_at: datetime | None = None
 

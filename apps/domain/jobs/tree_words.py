@@ -8,6 +8,7 @@ TREE_SENTENCES: Mapping[str, str] = {
     # A tree
     "graph_walking": "MusicBrainz' list of releases is being read: {taken} of {total}.",
     "graph_unreadable": "MusicBrainz' list of releases can't be read.",
+    "editions_walking": "MusicBrainz' lists of editions are being read: {done} of {total} release groups.",
     "expanding": "Its releases are being put down: {done} of {total}.",
     "asked_again": "MusicBrainz is asked again.",
     "children_paused": "Only paused releases are left ({paused}).",
@@ -45,6 +46,8 @@ TREE_SENTENCES: Mapping[str, str] = {
     "not_well_known": "Issued too seldom to be well known.",
     "not_studio": "No studio album.",
     "no_edition_known": "MusicBrainz lists no edition.",
+    "editions_unreadable": "MusicBrainz' list of its editions can't be read now.",
+    "editions_not_asked": "No edition is known, and MusicBrainz is not asked for so many at once; read it again on its own page.",
     "no_audio_edition": "All editions are videos.",
     "no_official_edition": "No edition is official.",
     "no_edition_in_countries": "No edition of these countries.",
