@@ -135,6 +135,7 @@ class PlannedRelease(models.Model):
     recommended = models.BooleanField(default=False)
     state = models.CharField(max_length=8, choices=PlannedState.choices, default=PlannedState.WANTED)
     reason = models.CharField(max_length=60, blank=True, default="")
+    tried = models.JSONField(default=list, blank=True)  # editions of the group that could not be read
     child = models.OneToOneField(Job, on_delete=models.SET_NULL, null=True, blank=True, related_name="planned_release")
 
     class Meta:

@@ -24,6 +24,7 @@ TREE_SENTENCES: Mapping[str, str] = {
     "waits_for_turn": "It waits for its turn: a few releases are fetched at a time.",
     "paused_with_tree": "Paused together with the job it belongs to.",
     "cancelled_with_tree": "Cancelled together with the job it belongs to.",
+    "other_edition": "The edition before it ({left}) can't be read; this one of the same release group is fetched instead.",
     # Asking for one
     "selection_invalid": "This choice of releases can't be understood: {why}.",
     "discography_profile_unknown": "A discography is core, extended or all.",
@@ -36,6 +37,7 @@ TREE_SENTENCES: Mapping[str, str] = {
     # A line of the plan
     "held_in_full": "The library holds all of it.",
     "beyond_limit": "Beyond the number of releases that was asked for.",
+    "edition_instead": "This edition: the one that was chosen before can't be read.",
     "edition_held": "This edition: the library has a part of it.",
     "edition_first": "This edition: it is the first.",
     "edition_only": "This edition: it is the only one.",
