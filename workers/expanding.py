@@ -180,7 +180,7 @@ def _with_editions(artist: uuid.UUID, selection: Selection) -> Discography:
     for mbid in walks.ask:
         walk_ask(WalkKind.GROUP_RELEASES, mbid)
     if not walks.over:
-        raise _Waits("editions_walking", {"done": walks.done, "total": walks.total})
+        raise _Waits("editions_walking", {"done": walks.done, "total": walks.total, "subject": str(artist)})
     found = discography_known(artist, selection)  # they may have ended after it was looked first
     left = [
         replace(one, code=walks.unread.get(one.group.facts.mbid, one.code)) if one.code == NO_EDITION else one
@@ -210,7 +210,9 @@ def _ready(claim: ExpandClaim, ask: Callable[..., GraphState], *, mbid: uuid.UUI
         raise _Unreadable(state.code or "graph_unreadable", state.params)
     taken = state.groups_taken + state.releases_taken
     known = (state.groups_total or 0) + (state.releases_total or 0)
-    raise _Waits("graph_walking", {"taken": taken, "total": max(known, taken), "waits": state.code})
+    raise _Waits(
+        "graph_walking", {"taken": taken, "total": max(known, taken), "waits": state.code, "subject": str(state.mbid)}
+    )
 
 
 def _label(claim: ExpandClaim, labels_found: LabelsFound) -> uuid.UUID:

@@ -27,7 +27,7 @@ from workers.sweep import sweep
 from workers.targets_count import targets_count
 from workers.trash_step import trash_step
 from workers.verify_download import verify_download
-from workers.walk_step import walk_step
+from workers.walk_step import walk_ended, walk_step
 
 __all__ = [
     "analyse_variants",
@@ -56,6 +56,7 @@ __all__ = [
     "targets_count",
     "trash_step",
     "verify_download",
+    "walk_ended",
     "walk_step",
     "write_manifests",
 ]

@@ -67,6 +67,26 @@ def walks_of(kind: WalkKind, mbids: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, W
     return {row.mbid: _status(row) for row in rows}
 
 
+def graphs_ended(kind: WalkKind, mbid: uuid.UUID) -> frozenset[uuid.UUID]:
+    """Artists and labels of whose graph nothing is being read any more, now that this list is at its end; with the MBIDs that were merged into them.
+
+    A group's list belongs to the graphs of the group's artists: of these it counts whether lists of other groups are still read.
+    """
+    open_ = Walk.objects.filter(state__in=[WalkState.WAITING, WalkState.WALKING])
+    if kind is WalkKind.GROUP_RELEASES:
+        artists = set(GroupArtist.objects.filter(group_id=mbid).values_list("artist_id", flat=True))
+        reading = open_.filter(kind=kind).values("mbid")
+        artists -= set(
+            GroupArtist.objects.filter(artist_id__in=artists, group_id__in=reading).values_list("artist_id", flat=True)
+        )
+        ended = artists
+    else:
+        kinds = [one for one in WalkKind if one.value.split("_")[0] == kind.value.split("_")[0]]
+        ended = set() if open_.filter(mbid=mbid, kind__in=kinds).exists() else {mbid}
+    merged = MergedMbid.objects.filter(kind__in=["artist", "label"], mbid__in=ended).values_list("old", flat=True)
+    return frozenset(ended | set(merged))
+
+
 def walk_of(kind: WalkKind, mbid: uuid.UUID) -> Walk | None:
     """The walk's row, by a merged MBID too."""
     subject = {"artist": "artist", "label": "label", "group": "group"}[kind.value.split("_")[0]]

@@ -252,8 +252,8 @@ def _anew() -> dict[str, object]:
 def _ended(claim: WalkClaim, state: WalkState, code: str, params: Mapping[str, Param]) -> bool:
     now = timezone.now()
     changes: dict[str, object] = {"read_at": now} if state is WalkState.DONE else {}
-    return bool(
-        _mine(claim).update(
+    with transaction.atomic():
+        ended = _mine(claim).update(
             state=state,
             code=code,
             params=dict(params),
@@ -262,7 +262,9 @@ def _ended(claim: WalkClaim, state: WalkState, code: str, params: Mapping[str, P
             ended_at=now,
             **changes,
         )
-    )
+        if ended:
+            enqueue(TaskName.WALK_ENDED, claim.kind.value, str(claim.mbid))
+    return bool(ended)
 
 
 def _store(claim: WalkClaim, entries: Sequence[GroupDetail | ReleaseBrief]) -> None:

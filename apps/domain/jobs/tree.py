@@ -24,6 +24,8 @@ PAUSED_WITH_TREE: Final = "paused_with_tree"
 CANCELLED_WITH_TREE: Final = "cancelled_with_tree"
 ASKED_AGAIN: Final = "asked_again"
 """A person retries an expansion that failed: a graph that could not be read is read anew."""
+LISTS_WALKING: Final = frozenset({"graph_walking", "editions_walking"})
+"""An expansion waits for lists of MusicBrainz that are being read."""
 CHILDREN_PAUSED: Final = "children_paused"
 TREE_CODES: Final = frozenset({WAITS_FOR_TURN, PAUSED_WITH_TREE, CANCELLED_WITH_TREE})
 """Codes that a tree writes on its children; they mean nothing once a child goes on."""
