@@ -138,6 +138,9 @@ class PlannedRelease(models.Model):
     tried = models.JSONField(default=list, blank=True)  # editions of the group that could not be read
     child = models.OneToOneField(Job, on_delete=models.SET_NULL, null=True, blank=True, related_name="planned_release")
 
+    other = models.ForeignKey(Job, on_delete=models.SET_NULL, null=True, blank=True, related_name="waited_by")
+    """a job outside of this tree that fetches, or fetched, this very release with the same constraints"""
+
     class Meta:
         ordering = ["job", "position"]
         constraints = [models.UniqueConstraint(fields=["job", "release_mbid"], name="planned_release_once")]

@@ -260,7 +260,7 @@ def _print_releases(job_id: uuid.UUID) -> None:
     for one in page.items:
         said = sentence(one.child_code, one.child_params) if one.child_code else sentence(one.reason)
         year = f" ({one.year})" if one.year else ""
-        print(f"  {one.child_state or one.state:<12} {one.title}{year}  {one.child_id or ''}")
+        print(f"  {one.child_state or one.state:<12} {one.title}{year}  {one.child_id or one.other_id or ''}")
         if said.what:
             print(f"               {said}")
     if page.next_cursor:

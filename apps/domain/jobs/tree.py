@@ -44,17 +44,20 @@ class TreeOutcome:
     params: Mapping[str, Param] = field(default_factory=dict)
 
 
-def tree_outcome(children: Mapping[JobState, int], *, held: int = 0, waiting: int = 0) -> TreeOutcome:
+def tree_outcome(
+    children: Mapping[JobState, int], *, held: int = 0, waiting: int = 0, elsewhere: int = 0, elsewhere_paused: int = 0
+) -> TreeOutcome:
     """The state of an expanded tree, told by how many of its children are in which state.
 
     `held`: releases that it needed not fetch; they count as done. `waiting`: paused children that only wait for their turn.
+    `elsewhere`: releases that a job outside of the tree is on its way to; `elsewhere_paused` of these are paused.
     """
     total = sum(children.values())
     completed, partial = children.get(JobState.COMPLETED, 0), children.get(JobState.PARTIAL, 0)
     ended = sum(children.get(state, 0) for state in JOB_ENDED)
-    if ended < total:
-        paused = children.get(JobState.PAUSED, 0) - waiting
-        if paused == total - ended:
+    if ended < total or elsewhere:
+        paused = children.get(JobState.PAUSED, 0) - waiting + elsewhere_paused
+        if paused == total - ended + elsewhere:
             return TreeOutcome(state=JobState.RUNNING, code=CHILDREN_PAUSED, params={"paused": paused})
         return TreeOutcome(state=JobState.RUNNING)
     if total == 0:

@@ -35,6 +35,9 @@ TREE_SENTENCES: Mapping[str, str] = {
     "job_parent_invalid": "Only releases and recordings can stand below a discography or a label crate.",
     "job_child_exists": "The job above has this release already.",
     # A line of the plan
+    "wanted_by_other": "Another job fetches this release already; it is waited for.",
+    "fetched_by_other": "Another job fetched this release.",
+    "other_gave_up": "The other job that wanted it did not complete it; it is fetched here.",
     "held_in_full": "The library holds all of it.",
     "beyond_limit": "Beyond the number of releases that was asked for.",
     "edition_instead": "This edition: the one that was chosen before can't be read.",
