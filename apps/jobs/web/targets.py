@@ -22,6 +22,7 @@ from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.text import searched
 from apps.domain.catalog.links import EntityKind
+from apps.domain.catalog.release import ReleaseFacts
 from apps.domain.errors import DomainError
 from apps.domain.jobs.targets import HeldState, TargetKind, TargetState
 from apps.jobs.selectors_editions import EditionsUnknown, EditionsView, editions_view
@@ -79,6 +80,7 @@ def target(request: HttpRequest, kind: str, mbid: uuid.UUID) -> HttpResponse:
     if kind not in set(TargetKind):
         raise Http404
     view = target_view(TargetKind(kind), mbid)
+    release = release_facts(view.mbid, fresh_for=None) if view.kind is TargetKind.RELEASE else None
     context = {
         "target": view,
         "look": LOOKS[view.state],
@@ -86,10 +88,10 @@ def target(request: HttpRequest, kind: str, mbid: uuid.UUID) -> HttpResponse:
         "tracks": [(one, TRACK_LOOKS[one.state]) for one in view.tracks],
         "related": related_parts(kind, view.mbid),
         "jobs": jobs_asking_for(view.mbid),
-        "editions": _editions(view),
+        "editions": _editions(view, release),
         "find": find_address(f"{kind}/{view.mbid}"),
         "key": new_id(),
-        **_release(view),
+        **_release(release),
     }
     return render(request, "targets/target.html", context)
 
@@ -103,20 +105,16 @@ def related(request: HttpRequest, kind: str, mbid: uuid.UUID) -> HttpResponse:
     return render(request, "targets/_related.html", {"related": related_parts(kind, mbid), "key": new_id()})
 
 
-def _release(view: TargetView) -> dict[str, object]:
-    release = release_facts(view.mbid, fresh_for=None) if view.kind is TargetKind.RELEASE else None
+def _release(release: ReleaseFacts | None) -> dict[str, object]:
     group = release.group if release is not None else None
-    pages = discogs_pages_of(EntityKind.RELEASE, view.mbid) if release is not None else ()
-    pages += discogs_pages_of(EntityKind.RELEASE_GROUP, group.mbid) if group is not None else ()
-    return {"release": release, "group": group, "discogs_pages": pages}
+    things = [(EntityKind.RELEASE, release.mbid)] if release is not None else []
+    things += [(EntityKind.RELEASE_GROUP, group.mbid)] if group is not None else []
+    return {"release": release, "group": group, "discogs_pages": discogs_pages_of(*things) if things else ()}
 
 
-def _editions(view: TargetView) -> EditionsView | None:
+def _editions(view: TargetView, release: ReleaseFacts | None) -> EditionsView | None:
     """Which edition what is held would make best; only where something is held and the editions are known."""
-    if view.kind is not TargetKind.RELEASE or view.state in {TargetState.UNKNOWN, TargetState.ABSENT}:
-        return None
-    release = release_facts(view.mbid, fresh_for=None)
-    if release is None or release.group is None:
+    if release is None or release.group is None or view.state in {TargetState.UNKNOWN, TargetState.ABSENT}:
         return None
     try:
         return editions_view(release.group.mbid, held_only=True)
