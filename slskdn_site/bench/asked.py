@@ -12,11 +12,12 @@ from typing import Any
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """A named request. `rounds`: at most so many (0: as many as is asked for). `read`: called in place of the request, where the answer is a stream: what
-    its first event is made of."""
+    its first event is made of. `counts`: its answer is made of every row, so that scans are told and no fault."""
 
     name: str
     path: str
     rounds: int = 0
+    counts: bool = False
     read: Callable[[], object] | None = None
 
 

@@ -128,7 +128,7 @@ def _webhooks(filled: Filled) -> Iterator[Asked]:
 
 def _frame() -> Iterator[Asked]:
     """What stands around every page, and what other programs ask for every few seconds."""
-    yield Asked(name="metrics", path="/metrics")
+    yield Asked(name="metrics", path="/metrics", counts=True)
     yield Asked(name="system", path="/system")
     yield Asked(name="the empty find page: frame and rail alone", path="/find")
 

@@ -16,7 +16,7 @@ from slskdn_site.bench.pages_run import Subject
 BARS_MS: Final = {"postgresql": 300.0, "sqlite": 600.0}
 BIG: Final = frozenset({
     "jobs_jobtrack", "jobs_webhookdelivery", "transfers_want", "transfers_wantprogress", "transfers_transfer",
-    "transfers_transfersource", "mesh_labelsighting", "catalog_track", "catalog_recording", "library_audiofile", "library_audiovariant",
+    "transfers_transfersource", "mesh_labelsighting", "catalog_track", "catalog_recording",
 })  # fmt: skip
 """Tables that must not be read from one end to the other for a request. Jobs themselves and what they planned may be: a search for words reads all
 titles, and a tree's figures a sixth of what was planned; both are a few MiB."""

@@ -173,7 +173,7 @@ def measure(
         "queries": listener.count,
         "work": found.work,
         "seq_scans": list(found.seq_scans),
-        "holds": p95 <= bar_ms and not found.seq_scans,
+        "holds": p95 <= bar_ms and (asked.counts or not found.seq_scans),
     }
     return line, found.told
 

@@ -15,7 +15,9 @@ from slskdn_site.bench.pages_command import table
 from slskdn_site.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
-MOST_QUERIES = 48
+MOST_QUERIES = 25
+MORE = {"target release": 41}
+"""A release with its editions, its sidebar and the folders that hold it."""
 
 
 def bench(*options: str) -> subprocess.CompletedProcess[str]:
@@ -84,7 +86,11 @@ def test_every_list_is_asked_for_at_its_beginning_middle_and_end(report: dict[st
 
 
 def test_no_request_asks_more_queries_than_it_may(report: dict[str, Any]) -> None:
-    assert {one["name"]: one["queries"] for one in report["requests"] if one["queries"] > MOST_QUERIES} == {}
+    assert {
+        one["name"]: one["queries"]
+        for one in report["requests"]
+        if one["queries"] > MORE.get(one["name"], MOST_QUERIES)
+    } == {}
 
 
 def test_the_table_names_every_request_and_what_fails(report: dict[str, Any]) -> None:
