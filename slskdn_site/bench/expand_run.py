@@ -31,7 +31,8 @@ def expand_bench(
     from slskdn_site.demo.large_world import write_large_world
     from slskdn_site.demo.metadata_service.server import MetadataServer
 
-    world = write_large_world(folder / "world", groups=groups, label_releases=crate)
+    # One edition of each group is planned; every third group has two.
+    world = write_large_world(folder / "world", groups=groups, label_releases=crate + -(-crate // 3))
     server = MetadataServer([load_answers(folder / "world")])
     noted = folder / "tasks.txt"
     noted.touch()
