@@ -64,7 +64,7 @@ def pages_bench(
             continue
         one, told = measure(client, asked, rounds=rounds, bar_ms=bar_ms, big=subject.big)
         tell(
-            f"{one['name']}: p95 {one['p95_ms']} ms, CPU {one['cpu_ms']} ms, {one['queries']} queries, work {one['work']} {one['seq_scans'] or ''}"
+            f"{one['name']}: p50 {one['p50_ms']} ms, p95 {one['p95_ms']} ms, CPU {one['cpu_ms']} ms, {one['queries']} queries, work {one['work']} {one['seq_scans'] or ''}"
         )
         if plans:
             tell("\n".join(told))
