@@ -158,6 +158,9 @@ def test_a_target_tells_what_is_missing_and_gets_exactly_that(operator: Client) 
     assert operator.post(f"{address}/act/missing", {"key": "k"}).status_code == 302
     job = Job.objects.get()
     assert [one["position"] for one in job.constraints["tracks"]] == [4, 6, 7, 8]
+    page = page_of(operator, address)
+    assert "Get 4 missing tracks" not in page, "a job for them is under way"
+    assert "Pending" in page or "Waiting" in page
     assert operator.post(f"{address}/act/missing", {"key": "k"}).status_code == 302
     assert Job.objects.count() == 1
     assert "Tracks missing" in page_of(operator, "/targets")

@@ -24,6 +24,7 @@ from apps.common.text import searched
 from apps.domain.catalog.links import EntityKind
 from apps.domain.catalog.release import ReleaseFacts
 from apps.domain.errors import DomainError
+from apps.domain.jobs.lifecycle import JOB_ENDED
 from apps.domain.jobs.targets import HeldState, TargetKind, TargetState
 from apps.jobs.selectors_editions import EditionsUnknown, EditionsView, editions_view
 from apps.jobs.selectors_list import jobs_asking_for
@@ -31,7 +32,7 @@ from apps.jobs.selectors_targets import TargetView, target_page, target_view
 from apps.jobs.services_find import find_ask
 from apps.jobs.services_targets import target_choose, target_forget, target_get_missing
 from apps.jobs.web.find_lines import find_address
-from apps.jobs.web.lines import Look
+from apps.jobs.web.lines import JOB_LOOKS, Look
 from apps.jobs.web.related import related_parts
 
 LOOKS: Final[Mapping[TargetState, Look]] = {
@@ -81,13 +82,15 @@ def target(request: HttpRequest, kind: str, mbid: uuid.UUID) -> HttpResponse:
         raise Http404
     view = target_view(TargetKind(kind), mbid)
     release = release_facts(view.mbid, fresh_for=None) if view.kind is TargetKind.RELEASE else None
+    jobs = jobs_asking_for(view.mbid)
     context = {
         "target": view,
         "look": LOOKS[view.state],
         "explains": EXPLAINS[view.state],
         "tracks": [(one, TRACK_LOOKS[one.state]) for one in view.tracks],
         "related": related_parts(kind, view.mbid),
-        "jobs": jobs_asking_for(view.mbid),
+        "jobs": [(row, JOB_LOOKS[row.state]) for row in jobs],
+        "under_way": any(row.state not in JOB_ENDED for row in jobs),
         "editions": _editions(view, release),
         "find": find_address(f"{kind}/{view.mbid}"),
         "key": new_id(),
