@@ -13,12 +13,14 @@ import soundfile
 
 from apps.domain.audio.payload import LEAF_BYTES
 from apps.domain.contracts.events import TransferAssembled, TransferEnded, TransferStarted
+from apps.domain.contracts.node_work import RateLimitWork
 from apps.domain.jobs.constraints import Constraints
 from apps.domain.jobs.lifecycle import TransferState, WantDesired, WantPhase
 from overlay_node.store.memory_store import MemoryStore
 from overlay_node.store.piece_store import PieceStore
 from tests.overlay_node.services.faults import CorruptEvery, corrupt, twisted
 from tests.overlay_node.services.mesh_world import (
+    RELEASE,
     MeshWorld,
     assembled,
     library_entry,
@@ -61,16 +63,19 @@ def test_a_wanted_recording_is_found_fetched_verified_and_assembled_as_a_playabl
 def test_a_peer_that_dies_in_the_middle_costs_nothing_but_its_turn(mesh: MeshWorld, music: Path) -> None:
     async def scenario() -> None:
         entry = library_entry(music / "one.flac")
-        # Slow enough that both take part, whoever is found first.
-        dying = await mesh.seeder("dying", entry, upload_kbps=200)
-        steady = await mesh.seeder("steady", entry, upload_kbps=200)
+        # So slow that neither is done long before the other is found, however busy the machine: 2 MiB at 64 KiB/s take half a minute.
+        dying = await mesh.seeder("dying", entry, upload_kbps=64)
+        steady_store = MemoryStore((entry,))
+        steady = await mesh.start("steady", steady_store, seed_releases=(RELEASE,), upload_kbps=64)
         store = MemoryStore()
         store.want_put(want())
         fetcher = await mesh.start("fetcher", store)
-        await mesh.until(lambda: fetcher.swarms.down_bytes[dying.peer_id] and fetcher.swarms.down_bytes[steady.peer_id])
+        came = fetcher.swarms.down_bytes
+        await mesh.until(lambda: came[dying.peer_id] >= LEAF_BYTES and came[steady.peer_id])
         for link in list(dying.overlay.links):
             link._transport.abortConnection()
         await mesh.stop("dying")
+        steady_store.limits.append(RateLimitWork(scope="global", key="", direction="up", kbps=0))
         await mesh.until(lambda: assembled(store))
         row = only_transfer(store)
         assert same_sound(row.path, music / "one.flac")
