@@ -10,18 +10,22 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from apps.catalog.selectors_graph import artist_detail, label_detail, label_releases
+from apps.catalog.selectors_graph import artist_detail, label_detail, label_releases, walks_of
 from apps.catalog.selectors_labels import labels_named, same_name
-from apps.catalog.services_walk import artist_graph_ask, label_graph_ask
+from apps.catalog.services_walk import artist_graph_ask, label_graph_ask, walk_ask
 from apps.domain.catalog.crate import crate
+from apps.domain.catalog.discography import Discography, weight_of
 from apps.domain.catalog.graph import LabelDetail, ReleaseBrief
-from apps.domain.catalog.walks import GraphState
+from apps.domain.catalog.group_walks import NO_EDITION, group_walks
+from apps.domain.catalog.walks import GraphState, WalkKind
 from apps.domain.errors import Param
 from apps.domain.jobs.backoff import retry_delay_s
 from apps.domain.jobs.constraints import Constraints
 from apps.domain.jobs.plan import PlanLine, crate_plan, discography_plan
+from apps.domain.jobs.selection import Selection
 from apps.domain.jobs.tree import ASKED_AGAIN
 from apps.domain.library.canonical import CanonicalPolicy
 from apps.jobs.selectors_discography import discography_known, filters_of
@@ -63,11 +67,11 @@ class LabelsFound(Protocol):
 
 
 class _Waits(Exception):
-    """The graph is being read."""
+    """Lists are being read: `graph_walking` of the artist or label, `editions_walking` of release groups."""
 
-    def __init__(self, params: Mapping[str, Param]) -> None:
-        super().__init__("graph_walking")
-        self.params = params
+    def __init__(self, code: str, params: Mapping[str, Param]) -> None:
+        super().__init__(code)
+        self.code, self.params = code, params
 
 
 class _Unreadable(Exception):
@@ -102,14 +106,15 @@ def expand(
     until = clock() + SHARE_S
     with LeaseKeeper(lambda: resolve_renew(claim.own, lease_s=LEASE_S)) as lease:
         try:
-            lines, says = _plan(claim, labels_found=labels_found, policy=policy)
+            plan = _plan(claim, labels_found=labels_found, policy=policy)
             checkpoint("read")
             lease.check()
-            _write(claim, lines, says=says, late=lambda: clock() >= until, checkpoint=checkpoint)
+            _write(claim, plan, late=lambda: clock() >= until, checkpoint=checkpoint)
         except _Waits as wait:
-            looked = claim.own.tries if claim.own.code == "graph_walking" else 0
+            # Of groups the next ones are asked for when it is looked again: that stays as soon as a few of them take.
+            looked = claim.own.tries if claim.own.code == wait.code == "graph_walking" else 0
             delay_s = min(WALKING_POLL_S + looked, WALKING_POLL_MOST_S)
-            resolve_later(claim.own, code="graph_walking", params=wait.params, delay_s=delay_s)
+            resolve_later(claim.own, code=wait.code, params=wait.params, delay_s=delay_s)
         except Transient as error:
             _again(claim, error.code, error.params, retry_after_s=error.retry_after_s)
         except (Permanent, _Unreadable) as error:
@@ -123,18 +128,25 @@ def expand(
     checkpoint("finished")
 
 
-def _plan(
-    claim: ExpandClaim, *, labels_found: LabelsFound, policy: CanonicalPolicy
-) -> tuple[tuple[PlanLine, ...], str]:
-    """The plan, and what there is to say of it (a code)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """`says`: a code for as long as there is nothing else to say. `lacks`: code and params of what was missing in the list, which stays said."""
+
+    lines: tuple[PlanLine, ...]
+    says: str = ""
+    lacks: tuple[str, Mapping[str, Param]] = ("", {})
+
+
+def _plan(claim: ExpandClaim, *, labels_found: LabelsFound, policy: CanonicalPolicy) -> _Plan:
     wishes, selection = claim.own.constraints, claim.selection
     if claim.own.kind == "discography":
         graph = _ready(claim, artist_graph_ask)
         artist = artist_detail(graph.mbid)
         expand_named(claim, title=artist.name if artist else "")
-        found = discography_known(graph.mbid, selection)
+        found = _with_editions(graph.mbid, selection)
         held = _held([pick.release for pick in found.picks], wishes, policy)
-        return discography_plan(found, held=held, limit=selection.limit_releases), ""
+        lines = discography_plan(found, held=held, limit=selection.limit_releases)
+        return _Plan(lines=lines, lacks=_lacks(graph))
     mbid = _label(claim, labels_found)
     graph = _ready(claim, label_graph_ask, mbid=mbid)
     label = label_detail(graph.mbid)
@@ -151,7 +163,34 @@ def _plan(
     )
     held = _held([pick.release for pick in picks], wishes, policy)
     lines = crate_plan(picks, omitted, held=held, limit=selection.limit_releases)
-    return lines, "" if popularity else "crate_from_musicbrainz"
+    return _Plan(lines=lines, says="" if popularity else "crate_from_musicbrainz", lacks=_lacks(graph))
+
+
+def _with_editions(artist: uuid.UUID, selection: Selection) -> Discography:
+    """The discography, once the lists of those groups were read of which no edition was known. Raises _Waits while they are not."""
+    found = discography_known(artist, selection)
+    bare = {one.group.facts.mbid: one.group for one in found.omitted if one.code == NO_EDITION}
+    if not bare:
+        return found
+    known = walks_of(WalkKind.GROUP_RELEASES, [*bare, *(one.group.facts.mbid for one in found.picks)])
+    # Those whose list gave an edition meanwhile still count among those that were asked for.
+    read = [one.group for one in found.picks if (walk := known.get(one.group.facts.mbid)) and not walk.stale]
+    ranked = sorted([*bare.values(), *read], key=lambda one: (-weight_of(one, ()), one.facts.mbid))
+    walks = group_walks([one.facts.mbid for one in ranked], known)
+    for mbid in walks.ask:
+        walk_ask(WalkKind.GROUP_RELEASES, mbid)
+    if not walks.over:
+        raise _Waits("editions_walking", {"done": walks.done, "total": walks.total, "subject": str(artist)})
+    found = discography_known(artist, selection)  # they may have ended after it was looked first
+    left = [
+        replace(one, code=walks.unread.get(one.group.facts.mbid, one.code)) if one.code == NO_EDITION else one
+        for one in found.omitted
+    ]
+    return replace(found, omitted=tuple(left))
+
+
+def _lacks(graph: GraphState) -> tuple[str, Mapping[str, Param]]:
+    return ("", {}) if graph.whole else (graph.code, graph.params)
 
 
 def _held(releases: Sequence[ReleaseBrief], wishes: Constraints, policy: CanonicalPolicy) -> frozenset[uuid.UUID]:
@@ -171,7 +210,9 @@ def _ready(claim: ExpandClaim, ask: Callable[..., GraphState], *, mbid: uuid.UUI
         raise _Unreadable(state.code or "graph_unreadable", state.params)
     taken = state.groups_taken + state.releases_taken
     known = (state.groups_total or 0) + (state.releases_total or 0)
-    raise _Waits({"taken": taken, "total": max(known, taken), "waits": state.code})
+    raise _Waits(
+        "graph_walking", {"taken": taken, "total": max(known, taken), "waits": state.code, "subject": str(state.mbid)}
+    )
 
 
 def _label(claim: ExpandClaim, labels_found: LabelsFound) -> uuid.UUID:
@@ -189,9 +230,8 @@ def _label(claim: ExpandClaim, labels_found: LabelsFound) -> uuid.UUID:
     return found.pop()
 
 
-def _write(
-    claim: ExpandClaim, lines: Sequence[PlanLine], *, says: str, late: Callable[[], bool], checkpoint: Checkpoint
-) -> None:
+def _write(claim: ExpandClaim, plan: _Plan, *, late: Callable[[], bool], checkpoint: Checkpoint) -> None:
+    lines = plan.lines
     releases, groups = planned_known(claim.own.job_id)
     fresh = [one for one in lines if one.release_mbid not in releases and one.group_mbid not in groups]
     for at in range(0, len(fresh), BATCH):
@@ -212,7 +252,7 @@ def _write(
     if count is None:
         raise _Given
     checkpoint("made")
-    done = expand_done(claim, code=says)
+    done = expand_done(claim, code=plan.says, lacks=plan.lacks)
     log.info("job expanded: job=%s lines=%s children=%s kept=%s", claim.own.job_id, len(lines), made, done)
 
 

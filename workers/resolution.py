@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from apps.catalog.selectors import recording_known, release_facts
 from apps.catalog.services import recording_store, release_store
@@ -26,6 +26,7 @@ from apps.domain.library.canonical import CanonicalPolicy
 from apps.domain.soulseek.hunting import HuntPolicy
 from apps.jobs.selectors_discogs import discogs_number
 from apps.jobs.services_discogs import discogs_resolved
+from apps.jobs.services_instead import edition_instead
 from apps.jobs.services_resolve import (
     ResolveClaim,
     job_resolved,
@@ -77,8 +78,7 @@ def resolve(
         except Transient as error:
             _again(claim, error.code, error.params, retry_after_s=error.retry_after_s)
         except (Permanent, ManifestImpossible) as error:
-            log.info("job failed: job=%s code=%s", job_id, error.code)
-            resolve_failed(claim, code=error.code, params=error.params)
+            _give_up(claim, error.code, error.params)
         except LeaseLost:
             log.info("job taken over or stopped: job=%s", job_id)
         except Exception as error:
@@ -93,10 +93,22 @@ def _again(claim: ResolveClaim, code: str, params: dict[str, Param], *, retry_af
     jitter = random.random()  # noqa: S311  (spreads load, guards nothing)
     delay_s = retry_delay_s(code, tries=tries, jitter=jitter, retry_after_s=retry_after_s)
     if delay_s is None:
-        resolve_failed(claim, code=code, params={**params, "tries": tries})
-    else:
-        resolve_later(claim, code=code, params=params, delay_s=delay_s)
+        _give_up(claim, code, {**params, "tries": tries})
+        return
+    resolve_later(claim, code=code, params=params, delay_s=delay_s)
     log.info("job waits: job=%s code=%s tries=%s delay_s=%s", claim.job_id, code, tries, delay_s)
+
+
+def _give_up(claim: ResolveClaim, code: str, params: Mapping[str, Param]) -> None:
+    """This release will not be read: a planned one takes another edition of its group, and where there is none the job fails."""
+    instead = edition_instead(claim, why=code) if claim.kind == "mb_release" else None
+    if instead is not None:
+        log.info(
+            "another edition is tried: job=%s left=%s code=%s now=%s", claim.job_id, claim.target_mbid, code, instead
+        )
+        return
+    log.info("job failed: job=%s code=%s", claim.job_id, code)
+    resolve_failed(claim, code=code, params=params)
 
 
 def _manifest(

@@ -30,7 +30,7 @@ from workers.take_stream_ends import take_stream_ends
 from workers.targets_count import targets_count
 from workers.trash_step import trash_step
 from workers.verify_download import verify_download
-from workers.walk_step import walk_step
+from workers.walk_step import walk_ended, walk_step
 
 __all__ = [
     "analyse_variants",
@@ -63,6 +63,7 @@ __all__ = [
     "targets_count",
     "trash_step",
     "verify_download",
+    "walk_ended",
     "walk_step",
     "write_manifests",
 ]

@@ -10,7 +10,7 @@ import random
 import uuid
 from collections.abc import Callable
 
-from apps.catalog.selectors_graph import validator_of
+from apps.catalog.selectors_graph import subject_name, validator_of
 from apps.catalog.services_graph import artist_store, group_store, label_store, unchanged
 from apps.catalog.services_walk import (
     WalkClaim,
@@ -24,7 +24,7 @@ from apps.catalog.services_walk import (
     walk_renew,
 )
 from apps.domain.catalog.graph import ArtistDetail, GroupDetail, LabelDetail
-from apps.domain.catalog.walks import SUBJECT, Subject
+from apps.domain.catalog.walks import SUBJECT, UNREADABLE, Subject
 from apps.domain.errors import Param
 from apps.domain.jobs.backoff import retry_delay_s
 from workers.gateways.errors import Permanent, Transient
@@ -102,21 +102,20 @@ class _Holder:
 def _read(
     holder: _Holder, musicbrainz: MusicbrainzPort, clock: Callable[[], float], until: float, checkpoint: Checkpoint
 ) -> None:
-    if holder.claim.look_up:
-        claim = holder.claim
-        now_is = look_up(SUBJECT[claim.kind], claim.mbid, musicbrainz=musicbrainz)
-        checkpoint("looked_up")
-        if now_is != claim.mbid:
-            walk_merged(claim, now_is)
-            log.info("walk goes on after a merge: kind=%s old=%s mbid=%s", claim.kind, claim.mbid, now_is)
-            return
-        told = walk_looked_up(claim)
-        if told is None:
-            return
-        holder.claim = told
+    looked = holder.claim.look_up
+    if looked and not _looked_up(holder, musicbrainz, checkpoint):
+        return
     while True:
         claim = holder.claim
-        page, entries = musicbrainz.browse(claim.kind, claim.mbid, offset=claim.taken, limit=BROWSE_LIMIT)
+        try:
+            page, entries = musicbrainz.browse(claim.kind, claim.mbid, offset=claim.taken, limit=BROWSE_LIMIT)
+        except Permanent as error:
+            if not error.code.endswith("_not_found"):
+                raise
+            # The list is not there. Whether its subject is, only a lookup tells: it may have been merged or removed since.
+            if not looked and not _looked_up(holder, musicbrainz, checkpoint):
+                return
+            raise _list_missing(claim) from error
         checkpoint("asked")
         following = walk_page(claim, page, entries)
         checkpoint("stored")
@@ -127,6 +126,31 @@ def _read(
         if clock() >= until:
             walk_pause(following)
             return
+
+
+def _looked_up(holder: _Holder, musicbrainz: MusicbrainzPort, checkpoint: Checkpoint) -> bool:
+    """Ask for the subject; False: the walk is not this worker's any more, or that of another MBID. Raises Permanent if MusicBrainz lacks it."""
+    claim = holder.claim
+    now_is = look_up(SUBJECT[claim.kind], claim.mbid, musicbrainz=musicbrainz)
+    checkpoint("looked_up")
+    if now_is != claim.mbid:
+        walk_merged(claim, now_is)
+        log.info("walk goes on after a merge: kind=%s old=%s mbid=%s", claim.kind, claim.mbid, now_is)
+        return False
+    told = walk_looked_up(claim)
+    if told is not None:
+        holder.claim = told
+    return told is not None
+
+
+def _list_missing(claim: WalkClaim) -> Permanent:
+    """MusicBrainz has the subject, and no list of it."""
+    return Permanent(
+        "MusicBrainz answers that it has no such list.",
+        code=UNREADABLE[claim.kind],
+        name=subject_name(SUBJECT[claim.kind], claim.mbid),
+        mbid=str(claim.mbid),
+    )
 
 
 def _again(claim: WalkClaim, code: str, params: dict[str, Param], *, retry_after_s: float | None = None) -> None:

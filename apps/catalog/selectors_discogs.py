@@ -70,14 +70,17 @@ def discogs_releases_of(derived: Collection[uuid.UUID]) -> dict[uuid.UUID, Disco
     return found
 
 
-def discogs_pages_of(kind: EntityKind, mbid: uuid.UUID) -> tuple[tuple[DiscogsKind, int], ...]:
-    """Pages at Discogs that MusicBrainz links from one of its things, as far as its relations are kept."""
-    names = [name for name, one in _KINDS.items() if one is kind]
+def discogs_pages_of(*things: tuple[EntityKind, uuid.UUID]) -> tuple[tuple[DiscogsKind, int], ...]:
+    """Pages at Discogs that MusicBrainz links from these of its things, in their order, as far as its relations are kept. One query."""
+    found: list[tuple[DiscogsKind, int]] = []
     rows = Relation.objects.filter(
-        source_kind__in=names, source_mbid=mbid, target_kind="url", address__contains="discogs.com/"
+        source_mbid__in=[mbid for _, mbid in things], target_kind="url", address__contains="discogs.com/"
     )
-    pages = (page_of(address) for address in rows.values_list("address", flat=True)[:50])
-    return tuple(dict.fromkeys(one for one in pages if one is not None))
+    kept = list(rows.order_by("id").values_list("source_kind", "source_mbid", "address")[:100])
+    for thing in things:
+        pages = (page_of(address) for name, mbid, address in kept if (_KINDS.get(name), mbid) == thing)
+        found += [one for one in pages if one is not None]
+    return tuple(dict.fromkeys(found))
 
 
 def mbids_of_page(kind: DiscogsKind, number: int) -> tuple[tuple[EntityKind, uuid.UUID], ...]:

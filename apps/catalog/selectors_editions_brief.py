@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping
 from django.db.models import Count
 
 from apps.catalog.models import MergedMbid, Release, ReleaseGroup
-from apps.catalog.selectors_graph import merged_into
 from apps.domain.catalog.graph import GroupDetail, ReleaseBrief
 from apps.domain.catalog.release import GroupFacts
 
@@ -17,9 +16,9 @@ CHUNK = 500
 
 
 def groups_slim(artist_mbid: uuid.UUID) -> tuple[GroupDetail, ...]:
-    """Every release group that credits an artist, by first release date (unknown last), title and MBID; without credits, tags and relations. Two queries."""
-    mbid = merged_into("artist", artist_mbid) or artist_mbid
-    rows = ReleaseGroup.objects.filter(credits__artist_id=mbid).values_list(
+    """Every release group that credits an artist (under the MBID it has now), by first release date (unknown last), title and MBID; without credits, tags
+    and relations. One query."""
+    rows = ReleaseGroup.objects.filter(credits__artist_id=artist_mbid).values_list(
         "mbid", "title", "primary_type", "secondary_types", "first_release_date", "artist_credit"
     )
     found = [
@@ -40,9 +39,8 @@ def groups_slim(artist_mbid: uuid.UUID) -> tuple[GroupDetail, ...]:
 
 
 def official_editions(artist_mbid: uuid.UUID) -> Mapping[uuid.UUID, int]:
-    """group → how many official editions of it are known. Two queries."""
-    mbid = merged_into("artist", artist_mbid) or artist_mbid
-    rows = Release.objects.filter(release_group__credits__artist_id=mbid, status__iexact="official").order_by()
+    """group → how many official editions of it are known, of an artist's (under the MBID it has now). One query."""
+    rows = Release.objects.filter(release_group__credits__artist_id=artist_mbid, status__iexact="official").order_by()
     return {group: count for group, count in rows.values_list("release_group_id").annotate(n=Count("mbid")) if group}
 
 

@@ -30,12 +30,14 @@ from apps.domain.catalog.graph import ArtistDetail, GroupDetail, LabelDetail, La
 from apps.domain.catalog.relations import Relation as RelationFacts
 from apps.domain.catalog.release import ArtistFacts, GroupFacts, LabelFacts
 from apps.domain.catalog.validators import HttpValidator
-from apps.domain.catalog.walks import GraphState, WalkKind, WalkState, WalkStatus
+from apps.domain.catalog.walks import NOT_WHOLE, UNREACHABLE, GraphState, WalkKind, WalkState, WalkStatus
 
 GRAPH_FRESH: Final = timedelta(days=30)
 """After this long MusicBrainz is asked again."""
-UNREACHABLE: Final = frozenset({"musicbrainz_offline", "musicbrainz_unavailable"})
-"""While a walk waits for this, an older reading has to do."""
+FAILED_FRESH: Final = timedelta(days=1)
+"""A walk that failed, or ended with less than was promised, is not begun again before, except by hand: what asks for it again and again would do so
+forever."""
+_SPEAKS: Final = {WalkState.FAILED.value: 0, WalkState.DONE.value: 2}
 CHUNK: Final = 500
 """Ids of one query: below what the oldest SQLite takes."""
 
@@ -57,6 +59,32 @@ def walk_status(kind: WalkKind, mbid: uuid.UUID) -> WalkStatus | None:
     """How a list's walk stands, of a merged MBID that of the one it was merged into; None: nobody asked for it."""
     row = walk_of(kind, mbid)
     return _status(row) if row else None
+
+
+def walks_of(kind: WalkKind, mbids: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, WalkStatus]:
+    """The walks of these lists that there are, by their own MBIDs; a query for 500."""
+    rows = (row for some in _chunks(mbids) for row in Walk.objects.filter(kind=kind, mbid__in=some))
+    return {row.mbid: _status(row) for row in rows}
+
+
+def graphs_ended(kind: WalkKind, mbid: uuid.UUID) -> frozenset[uuid.UUID]:
+    """Artists and labels of whose graph nothing is being read any more, now that this list is at its end; with the MBIDs that were merged into them.
+
+    A group's list belongs to the graphs of the group's artists: of these it counts whether lists of other groups are still read.
+    """
+    open_ = Walk.objects.filter(state__in=[WalkState.WAITING, WalkState.WALKING])
+    if kind is WalkKind.GROUP_RELEASES:
+        artists = set(GroupArtist.objects.filter(group_id=mbid).values_list("artist_id", flat=True))
+        reading = open_.filter(kind=kind).values("mbid")
+        artists -= set(
+            GroupArtist.objects.filter(artist_id__in=artists, group_id__in=reading).values_list("artist_id", flat=True)
+        )
+        ended = artists
+    else:
+        kinds = [one for one in WalkKind if one.value.split("_")[0] == kind.value.split("_")[0]]
+        ended = set() if open_.filter(mbid=mbid, kind__in=kinds).exists() else {mbid}
+    merged = MergedMbid.objects.filter(kind__in=["artist", "label"], mbid__in=ended).values_list("old", flat=True)
+    return frozenset(ended | set(merged))
 
 
 def walk_of(kind: WalkKind, mbid: uuid.UUID) -> Walk | None:
@@ -168,6 +196,13 @@ def known_of(kind: str, mbid: uuid.UUID) -> Known | None:
     rows = {"artist": Artist, "label": Label, "release_group": ReleaseGroup}[kind]
     row = rows.objects.filter(mbid=mbid).values_list("source", "fetched_at").first()  # type: ignore[attr-defined]
     return Known(source=row[0], fetched_at=row[1]) if row else None
+
+
+def subject_name(kind: str, mbid: uuid.UUID) -> str:
+    """Name or title of an artist, label or release_group; "" where none is known."""
+    rows = {"artist": (Artist, "name"), "label": (Label, "name"), "release_group": (ReleaseGroup, "title")}
+    model, field = rows[kind]
+    return model.objects.filter(mbid=mbid).values_list(field, flat=True).first() or ""  # type: ignore[attr-defined]
 
 
 def artist_groups(mbid: uuid.UUID) -> tuple[GroupDetail, ...]:
@@ -300,9 +335,17 @@ def _status(row: Walk) -> WalkStatus:
         code=row.code,
         params=row.params,
         fresh=row.state == WalkState.DONE and row.ended_at is not None and row.ended_at >= fresh,
+        stale=_stale(row),
         read_at=row.read_at,
         next_step_at=row.next_step_at,
     )
+
+
+def _stale(row: Walk) -> bool:
+    if row.ended_at is None:
+        return False
+    bad = row.state == WalkState.FAILED or row.code in NOT_WHOLE
+    return row.ended_at < timezone.now() - (FAILED_FRESH if bad else GRAPH_FRESH)
 
 
 def _graph_state(
@@ -316,8 +359,9 @@ def _graph_state(
     walks = [one for one in (groups, releases) if one is not None]
     wanted = 2 if with_groups else 1
     fresh = timezone.now() - GRAPH_FRESH
-    speaking = next((one for one in walks if one.state == WalkState.FAILED), None)
-    speaking = speaking or next((one for one in walks if one.code), None)
+    # What failed speaks first, then what is waited for, then what came short.
+    spoken = sorted((one for one in walks if one.code), key=lambda one: _SPEAKS.get(one.state, 1))
+    speaking = spoken[0] if spoken else None
     code, params = (speaking.code, speaking.params) if speaking else ("", {})
     read = [one.read_at for one in walks if one.read_at is not None]
     readable = len(read) == wanted

@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -18,18 +17,34 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.catalog.models import Artist, GroupArtist, Label, ReleaseGroup, Walk
-from apps.catalog.selectors_graph import GRAPH_FRESH, graph_state, group_state, label_state, merged_into, walk_status
+from apps.catalog.selectors_graph import (
+    FAILED_FRESH,
+    GRAPH_FRESH,
+    graph_state,
+    group_state,
+    label_state,
+    merged_into,
+    walk_status,
+)
 from apps.catalog.services_graph import MERGED_KIND, briefs_store, groups_store, merged_note
 from apps.common.dispatch import TaskName, enqueue
 from apps.common.doorbell import WEB_CHANNEL, ring
 from apps.common.transitions import lease_claim
 from apps.domain.catalog.graph import GroupDetail, LabelNumber, Page, ReleaseBrief
 from apps.domain.catalog.release import ArtistFacts, GroupFacts, LabelFacts
-from apps.domain.catalog.walks import MAX_LISTED, SUBJECT, GraphState, Step, WalkKind, WalkState, WalkStatus, step_after
+from apps.domain.catalog.walks import (
+    MAX_LISTED,
+    NOT_WHOLE,
+    SUBJECT,
+    GraphState,
+    Step,
+    WalkKind,
+    WalkState,
+    WalkStatus,
+    missing_of,
+    step_after,
+)
 from apps.domain.errors import Param
-
-FAILED_FRESH: Final = timedelta(days=1)
-"""A walk that failed is not begun again before, except by hand: what asks for it again and again would do so forever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +64,8 @@ class WalkClaim:
 
 
 def walk_ask(kind: WalkKind, mbid: uuid.UUID, *, refresh: bool = False) -> WalkStatus:
-    """Make sure that a list is read: make its walk, take it up again where it is older than 30 days, or failed more than a day ago, or (`refresh`) in
-    any case. One that goes on goes on. The task is sent after commit."""
+    """Make sure that a list is read: make its walk, take it up again where it is older than 30 days, or failed or came short more than a day ago, or
+    (`refresh`) in any case. One that goes on goes on. The task is sent after commit."""
     mbid = merged_into(MERGED_KIND[SUBJECT[kind]], mbid) or mbid
     with transaction.atomic():
         row, new = Walk.objects.get_or_create(
@@ -59,12 +74,12 @@ def walk_ask(kind: WalkKind, mbid: uuid.UUID, *, refresh: bool = False) -> WalkS
         due = new
         if not new:
             now = timezone.now()
-            ended = Q(state=WalkState.DONE) if refresh else Q(state=WalkState.DONE, ended_at__lt=now - GRAPH_FRESH)
-            failed = (
-                Q(state=WalkState.FAILED) if refresh else Q(state=WalkState.FAILED, ended_at__lt=now - FAILED_FRESH)
-            )
+            ended = Q(state__in=[WalkState.DONE, WalkState.FAILED])
+            if not refresh:
+                bad = Q(state=WalkState.FAILED) | Q(code__in=NOT_WHOLE)
+                ended &= Q(ended_at__lt=now - GRAPH_FRESH) | bad & Q(ended_at__lt=now - FAILED_FRESH)
             rows = Walk.objects.filter(id=row.id)
-            due = bool(rows.filter(ended | failed).update(**_anew(), refresh=refresh))
+            due = bool(rows.filter(ended).update(**_anew(), refresh=refresh))
             if refresh and not due:
                 # It waits for its next try: a person does not want to wait for that.
                 due = bool(rows.filter(state=WalkState.WAITING, lease_until=None).update(next_step_at=Now()))
@@ -166,17 +181,20 @@ def walk_page(claim: WalkClaim, page: Page, entries: Sequence[GroupDetail | Rele
         if not _mine(claim).update(**changes):
             return None
         counted = Walk.objects.filter(id=claim.id)
-        if page.unreadable:
-            counted.update(unreadable=counted.values_list("unreadable", flat=True)[0] + page.unreadable)
+        unreadable = counted.values_list("unreadable", flat=True)[0] + page.unreadable
+        # Another pass meets the same entries again.
+        anew = step.passes > (claim.before.passes if claim.before else 0)
+        counted.update(unreadable=0 if anew else unreadable)
         _store(claim, entries)
         ring(WEB_CHANNEL, f"walk {claim.id}")
         if step.total > MAX_LISTED:
             _ended(claim, WalkState.FAILED, "graph_too_large", {"total": step.total, "most": MAX_LISTED})
             return None
         if step.done:
-            if not step.moved and claim.kind is WalkKind.ARTIST_GROUPS and counted.filter(unreadable=0).exists():
+            code, params = missing_of(claim.kind, step, before=claim.before, unreadable=unreadable)
+            if not code and not step.moved and claim.kind is WalkKind.ARTIST_GROUPS:
                 _gone(claim)
-            _ended(claim, WalkState.DONE, "", {})
+            _ended(claim, WalkState.DONE, code, params)
             return None
     return replace(claim, taken=step.taken, before=step, code="", tries=0)
 
@@ -234,8 +252,8 @@ def _anew() -> dict[str, object]:
 def _ended(claim: WalkClaim, state: WalkState, code: str, params: Mapping[str, Param]) -> bool:
     now = timezone.now()
     changes: dict[str, object] = {"read_at": now} if state is WalkState.DONE else {}
-    return bool(
-        _mine(claim).update(
+    with transaction.atomic():
+        ended = _mine(claim).update(
             state=state,
             code=code,
             params=dict(params),
@@ -244,7 +262,9 @@ def _ended(claim: WalkClaim, state: WalkState, code: str, params: Mapping[str, P
             ended_at=now,
             **changes,
         )
-    )
+        if ended:
+            enqueue(TaskName.WALK_ENDED, claim.kind.value, str(claim.mbid))
+    return bool(ended)
 
 
 def _store(claim: WalkClaim, entries: Sequence[GroupDetail | ReleaseBrief]) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import admin
-from django.db.models import Model
+from django.contrib.admin.filters import AllValuesFieldListFilter
+from django.core.exceptions import FieldDoesNotExist
+from django.core.paginator import Paginator
+from django.db.models import CharField, Model, QuerySet
 from django.http import HttpRequest
 
 from apps.common.roles import Role, role_at_least, role_of_user
@@ -16,6 +20,33 @@ if TYPE_CHECKING:
 else:  # the stubs know these as generic, Django itself does not
     AnyModelAdmin = admin.ModelAdmin
     AnyTabularInline = admin.TabularInline
+
+
+MOST_COUNTED: Final = 10_000
+"""Rows of a list that are counted and paged through: the newest. Tables have millions; older rows are found by search and filters."""
+LOOKED_AT: Final = 1_000
+"""Newest rows whose values a filter offers."""
+
+
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # any model's rows
+    """Counts no further than MOST_COUNTED: a list costs the same however large its table is."""
+
+    @cached_property
+    def count(self) -> int:
+        """At most MOST_COUNTED."""
+        rows: Any = self.object_list  # a QuerySet; lists have no order to lose
+        return min(MOST_COUNTED, rows.order_by()[:MOST_COUNTED].count() if isinstance(rows, QuerySet) else len(rows))
+
+
+class NewestValuesFilter(AllValuesFieldListFilter):
+    """Offers the values that the newest rows have: those of all rows would be one look at every row."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        model: type[Model] = given[3]
+        newest = model._default_manager.order_by("-pk").values_list(self.field_path, flat=True)[:LOOKED_AT]
+        choices: Any = sorted({str(one) for one in newest if one is not None})
+        self.lookup_choices = choices
 
 
 class ReadOnlyInline(AnyTabularInline):
@@ -42,6 +73,18 @@ class ReadOnlyAdmin(AnyModelAdmin):
 
     show_full_result_count = False  # counting a million rows for a caption helps nobody
     list_per_page = 50
+    paginator = BoundedPaginator
+
+    def get_list_filter(self, request: HttpRequest) -> Any:  # what Django takes there
+        """Text without a list of choices is offered by what the newest rows have."""
+        return [(one, NewestValuesFilter) if self._is_text(one) else one for one in super().get_list_filter(request)]
+
+    def _is_text(self, given: object) -> bool:
+        try:
+            field = self.opts.get_field(given) if isinstance(given, str) else None
+        except FieldDoesNotExist:
+            return False  # a path to another table
+        return isinstance(field, CharField) and not field.choices
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """No."""

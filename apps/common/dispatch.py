@@ -42,6 +42,7 @@ class TaskName(StrEnum):
     REREAD_TAGS = "workers.reread_tags"
     IDENTIFY_VARIANTS = "workers.identify_variants"
     WALK_STEP = "workers.walk_step"
+    WALK_ENDED = "workers.walk_ended"
     FIND = "workers.find"
     TARGETS_COUNT = "workers.targets_count"
     DELIVER_WEBHOOKS = "workers.deliver_webhooks"
@@ -77,6 +78,7 @@ QUEUES: dict[TaskName, str] = {
     TaskName.REREAD_TAGS: "analyse",
     TaskName.IDENTIFY_VARIANTS: "verify",
     TaskName.WALK_STEP: "default",
+    TaskName.WALK_ENDED: "default",
     TaskName.FIND: "default",
     TaskName.TARGETS_COUNT: "default",
     TaskName.DELIVER_WEBHOOKS: "default",

@@ -286,7 +286,18 @@ OWN: Mapping[str, Words] = {
 _NEXT_PAYLOAD = lazy("It will not be fetched again; the next source is tried.")
 _CHECK_ID = lazy("Check the id at musicbrainz.org and ask again.")
 
+_READ_LIST_AGAIN = lazy("Read it again on its page, or by “slskdn mb refresh”; a job's Retry asks anew as well.")
+_SHORT_LIST = lazy("What came is used; it is read again when somebody asks after a day, or at once by “Read it again”.")
 NEXT: Mapping[str, Words] = {
+    "artist_groups_incomplete": _SHORT_LIST,
+    "artist_releases_incomplete": _SHORT_LIST,
+    "label_releases_incomplete": _SHORT_LIST,
+    "group_releases_incomplete": _SHORT_LIST,
+    "list_unsteady": _SHORT_LIST,
+    "artist_groups_unreadable": _READ_LIST_AGAIN,
+    "artist_releases_unreadable": _READ_LIST_AGAIN,
+    "label_releases_unreadable": _READ_LIST_AGAIN,
+    "group_releases_unreadable": _READ_LIST_AGAIN,
     "release_not_found": _CHECK_ID,
     "recording_not_found": _CHECK_ID,
     "release_without_tracks": lazy("Choose another edition of the album."),

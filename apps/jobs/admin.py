@@ -79,8 +79,9 @@ class JobAdmin(ReadOnlyAdmin):
 
 @admin.register(JobTrack)
 class JobTrackAdmin(ReadOnlyAdmin):
-    """Tracks of all jobs."""
+    """Tracks of all jobs, newest first: by their places all of them would be sorted for a page."""
 
+    ordering = ["-id"]
     list_display = ["title", "artist", "job", "state", "code", "verification", "attempt", "next_step_at", "updated_at"]
     list_filter = ["state", "verification", "code"]
     list_select_related = ["job"]

@@ -63,6 +63,8 @@ class Job(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     expanded_at = models.DateTimeField(null=True, blank=True)  # a job of jobs had all its children then
+    plan_code = models.CharField(max_length=60, blank=True, default="")  # what its list lacked when it was planned
+    plan_params = models.JSONField(default=dict, blank=True)
     manifest_due_at = models.DateTimeField(null=True, blank=True)  # its manifest on disk is older than the row
     imported_tracks = models.JSONField(
         default=dict, blank=True
@@ -133,7 +135,11 @@ class PlannedRelease(models.Model):
     recommended = models.BooleanField(default=False)
     state = models.CharField(max_length=8, choices=PlannedState.choices, default=PlannedState.WANTED)
     reason = models.CharField(max_length=60, blank=True, default="")
+    tried = models.JSONField(default=list, blank=True)  # editions of the group that could not be read
     child = models.OneToOneField(Job, on_delete=models.SET_NULL, null=True, blank=True, related_name="planned_release")
+
+    other = models.ForeignKey(Job, on_delete=models.SET_NULL, null=True, blank=True, related_name="waited_by")
+    """a job outside of this tree that fetches, or fetched, this very release with the same constraints"""
 
     class Meta:
         ordering = ["job", "position"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from apps.domain.jobs.lifecycle import (
@@ -224,6 +224,9 @@ class JobTree:
     """The job of jobs that it belongs to."""
     figures: TreeFigures | None = None
     """Of a job of jobs: how far its releases and their tracks are."""
+    plan_code: str = ""
+    plan_params: Params = field(default_factory=dict)
+    """Of a job of jobs: what was missing in the list that it was planned from; "" for nothing."""
 
     @property
     def sentence(self) -> str:
@@ -299,6 +302,8 @@ def job_tree(job_id: uuid.UUID) -> JobTree | None:
         tracks=views,
         parent=ParentView(id=parent.id, kind=parent.kind, title=parent.title, artist=parent.artist) if parent else None,
         figures=tree_figures([job_id])[job_id] if job.kind in TREE_KINDS else None,
+        plan_code=job.plan_code,
+        plan_params=job.plan_params,
     )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from apps.catalog.models import Medium, Release
-from apps.catalog.selectors_graph import group_detail
+from apps.catalog.models import Medium, Release, ReleaseGroup
+from apps.catalog.selectors_graph import merged_into
 from apps.catalog.selectors_tracklists import tracklists
 from apps.domain.errors import DomainError
 from apps.domain.matching.discs import same_set
@@ -118,8 +118,9 @@ def editions_view(group_mbid: uuid.UUID, *, strict: uuid.UUID | None = None, hel
     `held_only`: by the few folders here that hold most of it, as pages need it at once (200 editions: 0.15 s a folder). Some ten queries, six for each
     folder that holds some of it.
     """
-    group = group_detail(group_mbid)
-    now = group.facts.mbid if group is not None else group_mbid
+    now = merged_into("group", group_mbid) or group_mbid
+    named = ReleaseGroup.objects.filter(mbid=now).values_list("title", "artist_credit").first()
+    title, artist = named or ("", "")
     editions = _editions(now)
     if not editions:
         raise EditionsUnknown(
@@ -130,8 +131,8 @@ def editions_view(group_mbid: uuid.UUID, *, strict: uuid.UUID | None = None, hel
     return _view(
         solution,
         group_mbid=now,
-        title=group.facts.title if group is not None else editions[0].title,
-        artist=(group.artist_credit if group is not None else "") or editions[0].artist,
+        title=title or editions[0].title,
+        artist=artist or editions[0].artist,
         strict=strict,
         editions=len(editions),
         names=names,

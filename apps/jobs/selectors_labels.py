@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -85,13 +86,14 @@ def label_view(key: uuid.UUID, *, limit: int = 50, codec: str = "", studio_only:
 
 
 def _of_mesh(key: uuid.UUID, *, limit: int, codec: str, studio_only: bool) -> tuple[int, tuple[LabelLine, ...]]:
-    heard = releases_heard(key, codec=codec)
-    if studio_only:
-        kinds = release_kinds([one.release_mbid for one in heard])
-        heard = [one for one in heard if kinds.get(one.release_mbid, UNKNOWN_KIND).studio]
-    else:
-        kinds = release_kinds([one.release_mbid for one in heard[:limit]])
-    return len(heard), tuple(_heard(one, kinds.get(one.release_mbid, UNKNOWN_KIND)) for one in heard[:limit])
+    total, heard = releases_heard(key, codec=codec, limit=limit, only=_studio if studio_only else None)
+    kinds = release_kinds([one.release_mbid for one in heard])
+    return total, tuple(_heard(one, kinds.get(one.release_mbid, UNKNOWN_KIND)) for one in heard)
+
+
+def _studio(releases: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Studio albums among them."""
+    return {mbid for mbid, kind in release_kinds(list(releases)).items() if kind.studio}
 
 
 def _of_musicbrainz(mbid: uuid.UUID, *, limit: int, studio_only: bool) -> tuple[int, tuple[LabelLine, ...]]:

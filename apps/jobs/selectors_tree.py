@@ -54,6 +54,8 @@ class PlannedView:
     recommended: bool
     state: str
     reason: str
+    other_id: uuid.UUID | None
+    """The job of another tree that fetches or fetched it."""
     child_id: uuid.UUID | None
     child_state: str
     child_code: str
@@ -142,6 +144,7 @@ def _planned(row: PlannedRelease) -> PlannedView:
         recommended=row.recommended,
         state=row.state,
         reason=row.reason,
+        other_id=row.other_id,
         child_id=child.id if child else None,
         child_state=child.state if child else "",
         child_code=child.code if child else "",

@@ -7,7 +7,7 @@ Every batch is a transaction that first makes sure that the job is still this wo
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -17,15 +17,16 @@ from django.db.models.functions import Now
 from apps.common.dispatch import TaskName, enqueue
 from apps.common.doorbell import WEB_CHANNEL, ring
 from apps.common.transitions import advance
+from apps.domain.errors import Param
 from apps.domain.jobs.lifecycle import JOB_MOVES, JobState
 from apps.domain.jobs.plan import PlanLine
 from apps.domain.jobs.selection import Selection
-from apps.domain.jobs.tree import WAITS_FOR_TURN
-from apps.jobs.models import Job, JobKind, PlannedRelease, PlannedState
+from apps.jobs.models import Job, PlannedRelease, PlannedState
 from apps.jobs.services_manifest import manifest_mark
 from apps.jobs.services_resolve import ResolveClaim, resolve_claim
+from apps.jobs.services_shared import WANTED_BY_OTHER, children_store, jobs_sharing
 from apps.jobs.services_tree import tree_refresh
-from apps.jobs.services_webhooks import job_event, job_events
+from apps.jobs.services_webhooks import job_event
 
 BATCH = 50
 """Rows of one transaction."""
@@ -102,33 +103,29 @@ def planned_store(claim: ExpandClaim, lines: Sequence[PlanLine]) -> bool:
 
 
 def children_make(claim: ExpandClaim, *, limit: int = BATCH) -> int | None:
-    """Make the next children of the plan; how many lines got theirs, 0 at the end of the plan. None: the job is no longer this worker's."""
+    """Make the next children of the plan, or note which other job fetches a release already; how many lines are settled so, 0 at the end of the plan.
+    None: the job is no longer this worker's."""
     with transaction.atomic():
         parent = _mine(claim).select_for_update().first()
         if parent is None:
             return None
-        wanted = PlannedRelease.objects.filter(job=parent, state=PlannedState.WANTED, child=None)
+        wanted = PlannedRelease.objects.filter(job=parent, state=PlannedState.WANTED, child=None, other=None)
         lines = list(wanted.order_by("position", "id")[:limit])
         if not lines:
             return 0
-        targets = [line.release_mbid for line in lines]
-        there = set(Job.objects.filter(parent=parent, target_mbid__in=targets).values_list("target_mbid", flat=True))
-        Job.objects.bulk_create(
-            [_child(parent, line) for line in lines if line.release_mbid not in there], ignore_conflicts=True
-        )
-        children = {job.target_mbid: job for job in Job.objects.filter(parent=parent, target_mbid__in=targets)}
+        others = jobs_sharing(parent, [line.release_mbid for line in lines])
         for line in lines:
-            line.child = children[line.release_mbid]
-        PlannedRelease.objects.bulk_update(lines, ["child"])
-        made = [job.id for target, job in children.items() if target not in there]
-        manifest_mark(made)
-        job_events(made, "job.created")
+            if line.release_mbid in others:
+                line.other, line.reason = others[line.release_mbid], WANTED_BY_OTHER
+        PlannedRelease.objects.bulk_update([line for line in lines if line.other], ["other", "reason"])
+        children_store(parent, [line for line in lines if not line.other])
         ring(WEB_CHANNEL, f"job {parent.id}")
     return len(lines)
 
 
-def expand_done(claim: ExpandClaim, *, code: str = "") -> bool:
-    """The job has all its children: it runs, and gives them their turns. `code`: what there is to say of its plan. False: it is no longer this worker's."""
+def expand_done(claim: ExpandClaim, *, code: str = "", lacks: tuple[str, Mapping[str, Param]] = ("", {})) -> bool:
+    """The job has all its children: it runs, and gives them their turns. `code`: what there is to say of its plan. `lacks`: code and params of what was
+    missing in the list that it was planned from; that stays said. False: it is no longer this worker's."""
     with transaction.atomic():
         moved = advance(
             _mine(claim),
@@ -136,6 +133,8 @@ def expand_done(claim: ExpandClaim, *, code: str = "") -> bool:
             to=JobState.RUNNING,
             code=code,
             params={},
+            plan_code=lacks[0],
+            plan_params=dict(lacks[1]),
             expanded_at=Now(),
             lease_until=None,
             next_step_at=None,
@@ -167,21 +166,6 @@ def expand_pause(claim: ExpandClaim, *, done: int, total: int) -> bool:
             enqueue(TaskName.EXPAND_JOB, str(claim.own.job_id))
             ring(WEB_CHANNEL, f"job {claim.own.job_id}")
     return bool(moved)
-
-
-def _child(parent: Job, line: PlannedRelease) -> Job:
-    return Job(
-        kind=JobKind.MB_RELEASE,
-        target_mbid=line.release_mbid,
-        parent=parent,
-        code=WAITS_FOR_TURN,
-        constraints=parent.constraints,
-        title=line.title,
-        artist=line.artist,
-        year=line.year,
-        origin=parent.origin,
-        requested_by_id=parent.requested_by_id,
-    )
 
 
 def _mine(claim: ExpandClaim) -> QuerySet[Job]:

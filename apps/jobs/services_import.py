@@ -392,7 +392,7 @@ def _job(plan: _Plan, requested_by: User | None, now: datetime) -> Job:
         code=code,
         params=params,
         constraints=manifest.constraints.to_json(),
-        title=manifest.title,
+        title=manifest.title or (plan.ref if plan.source is TargetSource.NAME else ""),
         artist=manifest.artist,
         year=manifest.year,
         release_mbid=plan.target if ended and _is_release(plan) else None,

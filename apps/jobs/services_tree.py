@@ -42,6 +42,14 @@ from apps.domain.jobs.verdicts import REVOCABLE
 from apps.jobs.models import Job, JobTrack, PlannedRelease, PlannedState
 from apps.jobs.refusals import JobRefused, JobUnknown
 from apps.jobs.services_manifest import manifest_mark
+from apps.jobs.services_shared import (
+    Elsewhere,
+    elsewhere_settle,
+    trees_sharing,
+    waited_by_tree,
+    waited_in_vain,
+    waits_elsewhere,
+)
 from apps.jobs.services_webhooks import job_event, job_events
 from apps.soulseek.services_hunt import hunts_again, hunts_follow
 from apps.transfers.services import denials_revoke, wants_move
@@ -73,6 +81,7 @@ def tree_touched(job_id: uuid.UUID) -> None:
     parent_id = Job.objects.filter(id=job_id).values_list("parent_id", flat=True).first()
     if parent_id is not None:
         transaction.on_commit(functools.partial(tree_refresh, parent_id), robust=True)
+    _sharing_touched([job_id])
 
 
 def tree_refresh(parent_id: uuid.UUID) -> JobState | None:
@@ -87,10 +96,13 @@ def tree_refresh(parent_id: uuid.UUID) -> JobState | None:
         state = JobState(parent.state)
         if parent.expanded_at is None or state in (JobState.PAUSED, JobState.COMPLETED):
             return state
+        elsewhere = Elsewhere() if state is JobState.CANCELLED else elsewhere_settle(parent)
         counts = _children_by_state(parent_id)
         waiting = parent.children.filter(state=JobState.PAUSED, code=WAITS_FOR_TURN).count()
         held = PlannedRelease.objects.filter(job_id=parent_id, state=PlannedState.HELD).count()
-        outcome = tree_outcome(counts, held=held, waiting=waiting)
+        outcome = tree_outcome(
+            counts, held=held, waiting=waiting, elsewhere=elsewhere.waiting, elsewhere_paused=elsewhere.paused
+        )
         if outcome.state is JobState.RUNNING:
             _run_on(parent, state, code=outcome.code, params=dict(outcome.params))
             _turns(parent_id)
@@ -128,6 +140,7 @@ def tree_pause(job_id: uuid.UUID) -> JobState:
             params={},
             lease_until=None,
         )
+        _sharing_touched(children)
         manifest_mark([job_id, *children])
         ring(WEB_CHANNEL, f"job {job_id}")
     return JobState.PAUSED
@@ -191,6 +204,7 @@ def tree_cancel(job_id: uuid.UUID) -> JobState:
                 next_step_at=None,
                 lease_until=None,
             )
+        _sharing_touched(children)
         manifest_mark([job_id, *children])
         for some in _slices([job_id, *children]):
             job_events(some, "job.cancelled")
@@ -208,6 +222,7 @@ def tree_retry(job_id: uuid.UUID) -> JobState:
         bad = Q(state__in=[JobState.FAILED, JobState.PARTIAL]) | Q(state=JobState.CANCELLED, code=CANCELLED_WITH_TREE)
         children = _ids(_children(job_id).filter(bad))
         again = state in (JobState.FAILED, JobState.CANCELLED) and not expanded
+        again = again or (state is JobState.CANCELLED and waited_by_tree(job_id))
         if state is JobState.COMPLETED or (not children and not again):
             raise JobRefused("Nothing of this job failed.", code="job_not_retryable", state=state.value)
         for some in _slices(children):
@@ -258,7 +273,8 @@ def trees_put_right() -> int:
     again. Returns how many were looked at."""
     open_children = Job.objects.filter(parent_id=OuterRef("id")).exclude(state__in=sorted(JOB_ENDED))
     trees = Job.objects.filter(kind__in=TREE_KINDS, expanded_at__isnull=False)
-    over = trees.filter(~Exists(open_children), state=JobState.RUNNING)
+    over = trees.filter(~Exists(open_children), ~waits_elsewhere(), state=JobState.RUNNING)
+    given_up = waited_in_vain().filter(job__state=JobState.RUNNING, job__expanded_at__isnull=False)
     starving = (
         Job.objects.filter(parent__state=JobState.RUNNING, parent__expanded_at__isnull=False)
         .exclude(state__in=sorted(JOB_ENDED))
@@ -272,6 +288,7 @@ def trees_put_right() -> int:
         *over.values_list("id", flat=True)[:BATCH],
         *starving.values_list("parent_id", flat=True)[:BATCH],
         *woken.values_list("id", flat=True)[:BATCH],
+        *given_up.values_list("job_id", flat=True)[:BATCH],
     }
     for job_id in sorted(found):
         tree_refresh(job_id)
@@ -292,6 +309,12 @@ def tree_adopt(job_id: uuid.UUID) -> JobState:
         _rows(job_id).update(expanded_at=Now(), started_at=Now(), next_step_at=None, code="", params={})
         manifest_mark([job_id])
     return tree_refresh(job_id) or JobState.RUNNING
+
+
+def _sharing_touched(job_ids: Sequence[uuid.UUID]) -> None:
+    """Trees whose releases these jobs fetch look after them once the transaction has committed."""
+    for tree_id in {tree for some in _slices(job_ids) for tree in trees_sharing(some)}:
+        transaction.on_commit(functools.partial(tree_refresh, tree_id), robust=True)
 
 
 def _run_on(parent: Job, state: JobState, *, code: str, params: dict[str, object]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -19,11 +19,15 @@ from apps.mesh.models_labels import LabelPresence, LabelRelease, LabelSighting
 
 LABEL_ORDER: Final = ("-rank", "-label_key")
 """The most popular first. Ranks change only when somebody is heard of: the order does not move while nobody is."""
+CHUNK: Final = 500
+"""Ids of one query: below what the oldest SQLite takes."""
 MAX_RELEASES: Final = 10_000
 """Of one label: all peers' quotas together hold some more only in theory."""
 LOSSLESS_NAME: Final = "lossless"
 """The codec filter that lets every lossless one through."""
 _LOSSLESS: Final = frozenset(one.value for one in LOSSLESS)
+Keep = Callable[[Collection[uuid.UUID]], Collection[uuid.UUID]]
+"""Releases → those of them that are meant."""
 UNNAMED: Final = ReleaseName(title="", artist="", year="")
 
 
@@ -91,27 +95,38 @@ def label_row(key: uuid.UUID) -> LabelRow | None:
 
 
 def label_totals() -> LabelTotals:
-    """How many labels, and releases and peers behind them. Two queries."""
-    found = LabelSighting.objects.aggregate(
-        releases=Count("release_mbid", distinct=True), peers=Count("peer", distinct=True)
-    )
+    """How many labels, and releases and peers behind them. Three queries, each of an index alone."""
+    releases = LabelRelease.objects.aggregate(n=Count("release_mbid", distinct=True))["n"]
+    peers = LabelSighting.objects.order_by().values("peer_id").distinct().count()
     labels = LabelPresence.objects.filter(releases__gt=0).count()
-    return LabelTotals(labels=labels, releases=found["releases"], peers=found["peers"])
+    return LabelTotals(labels=labels, releases=releases, peers=peers)
 
 
-def releases_heard(key: uuid.UUID, *, codec: str = "") -> list[HeardRelease]:
-    """A label's releases in the order of a crate: by popularity, then by quality as known. Two queries.
+def releases_heard(
+    key: uuid.UUID, *, codec: str = "", limit: int | None = None, only: Keep | None = None
+) -> tuple[int, list[HeardRelease]]:
+    """How many releases of a label were heard of, and the first `limit` of them in the order of a crate: by popularity, then by quality as known. Three
+    queries; names are looked up of what is given only.
 
-    `codec`: only what some peer has in it ("flac", "mp3", …, or "lossless").
+    `codec`: only what some peer has in it ("flac", "mp3", …, or "lossless"). `only`: is asked which of these to keep.
     """
-    found = list(LabelRelease.objects.filter(label_key=key)[:MAX_RELEASES])
+    columns = ("release_mbid", "rank", "quality", *(("profiles",) if codec else ()))
+    known = list(LabelRelease.objects.filter(label_key=key).values_list(*columns)[:MAX_RELEASES])
     if codec:
-        found = [row for row in found if any(_has_codec(profile, codec) for profile in row.profiles)]
-    names = release_names([row.release_mbid for row in found])
+        known = [row for row in known if any(_has_codec(profile, codec) for profile in row[3])]
+    if only is not None:
+        kept = only([row[0] for row in known])
+        known = [row for row in known if row[0] in kept]
     now_s = timezone.now().timestamp()
-    rows = [_heard(row, names.get(row.release_mbid, UNNAMED), now_s=now_s) for row in found]
-    rows.sort(key=lambda one: (-crate_order(one.popularity, quality=one.quality), str(one.release_mbid)))
-    return rows
+    known.sort(key=lambda row: (-crate_order(popularity_at(row[1], now_s=now_s), quality=row[2]), str(row[0])))
+    shown = [row[0] for row in known[:limit]]
+    names = release_names(shown)
+    rows = {
+        row.release_mbid: row
+        for at in range(0, len(shown), CHUNK)
+        for row in LabelRelease.objects.filter(label_key=key, release_mbid__in=shown[at : at + CHUNK])
+    }
+    return len(known), [_heard(rows[mbid], names.get(mbid, UNNAMED), now_s=now_s) for mbid in shown if mbid in rows]
 
 
 def release_popularity(label_mbid: uuid.UUID, name: str) -> Mapping[uuid.UUID, float]:

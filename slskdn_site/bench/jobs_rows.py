@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,9 +24,11 @@ from apps.transfers.models import Transfer, TransferSource, Want, WantProgress
 M = TypeVar("M", bound=models.Model)
 
 NOW: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
-SHAPES: Final = ((1000, 1), (200, 10), (50, 40), (20, 60))
+SHAPES: Final = ((1000, 1), (500, 1), (200, 10), (50, 40), (20, 55))
 """Children of a tree, and how many trees have so many, of 10,000 jobs; of fewer jobs proportionally fewer children."""
 WHOLE: Final = 10_000
+FILL: Final = 2
+"""Rises when other rows are made, here or in `jobs_world`: what was kept is filled anew."""
 CYCLE: Final = (
     JobState.COMPLETED, JobState.COMPLETED, JobState.RUNNING, JobState.COMPLETED, JobState.PARTIAL, JobState.PENDING, JobState.COMPLETED,
     JobState.FAILED, JobState.PAUSED, JobState.COMPLETED, JobState.CANCELLED, JobState.RUNNING, JobState.RESOLVING,
@@ -55,10 +58,10 @@ DELIVERIES: Final = 20_000
 class Filled:
     """What the requests need to know of what was made."""
 
-    jobs: int
-    tracks: int
     largest: uuid.UUID
     """the tree of most children"""
+    middle: uuid.UUID
+    """the next largest one"""
     child: uuid.UUID
     single: uuid.UUID
     """a running job of its own"""
@@ -69,26 +72,27 @@ def fill(*, jobs: int, tracks: int) -> Filled:
     """Fill an empty database."""
     made = list(_jobs(jobs))
     with _own_moments():
-        _many(Job, made)
+        many(Job, made)
     Job.objects.filter(state=JobState.PENDING, parent=None).update(next_step_at=NOW)
     resolved = [
         job for job in made if job.kind in (JobKind.MB_RELEASE, JobKind.RECORDING) and job.state not in UNRESOLVED
     ]
     each, more = divmod(tracks, len(resolved))
     rows = [row for at, job in enumerate(resolved) for row in _tracks(job, each + (at < more))]
-    _many(Want, (row.want for row in rows if row.want is not None))
-    _many(JobTrack, rows)
-    _many(WantProgress, _progress(rows))
+    many(Want, (row.want for row in rows if row.want is not None))
+    many(JobTrack, rows)
+    many(WantProgress, _progress(rows))
     transfers = list(_transfers(rows))
-    _many(Transfer, transfers)
-    _many(TransferSource, _sources(transfers))
-    _many(PlannedRelease, _planned(made))
+    many(Transfer, transfers)
+    many(TransferSource, _sources(transfers))
+    many(PlannedRelease, _planned(made))
     hook = _log(made)
-    settle()
     trees = [job for job in made if job.kind == JobKind.DISCOGRAPHY]
     alone = [job for job in resolved if job.parent_id is None and job.state == JobState.RUNNING]
     child = next(job for job in resolved if job.parent_id == trees[-1].id)
-    return Filled(jobs=len(made), tracks=len(rows), largest=trees[-1].id, child=child.id, single=alone[0].id, hook=hook)
+    sizes = Counter(job.parent_id for job in made if job.parent_id is not None)
+    middle = sizes.most_common(2)[-1][0]
+    return Filled(largest=trees[-1].id, middle=middle, child=child.id, single=alone[0].id, hook=hook)
 
 
 def settle() -> None:
@@ -131,10 +135,10 @@ def _job(number: int, *, kind: JobKind | None = None, state: JobState | None = N
     ended = shown in (JobState.COMPLETED, JobState.PARTIAL, JobState.FAILED, JobState.CANCELLED)
     at = NOW + timedelta(seconds=number)
     return Job(
-        id=_id(1, number),
+        id=made_id(1, number),
         kind=kind or (JobKind.RECORDING if number % 11 == 0 and parent is None else JobKind.MB_RELEASE),
-        target_mbid=_id(2, number),
-        release_mbid=None if shown in UNRESOLVED else _id(2, number),
+        target_mbid=made_id(2, number),
+        release_mbid=None if shown in UNRESOLVED else made_id(2, number),
         parent=parent,
         state=shown,
         code="" if kind else CODES.get(shown, ""),
@@ -247,12 +251,12 @@ def _log(jobs: Sequence[Job]) -> uuid.UUID:
     events = [event.value for event in Event]
     count = min(DELIVERIES, 2 * len(jobs))
     states = (DeliveryState.DELIVERED, DeliveryState.DELIVERED, DeliveryState.DELIVERED, DeliveryState.DEAD)
-    _many(
+    many(
         WebhookDelivery,
         (
             WebhookDelivery(
                 hook=hook,
-                event_id=_id(5, at),
+                event_id=made_id(5, at),
                 event=events[at % len(events)],
                 job_id=jobs[at % len(jobs)].id,
                 body='{"version":1}',
@@ -267,13 +271,14 @@ def _log(jobs: Sequence[Job]) -> uuid.UUID:
     return hook.id
 
 
-def _id(kind: int, number: int) -> uuid.UUID:
-    """A UUIDv7 that rises with the number."""
+def made_id(kind: int, number: int) -> uuid.UUID:
+    """A UUIDv7 that rises with the number; `kind` keeps those of different rows apart."""
     millis = int(NOW.timestamp() * 1000) + number
     return uuid.UUID(int=(millis << 80) | (0x7 << 76) | (kind << 64) | (0x2 << 62) | number)
 
 
-def _many(model: type[M], rows: Iterable[M], *, batch: int = 2000) -> None:
+def many(model: type[M], rows: Iterable[M], *, batch: int = 2000) -> None:
+    """Write them, a batch in a transaction."""
     left = iter(rows)
     while some := list(islice(left, batch)):
         with transaction.atomic():

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any, Final
+from typing import Final
+
+from slskdn_site.bench.asked import Asked, pages_of
 
 SMALL: Final = 10_000
 """Variants: in a smaller library combinations of filters cost nothing, and one of SMALL_STEP is asked for."""
 SMALL_STEP: Final = 7
 FEW: Final = 5
 """Rounds of each of the many combinations of filters."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A named request. `rounds`: at most so many (0: as many as is asked for)."""
-
-    name: str
-    path: str
-    rounds: int = 0
 
 
 def requests(*, variants: int) -> Iterator[Asked]:
@@ -232,40 +223,6 @@ def _single(variants: int) -> Iterator[Asked]:
             yield Asked(name=name, path=reverse(route, args=args))
         except NoReverseMatch:
             continue
-
-
-def pages_of(
-    name: str,
-    path: str,
-    query: str,
-    rows: Any,  # a QuerySet
-    order: Sequence[str],
-    *,
-    places: Sequence[str] = ("first", "middle", "last"),
-) -> Iterator[Asked]:
-    """First, middle and last page. A cursor is the sort key of a row and a direction, as apps.common.pagination writes it."""
-    at = f"{path}?{query}" if query else path
-    if "first" in places:
-        yield Asked(name=f"{name}, first", path=at)
-    count = rows.count()
-    for place, index in (("middle", count // 2), ("last", max(0, count - 20))):
-        if place not in places:
-            continue
-        row = _row_at(rows, order, index, count)
-        if row is not None:
-            cursor = _cursor([0, *(str(getattr(row, one.removeprefix("-"))) for one in order)])
-            yield Asked(name=f"{name}, {place}", path=f"{at}{'&' if query else '?'}cursor={cursor}")
-
-
-def _row_at(rows: Any, order: Sequence[str], index: int, count: int) -> Any:  # a QuerySet and one of its rows
-    """From whichever end is nearer."""
-    if index > count // 2:
-        index, order = count - 1 - index, [one[1:] if one.startswith("-") else f"-{one}" for one in order]
-    return rows.order_by(*order)[index : index + 1].first() if 0 <= index < count else None
-
-
-def _cursor(parts: Sequence[object]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(parts).encode()).rstrip(b"=").decode()
 
 
 def _text_cursor(key: str) -> str:

@@ -50,15 +50,17 @@ def register(commands: Commands) -> None:
 
 
 def _ready() -> None:
-    from slskdn_site.cli.main import django_setup
+    from slskdn_site.cli.main import django_setup, logs_quiet
 
     django_setup()
+    logs_quiet()
     import slskdn_site.celery  # noqa: F401  (tasks are sent through its broker)
 
 
 def _export(args: argparse.Namespace) -> int:
     _ready()
-    from apps.domain.jobs.job_manifest import manifest_yaml
+    from apps.common.sentences import message_of
+    from apps.domain.jobs.job_manifest import export_text
     from apps.jobs.selectors_manifest import manifest_of
 
     output = args.out or args.output
@@ -68,7 +70,11 @@ def _export(args: argparse.Namespace) -> int:
         return _export_all(output)
     if not args.id:
         raise DomainError("Name a job, or say --all.", code="job_unknown")
-    text = manifest_yaml(manifest_of(_job_id(args.id)))
+    try:
+        text = export_text([manifest_of(_job_id(args.id))])
+    except DomainError as error:
+        # On a command line the sentence says what helps.
+        raise DomainError(message_of(error.code, error.params, fallback=error.sentence), code=error.code) from error
     if output is None:
         sys.stdout.write(text)
     else:
@@ -78,16 +84,24 @@ def _export(args: argparse.Namespace) -> int:
 
 def _export_all(output: str | None) -> int:
     """A stream of documents, or a folder as the daemon keeps it."""
-    from apps.domain.jobs.job_manifest import manifest_yaml
+    from apps.common.sentences import message_of
+    from apps.domain.jobs.job_manifest import MIB, manifest_yaml
+    from apps.domain.jobs.marked_yaml import MAX_BYTES
     from apps.jobs.selectors_manifest import jobs_all, manifest_of
     from workers.gateways.manifests import ManifestFolder
 
     if output is None:
         after: uuid.UUID | None = None
+        size = 0
         while some := jobs_all(after):
             for job_id in some:
-                sys.stdout.write("---\n" + manifest_yaml(manifest_of(job_id)))
+                text = "---\n" + manifest_yaml(manifest_of(job_id))
+                sys.stdout.write(text)
+                size += len(text.encode())
             after = some[-1]
+        if size > MAX_BYTES:
+            params = {"size_mb": round(size / MIB, 1), "limit_mb": MAX_BYTES // MIB}
+            print(f"{message_of('manifest_export_too_large', params)} [manifest_export_too_large]", file=sys.stderr)
         return 0
     count = 0
     with ManifestFolder(Path(output)) as folder:

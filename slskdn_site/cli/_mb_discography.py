@@ -141,9 +141,9 @@ def _graph(args: argparse.Namespace) -> uuid.UUID:
 
 
 def _says(code: str, **params: object) -> str:
-    from apps.domain.jobs.sentences import sentence
+    from apps.common.sentences import message_of
 
-    return sentence(code, params)
+    return message_of(code, params) if code else ""
 
 
 def _as_json(found: Discography) -> dict[str, object]:

@@ -92,4 +92,5 @@ def _print_candidate(view: CandidateView) -> None:
     if told := " · ".join(display_text(fact) for fact in facts if fact):
         print(f"    {told}")
     if one.reasons:
-        print(f"    {one.points:+.2f}: " + "; ".join(reason_says(reason) for reason in one.reasons))
+        weighed = f"{one.points:+.2f}: " if one.points else ""  # what comes of an id alone was not weighed
+        print(f"    {weighed}" + "; ".join(reason_says(reason) for reason in one.reasons))

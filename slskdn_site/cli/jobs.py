@@ -236,12 +236,20 @@ def _print_tree(tree: JobTree, *, as_json: bool) -> None:
     year = f" ({tree.year})" if tree.year else ""
     print(" – ".join(filter(None, (tree.artist, tree.title))) + year if tree.title else str(tree.target_mbid))
     print(f"{tree.id}  {_summary(tree)}")
+    if tree.plan_code:
+        print(f"  {_plan_says(tree)} [{tree.plan_code}]")
     if tree.parent:
         print(f"  of {tree.parent.kind} {tree.parent.id} {tree.parent.title or tree.parent.artist}")
     for track in tree.tracks:
         _print_track(track)
     if tree.figures:
         _print_releases(tree.id)
+
+
+def _plan_says(tree: JobTree) -> str:
+    from apps.common.sentences import message_of
+
+    return message_of(tree.plan_code, tree.plan_params)
 
 
 def _print_releases(job_id: uuid.UUID) -> None:
@@ -252,7 +260,7 @@ def _print_releases(job_id: uuid.UUID) -> None:
     for one in page.items:
         said = sentence(one.child_code, one.child_params) if one.child_code else sentence(one.reason)
         year = f" ({one.year})" if one.year else ""
-        print(f"  {one.child_state or one.state:<12} {one.title}{year}  {one.child_id or ''}")
+        print(f"  {one.child_state or one.state:<12} {one.title}{year}  {one.child_id or one.other_id or ''}")
         if said.what:
             print(f"               {said}")
     if page.next_cursor:

@@ -103,6 +103,15 @@ def logs_to_stderr() -> None:
             handler.setStream(sys.stderr)
 
 
+def logs_quiet() -> None:
+    """A command that says by itself what it did repeats nothing of it as a line of the log; warnings stay, and so does what SLSKDN_LOG_LEVEL asks for."""
+    if "SLSKDN_LOG_LEVEL" in os.environ:
+        return
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stdout, sys.stderr):
+            handler.setLevel(logging.WARNING)
+
+
 def django_setup() -> None:
     """Make models and services importable, on the configured data folder. Raises ConfigError for a wrong configuration."""
     from slskdn_site.config import data_dir, load_config

@@ -23,7 +23,7 @@ PASSES_ON = True  # unknown arguments are pytest's; verify is left out then
 QUICK_MARKS = "not e2e and not browser and not interop"
 OUTSIDE_MARKS = "e2e or browser"
 LANES_AT_ONCE = 2
-LANE_SECONDS = 1800
+LANE_SECONDS = 3600
 NO_TESTS_COLLECTED = 5  # pytest's exit status
 
 

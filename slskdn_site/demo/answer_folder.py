@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl
 from slskdn_site.demo.answer_shapes import (
     ARTIST_INCS,
     GROUP_INCS,
+    LABEL_INCS,
     RECORDING_INCS,
     RELEASE_INCS,
     Json,
@@ -27,6 +28,7 @@ from slskdn_site.demo.answer_shapes import (
     TrackFacts,
     acoustid_result,
     artist_json,
+    label_json,
     recording_json,
     release_group_json,
     release_json,
@@ -197,7 +199,7 @@ def _musicbrainz(path: str, body: JsonObject, incs: frozenset[str], **query: str
 
 
 def release_entries(releases: Sequence[ReleaseFacts]) -> list[Entry]:
-    """The MusicBrainz answers for releases of one group: release, group, artists, recordings and the two browse pages."""
+    """The MusicBrainz answers for releases of one group: release, group, artists, label, recordings and the lists that lead from one to the other."""
     first = releases[0]
     entries = [_musicbrainz(f"release/{facts.release_mbid}", release_json(facts), RELEASE_INCS) for facts in releases]
     group = release_group_json(releases)
@@ -214,6 +216,10 @@ def release_entries(releases: Sequence[ReleaseFacts]) -> list[Entry]:
     listed: list[Json] = [release_json(facts) for facts in releases]
     page: JsonObject = {"release-count": len(releases), "release-offset": 0, "releases": listed}
     entries.append(_musicbrainz("release", page, RELEASE_INCS, release_group=first.release_group_mbid, **pages))
+    entries.append(_musicbrainz("release", page, RELEASE_INCS, artist=first.artist_mbid, **pages))
+    if first.label_mbid:
+        entries.append(_musicbrainz(f"label/{first.label_mbid}", label_json(first.label, first.label_mbid), LABEL_INCS))
+        entries.append(_musicbrainz("release", page, RELEASE_INCS, label=first.label_mbid, **pages))
     groups: JsonObject = {"release-group-count": 1, "release-group-offset": 0, "release-groups": [group]}
     entries.append(
         _musicbrainz("release-group", groups, frozenset({"artist-credits"}), artist=first.artist_mbid, **pages)

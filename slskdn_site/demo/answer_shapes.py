@@ -26,11 +26,13 @@ RELEASE_INCS = (
 RECORDING_INCS = _NOTHING_THERE | _LEVELS | {"artist-credits", "artists", "isrcs", "release-groups", "releases"}
 GROUP_INCS = _NOTHING_THERE | {"artist-credits", "artists", "releases"}
 ARTIST_INCS = _NOTHING_THERE
+LABEL_INCS = _NOTHING_THERE | {"label-rels"}
 
 # MusicBrainz' own ids of its enumerations.
 _OFFICIAL = "4e304316-386d-3409-af2e-78857eec5cfe"
 _ALBUM = "f529b476-6e62-324f-b0aa-1f3e33d313fc"
 _GROUP = "e431f5f6-b5d2-343d-8b36-72607fffb74b"
+_LABEL = "7aaa37fe-2def-3476-b359-80245850062d"
 _DIGITAL = "907a28d9-b3b2-3ef6-89a8-7b18d91d4794"
 _WORLDWIDE = "525d4e18-3d00-31b9-a58b-a146a916de8f"
 
@@ -128,6 +130,25 @@ def artist_json(name: str, mbid: str) -> JsonObject:
         "area": None,
         "begin-area": None,
         "end-area": None,
+        "life-span": {"begin": None, "end": None, "ended": False},
+        "ipis": [],
+        "isnis": [],
+        **_nothing_there(),
+    }
+
+
+def label_json(name: str, mbid: str) -> JsonObject:
+    """`/ws/2/label/<mbid>` with all of LABEL_INCS."""
+    return {
+        "id": mbid,
+        "name": name,
+        "sort-name": name,
+        "disambiguation": "",
+        "type": "Original Production",
+        "type-id": _LABEL,
+        "label-code": None,
+        "country": None,
+        "area": None,
         "life-span": {"begin": None, "end": None, "ended": False},
         "ipis": [],
         "isnis": [],

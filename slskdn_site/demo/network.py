@@ -193,9 +193,8 @@ class Network:
         folder = self.root / plan.who
         port = free_port(plan.host)
         if not (folder / "slskdn.yml").exists():
-            self._node_folder(
-                folder, host=plan.host, port=port, upload_kbps=plan.upload_kbps, release=plan.release_mbid
-            )
+            seeded = dict.fromkeys([plan.release_mbid, *(offer.release_mbid for offer in plan.offers)])
+            self._node_folder(folder, host=plan.host, port=port, upload_kbps=plan.upload_kbps, releases=list(seeded))
         rows = folder / "offers.json"
         rows.write_text(json.dumps([self._offer_row(folder, offer) for offer in plan.offers]), encoding="utf-8")
         (folder / "ready.json").unlink(missing_ok=True)
@@ -241,7 +240,7 @@ class Network:
         host: str,
         port: int,
         upload_kbps: int = 0,
-        release: str = "",
+        releases: Sequence[str] = (),
         web_port: int | None = None,
     ) -> None:
         """Configuration and database of a node."""
@@ -251,7 +250,7 @@ class Network:
             "mode": "mesh",
             "overlay": {"host": host, "port": port, "allow_private": True, "upload_kbps": upload_kbps},
             "mesh": {
-                "seed": {"releases": [release] if release else []},
+                "seed": {"releases": list(releases)},
                 "dht": {"host": host, "port": free_port(host), "bootstrap": [f"{PLATFORM_HOST}:{self.dht_port}"]},
             },
             "integration": {

@@ -65,7 +65,7 @@ class NeighbourPlan:
     who: Who
     host: str
     release_mbid: str
-    """seeded from the start, also by a neighbour that gets its files later"""
+    """seeded from the start, also by a neighbour that gets its files later; besides it those of its offers"""
     offers: tuple[Offer, ...]
     upload_kbps: int = 0
     corrupt_every: int = 0

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from slskdn_site.bench.library import library_table
+from slskdn_site.bench.pages_command import table
+from slskdn_site.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_QUERIES = 25
@@ -52,7 +53,7 @@ def test_every_kind_of_page_is_asked_for_at_its_beginning_middle_and_end(report:
         "metrics",
     } <= names
     assert {"library missing, last", "one file", "folders with a path", "issues with words, ignored"} <= names
-    assert (report["database"], report["variants"], report["issues"]) == ("sqlite", 700, 140)
+    assert (report["database"], report["sizes"]) == ("sqlite", {"variants": 700, "issues": 140})
 
 
 def test_no_request_asks_more_queries_than_it_may(report: dict[str, Any]) -> None:
@@ -67,17 +68,15 @@ def test_the_overview_counts_no_issues_and_no_files(report: dict[str, Any]) -> N
 
 def test_the_table_names_every_request_and_what_fails(report: dict[str, Any]) -> None:
     failing = {**report["requests"][0], "holds": False, "seq_scans": ["library_audiofile"]}
-    table = library_table({**report, "requests": [*report["requests"], failing]})
-    assert all(one["name"] in table for one in report["requests"])
-    assert "FAILS" in table
-    assert "sequential: library_audiofile" in table
+    shown = table({**report, "requests": [*report["requests"], failing]})
+    assert all(one["name"] in shown for one in report["requests"])
+    assert "FAILS" in shown
+    assert "sequential: library_audiofile" in shown
 
 
 @pytest.mark.parametrize(
     "wrong", [["--variants", "5"], ["--issues", "1"], ["--rounds", "0"], ["--variants", "200", "--issues", "300"]]
 )
 def test_sizes_that_mean_nothing_are_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    from slskdn_site.cli.main import main
-
     assert main(["bench", "library", *wrong]) == 2
-    assert "--variants" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith("slskdn: --")

@@ -53,7 +53,7 @@ def test_a_free_port_is_free_for_both_protocols() -> None:
 
 def test_a_neighbours_configuration_is_one_the_platform_accepts(network: Network, tmp_path: Path) -> None:
     folder = tmp_path / "slow"
-    network._node_folder(folder, host="127.0.12.1", port=5001, upload_kbps=700, release=RELEASE)
+    network._node_folder(folder, host="127.0.12.1", port=5001, upload_kbps=700, releases=[RELEASE])
     config = configured(folder)
     assert (config.overlay.host, config.overlay.port, config.overlay.upload_kbps) == ("127.0.12.1", 5001, 700)
     assert config.overlay.allow_private

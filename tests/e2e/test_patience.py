@@ -6,6 +6,7 @@ Left out of `./slskdn test`, part of `./slskdn test --long` and of what continuo
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -41,7 +42,10 @@ def missed(demo: Demonstration, hostile: HostileRelease) -> Missed:
     demo.forget_acoustid()  # another test asked about this sound before
     wishes = {"target_dir": "Lease", "redownload": True}  # and placed it
     asked = person.ask(hostile.release_mbid, tracks=[{"medium": 1, "position": 2}], constraints=wishes)
-    until(lambda: len(demo.requests_of("/v2/lookup")) > before, "its verification asks AcoustID")
+    until(lambda: len(demo.requests_of("/v2/lookup")) > before, "AcoustID is asked of its sound")
+    # It may have been asked of the first bytes, while the rest came: the verification itself is to be lost.
+    begun = f"SELECT attempt FROM jobs_jobtrack WHERE job_id = '{uuid.UUID(str(asked.json()['id'])).hex}' AND state = 'verifying'"
+    until(lambda: demo.rows(begun) == [(1,)], "its verification has begun")
     worker = demo.pid("worker")
     pool = children_of(worker)
     assert pool

@@ -100,16 +100,23 @@ class Person:
 
     def ask(self, release: str, *, key: str = "", **more: Any) -> requests.Response:
         """POST a release."""
+        return self.post("/api/jobs/mb-release", {"mb_release_id": release, **more}, key=key)
+
+    def post(self, path: str, body: Mapping[str, Any], *, key: str = "") -> requests.Response:
+        """POST JSON."""
         headers = {"X-CSRFToken": self._token(), **({"Idempotency-Key": key} if key else {})}
-        body = {"mb_release_id": release, **more}
-        return self.http.post(f"{self.url}/api/jobs/mb-release", json=body, headers=headers, timeout=HTTP_S)
+        return self.http.post(f"{self.url}{path}", json=body, headers=headers, timeout=HTTP_S)
+
+    def get(self, path: str) -> dict[str, Any]:
+        """What the API answers there."""
+        answer = self.http.get(f"{self.url}{path}", timeout=HTTP_S)
+        answer.raise_for_status()
+        body: dict[str, Any] = answer.json()
+        return body
 
     def job(self, job_id: str) -> dict[str, Any]:
         """The job's tree."""
-        answer = self.http.get(f"{self.url}/api/jobs/{job_id}", timeout=HTTP_S)
-        answer.raise_for_status()
-        tree: dict[str, Any] = answer.json()
-        return tree
+        return self.get(f"/api/jobs/{job_id}")
 
     def act(self, job_id: str, action: str) -> None:
         """Pause, resume, cancel or retry."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 
@@ -38,9 +41,32 @@ def test_a_job_is_exported_and_imported_again(tmp_path: Path, capsys: pytest.Cap
     assert main(["jobs", "import", str(file), "--json"]) == 0
     (one,) = json.loads(capsys.readouterr().out)["jobs"]
     assert Job.objects.get(id=one["job_id"]).imported_from == job
+    assert capsys.readouterr().err == ""
     assert main(["jobs", "import", str(file), "--allow-duplicate-id"]) == 0
     assert "is here already" in capsys.readouterr().out
     assert Job.objects.count() == 2
+
+
+def test_an_import_says_what_it_made_and_logs_nothing_beside_it(tmp_path: Path) -> None:
+    """As a process: where tests run, other handlers take what is logged."""
+    job = made()
+    file, data = tmp_path / "job.yaml", tmp_path / "data"
+    assert main(["jobs", "export", str(job), str(file)]) == 0
+    quiet = {key: value for key, value in os.environ.items() if key != "SLSKDN_LOG_LEVEL"}
+    environment = {**quiet, "SLSKDN_DATA": str(data), "SLSKDN_TEST_DATABASE": "sqlite"}
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", *words]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120)
+
+    run("slskdn_site.cli", "prepare")
+    told = run("slskdn_site.cli", "jobs", "import", str(file))
+    assert told.stdout.startswith(str(job))
+    assert " INFO " not in told.stderr + told.stdout
+    environment["SLSKDN_LOG_LEVEL"] = "INFO"
+    assert "INFO apps.jobs.services_import" in run("slskdn_site.cli", "jobs", "import", str(file)).stderr, (
+        "who asks for it"
+    )
 
 
 def test_a_job_is_read_from_standard_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,30 @@ def test_a_discography_as_json_has_weights_and_what_is_left_out(capsys: Capture)
     assert len(json.loads(capsys.readouterr().out)["picks"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("core", "words", "titles"),
+    [
+        ({}, (), ["Album 0000", "Album 0001"]),
+        ({"exclude_live": False}, (), ["Album 0000", "Album 0001", "Album 0003"]),
+        ({"exclude_compilations": False}, (), ["Album 0000", "Album 0001", "Album 0004"]),
+        ({"secondary_types": ["soundtrack"]}, (), ["Album 0000", "Album 0001", "Album 0005"]),
+        ({}, ("--live",), ["Album 0000", "Album 0001", "Album 0003"]),
+        ({}, ("--compilations",), ["Album 0000", "Album 0001", "Album 0004"]),
+    ],
+)
+def test_what_belongs_to_the_core_is_configured_and_can_be_said(
+    core: dict[str, object], words: tuple[str, ...], titles: list[str], capsys: Capture, settings: object
+) -> None:
+    kinds = [[], [], [], ["Live"], ["Compilation"], ["Soundtrack"]]
+    graph_store([group_of(n, kind="EP" if n == 2 else "Album", secondary=kinds[n]) for n in range(6)])
+    config = settings.CONFIG  # type: ignore[attr-defined]
+    changed = config.discography.core.model_copy(update=core)
+    discography = config.discography.model_copy(update={"core": changed})
+    settings.CONFIG = config.model_copy(update={"discography": discography})  # type: ignore[attr-defined]
+    assert main(["mb", "discography", ID, "--known", "--json", *words]) == 0
+    assert sorted(pick["title"] for pick in json.loads(capsys.readouterr().out)["picks"]) == titles
+
+
 def test_start_asks_for_it_and_one_key_makes_one_job(capsys: Capture) -> None:
     words = ["mb", "discography", ID, "--profile", "extended", "--lossless", "--start", "--key", "k", "--json"]
     assert main(words) == 0

@@ -231,7 +231,8 @@ def test_pages_are_readable_without_javascript(browser: Browser, small: Site) ->
     page.goto(f"{small.base}/login")
     page.fill("#id_username", "admin")
     page.fill("#id_password", small.password)
-    page.click("button.main")
+    with page.expect_navigation():  # until it is loaded whole: nothing else waits for rows that are still on their way
+        page.click("button.main")
     assert page.locator("tr[data-row]").count() >= 16
     page.goto(small.base + str(page.locator("tr[data-row] a").first.get_attribute("href")))
     assert page.locator("h1").is_visible()

@@ -12,6 +12,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
+from django.utils.html import escape
 
 from apps.catalog.models import Artist, EntityTag, GroupArtist, Label, Recording, Release, ReleaseGroup, ReleaseLabel
 from apps.catalog.models import Relation as RelationRow
@@ -157,6 +158,9 @@ def test_a_target_tells_what_is_missing_and_gets_exactly_that(operator: Client) 
     assert operator.post(f"{address}/act/missing", {"key": "k"}).status_code == 302
     job = Job.objects.get()
     assert [one["position"] for one in job.constraints["tracks"]] == [4, 6, 7, 8]
+    page = page_of(operator, address)
+    assert "Get 4 missing tracks" not in page, "a job for them is under way"
+    assert "Pending" in page or "Waiting" in page
     assert operator.post(f"{address}/act/missing", {"key": "k"}).status_code == 302
     assert Job.objects.count() == 1
     assert "Tracks missing" in page_of(operator, "/targets")
@@ -164,6 +168,31 @@ def test_a_target_tells_what_is_missing_and_gets_exactly_that(operator: Client) 
     assert BODY["title"] not in page_of(operator, "/targets", show="complete").split("<main", 1)[1]
     assert operator.post(f"{address}/act/forget").status_code == 302
     assert not AlbumTarget.objects.exists()
+
+
+def test_a_target_names_every_missing_track_and_what_is_too_much(operator: Client) -> None:
+    release = facts()
+    release_store(release)
+    titles = [track.title for _, track in release.tracks()]
+    held(release, 1, 2, 3, 5, 6, 8)
+    page = page_of(operator, reverse("target", args=["release", MBID]))
+    rows = [re.sub(r"<[^>]+>", " ", row) for row in page.split("<tr data-row>")[1 : 1 + len(titles)]]
+    missing = {number for number, row in enumerate(rows, start=1) if "Missing" in row}
+    assert missing == {4, 7}
+    for number in missing:
+        assert re.search(rf"1–{number}\b", rows[number - 1])
+        assert escape(titles[number - 1]) in rows[number - 1]
+    held(release, 4, 7)
+    for number in (97, 98, 99):
+        bonus = a_file(
+            "Ada/Album", f"{number}.flac", duration_ms=99_000, recording=uuid.uuid4(), tags={"title": "Bonus"}
+        )
+        AudioFile.objects.filter(id=bonus.id).update(release_mbid=MBID, medium_position=1, track_position=number)
+    page = page_of(operator, reverse("target", args=["release", MBID]))
+    assert "Another edition with bonus tracks may be meant." in page
+    assert re.search(r"Extra files</dt><dd>3</dd>", page)
+    for number in (97, 98, 99):
+        assert f"Ada/Album/{number}" in page
 
 
 def test_a_target_of_an_unknown_track_list_is_looked_up(operator: Client) -> None:

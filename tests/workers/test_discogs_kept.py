@@ -127,8 +127,8 @@ def test_relations_of_musicbrainz_lead_both_ways() -> None:
     assert mbids_of_page(DiscogsKind.RELEASE, 42) == ((EntityKind.RELEASE, mbid),)
     assert mbids_of_page(DiscogsKind.MASTER, 7) == ((EntityKind.RELEASE_GROUP, mbid),)
     assert mbids_of_page(DiscogsKind.RELEASE, 4) == ()
-    assert discogs_pages_of(EntityKind.RELEASE, mbid) == ((DiscogsKind.RELEASE, 42),)
-    assert discogs_pages_of(EntityKind.RELEASE_GROUP, mbid) == ((DiscogsKind.MASTER, 7),)
+    assert discogs_pages_of((EntityKind.RELEASE, mbid)) == ((DiscogsKind.RELEASE, 42),)
+    assert discogs_pages_of((EntityKind.RELEASE_GROUP, mbid)) == ((DiscogsKind.MASTER, 7),)
 
 
 def test_the_task_of_a_refresh_keeps_what_is_new_and_asks_again_when_discogs_is_away(

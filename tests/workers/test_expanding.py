@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 
@@ -14,16 +15,21 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.catalog.models import Walk
+from apps.catalog.selectors_graph import group_detail
+from apps.catalog.services_graph import briefs_store, groups_store
 from apps.domain.catalog.graph import LabelDetail
+from apps.domain.catalog.group_walks import IN_FLIGHT
 from apps.domain.catalog.identity import label_name_id
 from apps.domain.catalog.walks import WalkKind, WalkState
 from apps.domain.jobs.lifecycle import JobState
 from apps.domain.library.canonical import CanonicalPolicy
 from apps.jobs.models import Job, PlannedRelease
+from apps.jobs.selectors import job_tree
 from apps.jobs.selectors_tree import planned_page, tree_figures
 from apps.jobs.services import job_cancel, job_create, job_pause, job_resume, job_retry
 from apps.jobs.services_expand import children_make, expand_claim
 from apps.jobs.services_sweep import trees_waiting
+from apps.jobs.services_tree import tree_refresh
 from tests.apps.jobs.tree_rows import (
     ARTIST,
     LABEL,
@@ -33,6 +39,7 @@ from tests.apps.jobs.tree_rows import (
     graph_store,
     group_of,
     hold,
+    walked,
 )
 from tests.workers.conftest import Killed, kill_at
 from workers.expanding import expand
@@ -131,7 +138,8 @@ def test_it_waits_while_the_graph_is_read_and_says_how_far_that_is() -> None:
     Walk.objects.filter(kind=WalkKind.ARTIST_GROUPS).update(state=WalkState.WALKING, taken=100, total=250)
     due(job_id)
     assert [step.id for step in trees_waiting()] == [job_id]
-    assert {**run(job_id).params, "tries": 0} == {"taken": 100, "total": 250, "waits": "", "tries": 0}
+    told = {"taken": 100, "total": 250, "waits": "", "subject": str(ARTIST.mbid)}
+    assert {**run(job_id).params, "tries": 0} == {**told, "tries": 0}
     graph_store([group_of(0)])
     due(job_id)
     run(job_id)
@@ -147,6 +155,71 @@ def test_a_graph_that_can_not_be_read_fails_the_job_and_a_retry_reads_it_anew() 
     assert (job.state, job.code) == (JobState.FAILED, "artist_not_found")
     assert job_retry(job_id) is JobState.PENDING
     assert (run(job_id).code, Walk.objects.first().state) == ("graph_walking", WalkState.WAITING)  # type: ignore[union-attr]
+
+
+def test_a_plan_of_a_list_that_came_short_says_so_for_good() -> None:
+    graph_store([group_of(0)])
+    lacks = {"read": 25, "total": 49, "unreadable": 0}
+    Walk.objects.filter(kind=WalkKind.ARTIST_GROUPS).update(code="artist_groups_incomplete", params=lacks)
+    job = run(ask_discography())
+    job.children.update(state=JobState.COMPLETED, next_step_at=None)
+    tree_refresh(job.id)
+    tree = job_tree(job.id)
+    assert tree is not None
+    assert (tree.state, tree.code) == (JobState.COMPLETED, "")
+    assert (tree.plan_code, tree.plan_params) == ("artist_groups_incomplete", lacks)
+
+
+def walked_groups(*, most: int = 20) -> list[uuid.UUID]:
+    """End the walks of groups that are open, each with one edition. Which those were."""
+    open_ = list(Walk.objects.filter(kind=WalkKind.GROUP_RELEASES, state=WalkState.WAITING).order_by("id")[:most])
+    for row in open_:
+        group = group_detail(row.mbid)
+        assert group is not None
+        briefs_store(replace(one, mbid=an_id("edition", row.mbid)) for one in editions_of(group, 0, count=1))
+        walked(WalkKind.GROUP_RELEASES, row.mbid)
+    return [row.mbid for row in open_]
+
+
+def test_groups_without_a_known_edition_are_asked_for_a_few_at_a_time_and_planned_when_their_lists_were_read() -> None:
+    graph_store([group_of(at) for at in range(3)])
+    groups_store([group_of(at, kind="EP" if at == 3 else "Album") for at in range(3, 17)])
+    job_id = ask_discography(selection={"profile": "extended"})
+    asked: list[uuid.UUID] = []
+    for known in (0, IN_FLIGHT, 2 * IN_FLIGHT):
+        job = run(job_id)
+        assert (job.state, job.code, job.params["done"], job.params["total"]) == (
+            "pending",
+            "editions_walking",
+            known,
+            14,
+        )
+        run(job_id)  # not due: nothing more is asked for
+        assert Walk.objects.filter(kind=WalkKind.GROUP_RELEASES, state=WalkState.WAITING).count() <= IN_FLIGHT
+        asked += walked_groups()
+        due(job_id)
+    run(job_id)
+    assert_whole(job_id, children=17)
+    assert Walk.objects.filter(kind=WalkKind.GROUP_RELEASES).count() == 14
+    # The weightiest first: the EP after all albums.
+    assert len(asked) == len(set(asked)) == 14 and asked[-1] == group_of(3).facts.mbid
+    assert {line.reason for line in planned_page(job_id).items if line.title == "Album 0005"} == {"edition_only"}
+
+
+def test_groups_whose_lists_give_nothing_or_can_not_be_read_are_left_out_and_say_so() -> None:
+    graph_store([group_of(0)])
+    groups_store([group_of(1), group_of(2)])
+    job_id = ask_discography()
+    assert run(job_id).code == "editions_walking"
+    walked(WalkKind.GROUP_RELEASES, group_of(1).facts.mbid)
+    Walk.objects.filter(mbid=group_of(2).facts.mbid).update(
+        state=WalkState.FAILED, code="group_releases_unreadable", ended_at=timezone.now(), next_step_at=None
+    )
+    due(job_id)
+    run(job_id)
+    assert_whole(job_id, children=1)
+    left = {line.title: line.reason for line in planned_page(job_id, state="omitted").items}
+    assert left == {"Album 0001": "no_edition_known", "Album 0002": "editions_unreadable"}
 
 
 def test_nothing_to_fetch_fails_with_the_reason() -> None:

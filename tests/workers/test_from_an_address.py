@@ -109,10 +109,12 @@ def step(job_id: uuid.UUID, served: Served, **given: object) -> Job:
 
 def expanded(kind: str, mbid: uuid.UUID, served: Served, **selection: object) -> Job:
     """The job as workers take it in turn, killed once in the middle of its children and finished by another."""
-    job_id = job_create(kind=kind, target_mbid=mbid, selection=selection, constraints={"allow_lossy": False}).id
+    # Constraints of its own: a tree with the same ones would wait for the releases that an earlier tree fetches.
+    own = {"allow_lossy": False, "overlay_bandwidth_kbps": 1000 + Job.objects.filter(parent=None).count()}
+    job_id = job_create(kind=kind, target_mbid=mbid, selection=selection, constraints=own).id
     with pytest.raises(Killed):
-        for _ in range(3):
-            assert step(job_id, served, checkpoint=kill_at("children 0")).code == "graph_walking"
+        for _ in range(20):
+            assert step(job_id, served, checkpoint=kill_at("children 0")).code in ("graph_walking", "editions_walking")
             run(served)
     job = step(job_id, served)
     assert (job.state, job.expanded_at is not None) == (JobState.RUNNING, True)
@@ -157,18 +159,22 @@ def test_nirvana_from_its_address_to_each_discography(served: Served) -> None:
     core = expanded("discography", one.mbid, served)
     assert (core.title, core.code) == ("Nirvana", "")
     assert set(lines(core, "wanted")) == {"Bleach", "Nevermind"}
-    assert Counter(lines(core, "omitted").values()) == {"type_excluded": 31, "no_edition_known": 1}
-    assert lines(core, "omitted")["In Utero"] == "no_edition_known", "no edition of it was recorded"
+    assert Counter(lines(core, "omitted").values()) == {"type_excluded": 31, "editions_unreadable": 1}
+    assert lines(core, "omitted")["In Utero"] == "editions_unreadable", "no edition of it was recorded"
     assert (figures(core).releases_total, figures(core).releases_omitted, figures(core).tracks_total) == (2, 32, 25)
     asked = len(served.paths)
 
     extended = expanded("discography", one.mbid, served, profile="extended")
     assert set(lines(extended, "wanted")) == {"Bleach", "Nevermind", "MTV Unplugged in New York"}
-    assert Counter(lines(extended, "omitted").values()) == {"not_well_known": 22, "no_edition_known": 9}
+    assert Counter(lines(extended, "omitted").values()) == {"not_well_known": 22, "editions_unreadable": 9}
     everything = expanded("discography", one.mbid, served, profile="all")
-    assert Counter(lines(everything, "omitted").values()) == {"no_edition_known": 31}
+    assert Counter(lines(everything, "omitted").values()) == {"editions_unreadable": 31}
     assert figures(everything).tracks_total == 39
-    assert len(served.paths) == asked, "the graph was read once"
+    later = {path.removeprefix("/ws/2/").split("/")[0] for path in served.paths[asked:]}
+    assert later == {"release", "release-group"}, (
+        "the graph was read once; then groups without an edition were asked for"
+    )
+    assert f"/ws/2/artist/{NIRVANA}" not in served.paths[asked:]
     assert counts_by_type(one.mbid) == {
         "Album": (3, 18), "Album + Live": (1, 14), "Album + Compilation": (22, 0), "EP": (8, 0),
     }  # fmt: skip

@@ -16,6 +16,7 @@ from django.utils import timezone
 from apps.catalog.models import (
     Artist,
     GroupArtist,
+    Label,
     MergedMbid,
     Relation,
     Release,
@@ -37,6 +38,7 @@ from apps.catalog.selectors_graph import (
     walks_due,
 )
 from apps.catalog.services_walk import artist_graph_ask, label_graph_ask, walk_ask, walk_claim, walk_page
+from apps.common.sentences import message_of
 from apps.domain.catalog.graph import Page, ReleaseBrief
 from apps.domain.catalog.walks import WalkKind
 from slskdn_site.demo.answer_folder import load_answers
@@ -302,6 +304,9 @@ def test_what_cant_be_read_is_counted_and_the_rest_is_kept(large: Served, world:
     status = walk_status(WalkKind.LABEL_RELEASES, world.label_mbid)
     assert status is not None
     assert (status.state, status.taken, status.unreadable) == ("done", 4, 3)
+    state = label_state(world.label_mbid)
+    assert (state.code, dict(state.params)) == ("label_releases_incomplete", {"read": 1, "total": 4, "unreadable": 3})
+    assert not state.whole
     # The list is the label's, whether or not its entries say so.
     assert [one.mbid for one in label_releases(world.label_mbid)] == [brief.mbid]
 
@@ -313,6 +318,35 @@ def test_a_list_beyond_measure_is_refused_with_its_size(world: LargeWorld) -> No
     status = walk_status(WalkKind.ARTIST_RELEASES, world.artist_mbid)
     assert status is not None
     assert (status.state, status.code, status.params["total"]) == ("failed", "graph_too_large", 300_000)
+
+
+def test_a_list_that_came_short_is_ready_says_so_and_is_read_anew_when_asked_for_after_a_day(world: LargeWorld) -> None:
+    def read(*pages: Page) -> None:
+        status = walk_ask(WalkKind.ARTIST_GROUPS, world.artist_mbid)
+        due_now()
+        claim = walk_claim(status.id, lease_s=60)
+        for page in pages:
+            assert claim is not None
+            claim = walk_page(claim, page, ())
+        assert claim is None
+
+    Artist.objects.create(mbid=world.artist_mbid, name="Thousand Groups", fetched_at=timezone.now())
+    kept = ReleaseGroup.objects.create(mbid=uuid.uuid4(), title="Kept", fetched_at=timezone.now() - timedelta(days=2))
+    GroupArtist.objects.create(group=kept, artist_id=world.artist_mbid, position=0)
+    read(Page(25, 49, 0), Page(0, 49, 0))
+    # The other list is whole: the graph is ready, and what was promised and not given is said.
+    now = timezone.now()
+    Walk.objects.create(kind=WalkKind.ARTIST_RELEASES, mbid=world.artist_mbid, state="done", read_at=now, ended_at=now)
+    state = graph_state(world.artist_mbid)
+    assert (state.state, state.code, state.whole) == ("ready", "artist_groups_incomplete", False)
+    assert dict(state.params) == {"read": 25, "total": 49, "unreadable": 0}
+    assert len(artist_groups(world.artist_mbid)) == 1  # what did not come again is not gone
+    assert walk_ask(WalkKind.ARTIST_GROUPS, world.artist_mbid).state == "done"
+    Walk.objects.update(ended_at=now - timedelta(hours=25))
+    assert walk_ask(WalkKind.ARTIST_RELEASES, world.artist_mbid).state == "done"
+    assert walk_ask(WalkKind.ARTIST_GROUPS, world.artist_mbid).state == "waiting"
+    read(Page(49, 49, 0))
+    assert (graph_state(world.artist_mbid).code, graph_state(world.artist_mbid).whole) == ("", True)
 
 
 def test_groups_that_the_list_no_longer_has_are_no_longer_the_artists(large: Served, world: LargeWorld) -> None:
@@ -402,18 +436,44 @@ def test_equal_requests_of_two_processes_are_one(large: Served, world: LargeWorl
 def test_recorded_artists_are_walked_to_their_recorded_totals(
     artist: uuid.UUID, taken: int, total: int, recorded: Served
 ) -> None:
-    """Of Kasabian's 49 groups 25 were recorded: the list ends where nothing more comes, and says so."""
+    """Of Kasabian's 49 groups 25 were recorded: the list ends where nothing more comes, and the walk says so."""
     walk_ask(WalkKind.ARTIST_GROUPS, artist)
     run(recorded)
     status = walk_status(WalkKind.ARTIST_GROUPS, artist)
     assert status is not None
-    assert (status.state, status.code, status.taken, status.total, status.unreadable) == ("done", "", taken, total, 0)
+    code = "" if taken == total else "artist_groups_incomplete"
+    assert (status.state, status.code, status.taken, status.total, status.unreadable) == ("done", code, taken, total, 0)
+    if code:
+        assert dict(status.params) == {"read": 25, "total": 49, "unreadable": 0}
+        assert "Of the artist's 49 release groups MusicBrainz gave 25" in message_of(status.code, status.params)
     groups = artist_groups(artist)
     assert len(groups) == taken
     assert all(one.facts.title and one.artists for one in groups)
     detail = artist_detail(artist)
     assert detail is not None and detail.name in {"Nirvana", "Kasabian"}
     assert Validator.objects.filter(kind="artist", mbid=artist).exists()
+
+
+@needs_recorded
+def test_a_list_that_is_not_there_names_itself_and_does_not_deny_the_artist(recorded: Served) -> None:
+    """Kasabian's page of groups was recorded, that of their releases was not."""
+    artist_graph_ask(KASABIAN)
+    run(recorded)
+    state = graph_state(KASABIAN)
+    assert (state.state, state.code, dict(state.params)) == (
+        "failed", "artist_releases_unreadable", {"name": "Kasabian", "mbid": str(KASABIAN)},
+    )  # fmt: skip
+    says = message_of(state.code, state.params)
+    assert "MusicBrainz has Kasabian" in says and "the artist's releases" in says and "Read it again" in says
+
+
+def test_a_list_that_is_gone_together_with_its_label_denies_the_label(large: Served, world: LargeWorld) -> None:
+    """What was known to be there is looked up before the list alone is blamed."""
+    gone = uuid.uuid4()
+    Label.objects.create(mbid=gone, name="Was There", fetched_at=timezone.now())
+    label_graph_ask(gone)
+    run(large)
+    assert (label_state(gone).state, label_state(gone).code) == ("failed", "label_not_found")
 
 
 @needs_recorded

@@ -17,11 +17,12 @@ from tests.workers.test_kill import Platform
 pytestmark = pytest.mark.e2e
 
 WALK = """
-import json, resource, sys, uuid
+import json, sys, uuid
 import django
 django.setup()
 from apps.catalog.selectors_graph import artist_groups, artist_releases, graph_state, label_releases, label_state, walks_due
 from apps.catalog.services_walk import artist_graph_ask, label_graph_ask
+from slskdn_site.bench.peak import peak_bytes
 from workers.composition import musicbrainz
 from workers.walks import BUDGET_S, walk
 artist, label = (uuid.UUID(one) for one in sys.argv[1:])
@@ -42,7 +43,7 @@ while due := walks_due():
 print(json.dumps({
     "pages": pages, "tasks": tasks, "most": most, "states": [graph_state(artist).state, label_state(label).state],
     "groups": len(artist_groups(artist)), "releases": len(artist_releases(artist)), "label": len(label_releases(label)),
-    "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    "peak_mib": peak_bytes() >> 20,
 }))
 """
 

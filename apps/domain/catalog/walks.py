@@ -17,6 +17,9 @@ MAX_LISTED: Final = 20_000
 MAX_PASSES: Final = 3
 """A list that goes on growing while it is read is read so often from its beginning; what came after the last pass comes with the next refresh."""
 
+UNREACHABLE: Final = frozenset({"musicbrainz_offline", "musicbrainz_unavailable"})
+"""While a walk waits for this, an older reading has to do."""
+
 
 class WalkKind(StrEnum):
     """Which list."""
@@ -46,10 +49,31 @@ SUBJECT: Final[Mapping[WalkKind, Subject]] = {
     WalkKind.GROUP_RELEASES: "release_group",
 }
 
+UNREADABLE: Final[Mapping[WalkKind, str]] = {
+    WalkKind.ARTIST_GROUPS: "artist_groups_unreadable",
+    WalkKind.ARTIST_RELEASES: "artist_releases_unreadable",
+    WalkKind.LABEL_RELEASES: "label_releases_unreadable",
+    WalkKind.GROUP_RELEASES: "group_releases_unreadable",
+}
+"""The code of a list that MusicBrainz answers with "not found" although it has whose list it is."""
+
+INCOMPLETE: Final[Mapping[WalkKind, str]] = {
+    WalkKind.ARTIST_GROUPS: "artist_groups_incomplete",
+    WalkKind.ARTIST_RELEASES: "artist_releases_incomplete",
+    WalkKind.LABEL_RELEASES: "label_releases_incomplete",
+    WalkKind.GROUP_RELEASES: "group_releases_incomplete",
+}
+"""The code of a list that came to its end with less than it promised: pages were shorter, entries unreadable."""
+LIST_UNSTEADY: Final = "list_unsteady"
+"""The code of a list that changed in each of its passes: all that was promised last came, an entry may have slipped by before."""
+NOT_WHOLE: Final = frozenset({*INCOMPLETE.values(), LIST_UNSTEADY})
+"""Codes of lists that were read to their end, and not wholly. They are read anew when somebody asks after a day."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalkStatus:
-    """One walk. `total` None: not told yet. `fresh`: read to its end within the last 30 days. `read_at`: when it was last read to its end, which a
+    """One walk. `total` None: not told yet. `fresh`: read to its end within the last 30 days. `stale`: at an end, and so old that asking
+    for it begins it anew. `read_at`: when it was last read to its end, which a
     renewed walk keeps while it goes on; None: never. `mbid`: of whom the list is read, which after a merge is not who was asked for."""
 
     id: int
@@ -62,6 +86,7 @@ class WalkStatus:
     code: str = ""
     params: Mapping[str, Param] = field(default_factory=dict)
     fresh: bool = False
+    stale: bool = False
     read_at: datetime | None = None
     next_step_at: datetime | None = None
 
@@ -73,7 +98,8 @@ GraphStand = Literal["missing", "walking", "ready", "failed"]
 class GraphState:
     """What is known of an artist's or label's graph.
 
-    `ready`: everything was read, within 30 days, or earlier where MusicBrainz can't be asked now (`code` says so then). `walking`: it is asked for or
+    `ready`: everything was read, within 30 days, or earlier where MusicBrainz can't be asked now (`code` says so then, and where a list came
+    to its end with less than it promised). `walking`: it is asked for or
     read (`code`: what it waits for, if anything). `failed`: it can't be read (`code`). `missing`: nobody asked. `fetched_at`: the oldest part's time.
     `mbid`: who it is now; differs from who was asked for after a merge.
     """
@@ -88,6 +114,11 @@ class GraphState:
     code: str = ""
     params: Mapping[str, Param] = field(default_factory=dict)
     fetched_at: datetime | None = None
+
+    @property
+    def whole(self) -> bool:
+        """No list is known to have come to its end with less than it promised."""
+        return self.code not in NOT_WHOLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,3 +154,13 @@ def step_after(page: Page, *, offset: int, before: Step | None) -> Step:
     if again and passes + 1 < MAX_PASSES:
         return Step(taken=0, total=page.total, passes=passes + 1)
     return Step(taken=taken, total=page.total, passes=passes, moved=moved, again=again, done=True)
+
+
+def missing_of(kind: WalkKind, end: Step, *, before: Step | None, unreadable: int) -> tuple[str, Mapping[str, Param]]:
+    """What a list that is at its `end` lacks, as a code of NOT_WHOLE with its params; ("", {}) when it is whole. `before`: where the walk stood before its
+    last page. `unreadable`: entries of its last pass that were left out."""
+    total = max(end.total, before.total) if before is not None and end.again else end.total
+    read = min(end.taken, total) - unreadable
+    if read < total:
+        return INCOMPLETE[kind], {"read": max(0, read), "total": total, "unreadable": unreadable}
+    return (LIST_UNSTEADY, {"passes": end.passes + 1, "total": total}) if end.again else ("", {})

@@ -21,7 +21,7 @@ from apps.domain.errors import DomainError, Param
 from apps.domain.jobs.constraints import Constraints
 from apps.domain.jobs.lifecycle import JobState
 from apps.domain.jobs.manifest_words import where_of
-from apps.domain.jobs.marked_yaml import Marked, YamlRefused, dump, read_documents
+from apps.domain.jobs.marked_yaml import MAX_BYTES, Marked, YamlRefused, dump, read_documents
 from apps.domain.jobs.selection import Selection
 
 MANIFEST_VERSION: Final = "1.0"
@@ -32,6 +32,7 @@ MAX_DOCUMENTS: Final = 10_000
 MAX_CHILDREN: Final = 20_000
 MAX_TRACKS: Final = 5000
 MAX_TEXT: Final = 1000
+MIB: Final = 1 << 20
 
 T = TypeVar("T")
 
@@ -128,6 +129,19 @@ class JobManifest:
 def manifest_yaml(manifest: JobManifest) -> str:
     """The file's text. Equal manifests give equal texts."""
     return dump(_document(manifest))
+
+
+def export_text(manifests: Iterable[JobManifest]) -> str:
+    """One file of these jobs that an import takes. A discography of 1,000 albums of 12 tracks has 3.3 MB. Raises DomainError `manifest_export_too_large`."""
+    text = "---\n".join(manifest_yaml(one) for one in manifests)
+    if (size := len(text.encode())) > MAX_BYTES:
+        raise DomainError(
+            "This export would be larger than what an import takes.",
+            code="manifest_export_too_large",
+            size_mb=round(size / MIB, 1),
+            limit_mb=MAX_BYTES // MIB,
+        )
+    return text
 
 
 def read_manifests(source: bytes | str, *, file: str = "") -> tuple[JobManifest, ...]:

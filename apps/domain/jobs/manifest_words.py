@@ -16,6 +16,8 @@ MANIFEST_CODES: Final = (
 MANIFEST_SENTENCES: Final[Mapping[str, str]] = {
     **dict.fromkeys(MANIFEST_CODES, "{where}: {why}."),
     "manifest_absent": "There is no such file.",
+    "manifest_export_too_large": "This export has {size_mb} MB; an import takes {limit_mb} MB. In a folder each release is a file of its own: "
+    "./slskdn jobs export --all --out DIR, and ./slskdn jobs restore DIR brings them back.",
     "waits_for_library": "It came from a manifest and waits until the library was read, so that nothing is fetched twice.",
     "imported_ended": "It had ended so when its manifest was written. It can be tried again.",
     "imported_partly": "It had ended so when its manifest was written: {completed} of {total} tracks were completed. It can be tried again.",

@@ -24,6 +24,8 @@ PAUSED_WITH_TREE: Final = "paused_with_tree"
 CANCELLED_WITH_TREE: Final = "cancelled_with_tree"
 ASKED_AGAIN: Final = "asked_again"
 """A person retries an expansion that failed: a graph that could not be read is read anew."""
+LISTS_WALKING: Final = frozenset({"graph_walking", "editions_walking"})
+"""An expansion waits for lists of MusicBrainz that are being read."""
 CHILDREN_PAUSED: Final = "children_paused"
 TREE_CODES: Final = frozenset({WAITS_FOR_TURN, PAUSED_WITH_TREE, CANCELLED_WITH_TREE})
 """Codes that a tree writes on its children; they mean nothing once a child goes on."""
@@ -42,17 +44,20 @@ class TreeOutcome:
     params: Mapping[str, Param] = field(default_factory=dict)
 
 
-def tree_outcome(children: Mapping[JobState, int], *, held: int = 0, waiting: int = 0) -> TreeOutcome:
+def tree_outcome(
+    children: Mapping[JobState, int], *, held: int = 0, waiting: int = 0, elsewhere: int = 0, elsewhere_paused: int = 0
+) -> TreeOutcome:
     """The state of an expanded tree, told by how many of its children are in which state.
 
     `held`: releases that it needed not fetch; they count as done. `waiting`: paused children that only wait for their turn.
+    `elsewhere`: releases that a job outside of the tree is on its way to; `elsewhere_paused` of these are paused.
     """
     total = sum(children.values())
     completed, partial = children.get(JobState.COMPLETED, 0), children.get(JobState.PARTIAL, 0)
     ended = sum(children.get(state, 0) for state in JOB_ENDED)
-    if ended < total:
-        paused = children.get(JobState.PAUSED, 0) - waiting
-        if paused == total - ended:
+    if ended < total or elsewhere:
+        paused = children.get(JobState.PAUSED, 0) - waiting + elsewhere_paused
+        if paused == total - ended + elsewhere:
             return TreeOutcome(state=JobState.RUNNING, code=CHILDREN_PAUSED, params={"paused": paused})
         return TreeOutcome(state=JobState.RUNNING)
     if total == 0:

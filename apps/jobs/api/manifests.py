@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from apps.common.api_base import REFUSALS, ApiView, person_of, query_of
 from apps.common.api_errors import ErrorBody
-from apps.domain.jobs.job_manifest import JobManifest, ManifestInvalid, manifest_yaml, read_manifests
+from apps.domain.jobs.job_manifest import JobManifest, ManifestInvalid, export_text, read_manifests
 from apps.domain.jobs.lifecycle import JobState
 from apps.domain.jobs.marked_yaml import MAX_BYTES
 from apps.jobs.selectors_manifest import manifest_of
@@ -117,10 +117,10 @@ class JobExport(ApiView):
 
     @extend_schema(operation_id="job_export", responses={(200, YAML): OpenApiTypes.STR, **REFUSALS})
     def get(self, request: Request, job_id: uuid.UUID) -> HttpResponse:
-        """The file; of a discography or crate with its children inside."""
+        """The file; of a discography or crate with its children inside. More than an import takes is refused (`manifest_export_too_large`)."""
         manifest = manifest_of(job_id)
         headers = {"Content-Disposition": f'attachment; filename="{manifest.file_name}"'}
-        return HttpResponse(manifest_yaml(manifest), content_type=YAML, headers=headers)
+        return HttpResponse(export_text([manifest]), content_type=YAML, headers=headers)
 
 
 class JobImport(ApiView):

@@ -344,3 +344,5 @@ class JobTreeOut(JobHeadOut):
     """A job with everything below it."""
 
     tracks = TrackOut(many=True)
+    plan_code = serializers.CharField(help_text="Of a job of jobs: what was missing in the list it was planned from.")
+    plan_params = serializers.DictField()

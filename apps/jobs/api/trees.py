@@ -99,6 +99,9 @@ class PlannedOut(serializers.Serializer[object]):
     state = serializers.ChoiceField(choices=PLANNED_STATES)
     reason = serializers.CharField()
     message = serializers.CharField(source="sentence")
+    other_job_id = serializers.UUIDField(
+        source="other_id", allow_null=True, help_text="A job of another tree that fetches, or fetched, this release."
+    )
     job_id = serializers.UUIDField(source="child_id", allow_null=True)
     job_state = serializers.ChoiceField(source="child_state", choices=["", *STATES])
     job_message = serializers.CharField(source="child_sentence")

@@ -16,6 +16,7 @@ from django.utils.translation import ngettext
 from apps.common.sentences import Sentence, sentence
 from apps.domain.catalog.asked import FindState
 from apps.domain.catalog.candidates import Candidate, CandidateKind
+from apps.domain.catalog.discogs_links import ONLY_DISCOGS
 from apps.jobs.find_words import KIND_WORDS, reason_says
 from apps.jobs.selectors_find import CandidateView, FindView
 from apps.jobs.web.lines import Look
@@ -111,7 +112,8 @@ def candidate_line(view: CandidateView, *, asked: Mapping[str, object]) -> Candi
         kind=KIND_WORDS[one.kind],
         facts=_facts(one),
         on=one.on,
-        why=tuple(reason_says(reason) for reason in one.reasons[:SHOWN_REASONS]),
+        # "Only at Discogs" stands beside the title already.
+        why=tuple(reason_says(reason) for reason in one.reasons[:SHOWN_REASONS] if reason.amount != ONLY_DISCOGS),
         held=_held(view),
         job_id=view.job.id if view.job is not None else None,
         meant=view.meant,
@@ -147,7 +149,7 @@ def _facts(one: Candidate) -> tuple[str, ...]:
                 one.barcode,
                 one.formats,
                 one.type if one.kind is CandidateKind.RELEASE_GROUP else "",
-                one.status if one.status and one.status != "Official" else "",
+                one.status if one.status not in {"", "Official", ONLY_DISCOGS} else "",
                 one.script if one.script and one.script != "Latn" else "",
                 one.packaging,
                 ", ".join(one.isrcs),

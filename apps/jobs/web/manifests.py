@@ -27,7 +27,8 @@ from django.views.decorators.http import require_http_methods
 from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.sentences import message_of
-from apps.domain.jobs.job_manifest import JobManifest, ManifestInvalid, manifest_yaml, read_manifests
+from apps.domain.errors import DomainError
+from apps.domain.jobs.job_manifest import JobManifest, ManifestInvalid, export_text, read_manifests
 from apps.domain.jobs.marked_yaml import MAX_BYTES
 from apps.jobs.api.manifests import MAX_UPLOADS, YAML, refuse_large
 from apps.jobs.selectors_manifest import jobs_all, jobs_count, manifest_of, manifests_exported
@@ -82,7 +83,11 @@ def jobs_export(request: HttpRequest) -> HttpResponse:
         return redirect("arriving")
     name = found[0].file_name if len(found) == 1 else "jobs.yaml"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    text = "---\n".join(manifest_yaml(one) for one in found)
+    try:
+        text = export_text(found)
+    except DomainError as error:
+        messages.error(request, str(message_of(error.code, error.params, fallback=error.sentence)))
+        return redirect("arriving")
     return HttpResponse(text, content_type=YAML, headers=headers)
 
 

@@ -22,7 +22,9 @@ from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.text import searched
 from apps.domain.catalog.links import EntityKind
+from apps.domain.catalog.release import ReleaseFacts
 from apps.domain.errors import DomainError
+from apps.domain.jobs.lifecycle import JOB_ENDED
 from apps.domain.jobs.targets import HeldState, TargetKind, TargetState
 from apps.jobs.selectors_editions import EditionsUnknown, EditionsView, editions_view
 from apps.jobs.selectors_list import jobs_asking_for
@@ -30,7 +32,7 @@ from apps.jobs.selectors_targets import TargetView, target_page, target_view
 from apps.jobs.services_find import find_ask
 from apps.jobs.services_targets import target_choose, target_forget, target_get_missing
 from apps.jobs.web.find_lines import find_address
-from apps.jobs.web.lines import Look
+from apps.jobs.web.lines import JOB_LOOKS, Look
 from apps.jobs.web.related import related_parts
 
 LOOKS: Final[Mapping[TargetState, Look]] = {
@@ -79,17 +81,20 @@ def target(request: HttpRequest, kind: str, mbid: uuid.UUID) -> HttpResponse:
     if kind not in set(TargetKind):
         raise Http404
     view = target_view(TargetKind(kind), mbid)
+    release = release_facts(view.mbid, fresh_for=None) if view.kind is TargetKind.RELEASE else None
+    jobs = jobs_asking_for(view.mbid)
     context = {
         "target": view,
         "look": LOOKS[view.state],
         "explains": EXPLAINS[view.state],
         "tracks": [(one, TRACK_LOOKS[one.state]) for one in view.tracks],
         "related": related_parts(kind, view.mbid),
-        "jobs": jobs_asking_for(view.mbid),
-        "editions": _editions(view),
+        "jobs": [(row, JOB_LOOKS[row.state]) for row in jobs],
+        "under_way": any(row.state not in JOB_ENDED for row in jobs),
+        "editions": _editions(view, release),
         "find": find_address(f"{kind}/{view.mbid}"),
         "key": new_id(),
-        **_release(view),
+        **_release(release),
     }
     return render(request, "targets/target.html", context)
 
@@ -103,20 +108,16 @@ def related(request: HttpRequest, kind: str, mbid: uuid.UUID) -> HttpResponse:
     return render(request, "targets/_related.html", {"related": related_parts(kind, mbid), "key": new_id()})
 
 
-def _release(view: TargetView) -> dict[str, object]:
-    release = release_facts(view.mbid, fresh_for=None) if view.kind is TargetKind.RELEASE else None
+def _release(release: ReleaseFacts | None) -> dict[str, object]:
     group = release.group if release is not None else None
-    pages = discogs_pages_of(EntityKind.RELEASE, view.mbid) if release is not None else ()
-    pages += discogs_pages_of(EntityKind.RELEASE_GROUP, group.mbid) if group is not None else ()
-    return {"release": release, "group": group, "discogs_pages": pages}
+    things = [(EntityKind.RELEASE, release.mbid)] if release is not None else []
+    things += [(EntityKind.RELEASE_GROUP, group.mbid)] if group is not None else []
+    return {"release": release, "group": group, "discogs_pages": discogs_pages_of(*things) if things else ()}
 
 
-def _editions(view: TargetView) -> EditionsView | None:
+def _editions(view: TargetView, release: ReleaseFacts | None) -> EditionsView | None:
     """Which edition what is held would make best; only where something is held and the editions are known."""
-    if view.kind is not TargetKind.RELEASE or view.state in {TargetState.UNKNOWN, TargetState.ABSENT}:
-        return None
-    release = release_facts(view.mbid, fresh_for=None)
-    if release is None or release.group is None:
+    if release is None or release.group is None or view.state in {TargetState.UNKNOWN, TargetState.ABSENT}:
         return None
     try:
         return editions_view(release.group.mbid, held_only=True)

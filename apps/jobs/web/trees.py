@@ -49,6 +49,8 @@ class PlannedLine:
     chosen: Sentence
     """Why this edition; empty where `says` tells why there is none."""
     child: JobLine | None
+    other_id: uuid.UUID | None = None
+    """The job of another tree that fetches or fetched it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,9 +101,10 @@ def _line(view: PlannedView, child: JobLine | None) -> PlannedLine:
         track_count=view.track_count,
         recommended=view.recommended,
         look=child.look if child else PLANNED_LOOKS[view.state],
-        says=(child.says if child else sentence("child_not_made")) if fetched else said,
-        chosen=said if fetched else Sentence(""),
+        says=(child.says if child else said if view.other_id else sentence("child_not_made")) if fetched else said,
+        chosen=said if fetched and not view.other_id else Sentence(""),
         child=child,
+        other_id=view.other_id,
     )
 
 

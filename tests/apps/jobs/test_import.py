@@ -112,7 +112,7 @@ OPEN = release(
         release(state="failed", completed_at=AT),
         release(state="cancelled", completed_at=AT, tracks=tracks(TrackProgress.FAILED)),
         release(target=None, discogs_release_id=249504),
-        release(type=ManifestType.LABEL_CRATE, target=None, title="", selection=Selection(label_name="4AD", limit_releases=10)),
+        release(type=ManifestType.LABEL_CRATE, target=None, title="4AD", selection=Selection(label_name="4AD", limit_releases=10)),
         tree(type_=ManifestType.LABEL_CRATE),
         tree(release(), release(state="paused")),
         tree(release(state="completed", completed_at=AT), state="completed", completed_at=AT),
@@ -134,6 +134,12 @@ def test_ids_that_only_discogs_or_a_name_give_are_derived() -> None:
     found = {job.target_source: (job.target_mbid, job.target_ref) for job in Job.objects.all()}
     assert found[TargetSource.DISCOGS] == (discogs_id("release", 249504), "249504")
     assert found[TargetSource.NAME] == (label_name_id("4ad"), "4AD")
+
+
+def test_a_crate_that_knows_its_label_by_name_is_called_so_as_if_it_was_asked_for_here() -> None:
+    nameless = release(type=ManifestType.LABEL_CRATE, target=None, title="", selection=Selection(label_name="4AD"))
+    come_back(nameless)
+    assert Job.objects.get().title == "4AD"
 
 
 def test_an_open_job_waits_for_the_library_and_says_so() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apps.domain.catalog.graph import Page
-from apps.domain.catalog.walks import MAX_PASSES, Step, step_after
+from apps.domain.catalog.walks import LIST_UNSTEADY, MAX_PASSES, Step, WalkKind, missing_of, step_after
 
 
 def walked(lengths: list[int], *, limit: int = 100) -> tuple[list[tuple[int, int]], Step]:
@@ -25,6 +25,32 @@ def test_a_list_is_read_to_its_end() -> None:
     pages, end = walked([250])
     assert pages == [(0, 100), (100, 100), (200, 50)]
     assert (end.taken, end.total, end.moved, end.passes) == (250, 250, False, 0)
+
+
+def test_a_list_that_gives_less_than_it_promised_lacks_the_rest() -> None:
+    end = step_after(Page(0, 49, 0), offset=25, before=Step(taken=25, total=49))
+    assert missing_of(WalkKind.ARTIST_GROUPS, end, before=None, unreadable=1) == (
+        "artist_groups_incomplete", {"read": 24, "total": 49, "unreadable": 1},
+    )  # fmt: skip
+
+
+def test_a_list_whose_promise_flaps_lacks_what_it_promised_last() -> None:
+    """49 are promised, 25 come, and then there were never more than 25."""
+    step, before = None, None
+    for _ in range(MAX_PASSES):
+        before = step_after(Page(25, 49, 0), offset=0, before=step)
+        step = step_after(Page(0, 25, 0), offset=25, before=before)
+    assert step is not None and step.done
+    code, params = missing_of(WalkKind.ARTIST_GROUPS, step, before=before, unreadable=0)
+    assert (code, params["read"], params["total"]) == ("artist_groups_incomplete", 25, 49)
+
+
+def test_a_list_that_grows_on_and_on_is_unsteady_and_a_whole_one_lacks_nothing() -> None:
+    _, end = walked([101 + 50 * at for at in range(40)])
+    assert missing_of(WalkKind.LABEL_RELEASES, end, before=None, unreadable=0)[0] == LIST_UNSTEADY
+    for lengths in ([250], [250, 247], [0], [150, 250, 250]):
+        _, end = walked(lengths)
+        assert missing_of(WalkKind.LABEL_RELEASES, end, before=None, unreadable=0) == ("", {})
 
 
 def test_an_empty_list_is_one_page() -> None:

@@ -18,11 +18,14 @@ from apps.domain.jobs.job_manifest import (
     ManifestTrack,
     ManifestType,
     TrackProgress,
+    export_text,
     manifest_yaml,
     read_manifests,
     unlined,
 )
+from apps.domain.jobs.marked_yaml import MAX_BYTES
 from apps.domain.jobs.selection import Selection
+from apps.domain.jobs.sentences import sentence
 
 ID = uuid.UUID("0f4de638-56f3-4a0f-b8fa-64f85c6b6a8f")
 TARGET = uuid.UUID("c0d0c0a4-4a26-4d74-9c02-67c9321b3b22")
@@ -91,6 +94,30 @@ def test_several_jobs_stand_in_one_file_and_know_their_lines() -> None:
     assert [one.type for one in found] == [ManifestType.RECORDING, ManifestType.LABEL_CRATE]
     assert found[0].line == 1
     assert found[1].line == manifest_yaml(RECORDING).count("\n") + 2
+
+
+def test_a_thousand_albums_stay_below_what_an_import_takes_and_more_than_that_is_not_exported() -> None:
+    def albums(count: int) -> JobManifest:
+        song = ManifestTrack(
+            medium=1, position=1, title="A song of a usual length", recording_mbid=TARGET, track_mbid=TARGET,
+            duration_ms=200_000,
+        )  # fmt: skip
+        songs = tuple(replace(song, position=position) for position in range(1, 13))
+        child = replace(CHILD, tracks=songs)
+        return replace(
+            DISCOGRAPHY, children=tuple(replace(child, job_id=uuid.uuid5(ID, str(at))) for at in range(count))
+        )
+
+    text = export_text([albums(1000)])
+    assert 3_000_000 < len(text.encode()) < MAX_BYTES // 2
+    assert len(read_manifests(text)[0].children) == 1000
+    with pytest.raises(DomainError) as refused:
+        export_text(
+            [albums(1000), *(replace(one, job_id=uuid.uuid5(one.job_id, "2")) for one in albums(2300).children)]
+        )
+    assert refused.value.code == "manifest_export_too_large"
+    says = sentence(refused.value.code, refused.value.params)
+    assert "an import takes 10 MB" in says and "jobs restore" in says
 
 
 def test_no_path_but_the_target_folder_and_no_name_of_a_peer_is_written() -> None:

@@ -8,12 +8,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-BIG: Final = frozenset({
-    "library_audiofile", "library_audiovariant", "library_identification", "library_libraryissue", "library_issuetally",
-    "library_canonicalstats", "library_trackstats", "library_foldermatch", "library_folderword", "library_issueword",
-    "library_trashedfile", "library_duplicatekey", "library_variantevidence", "library_fingerprintslice", "catalog_recording", "catalog_release",
-})  # fmt: skip
-"""Tables that must not be read from one end to the other for a request."""
 WORK: Final = {
     "postgresql": "pages of 8 kB that statements looked at",
     "sqlite": "thousands of steps of SQLite's machine",
@@ -59,7 +53,7 @@ class Listener:
         return execute(sql, params, many, context)
 
 
-def looked(statements: Sequence[Statement], *, big: Collection[str] = BIG) -> Looked:
+def looked(statements: Sequence[Statement], *, big: Collection[str]) -> Looked:
     """Asks each again: Postgres by EXPLAIN ANALYZE, SQLite by its plan and its steps. `big`: tables whose scans are told."""
     from django.db import connection
 
