@@ -12,7 +12,18 @@ from importlib.util import find_spec
 from typing import Final
 
 SUMMARY = "Measure: the transport beside other programs, the scheduler, session traces, reading the library, transcode detection, a large library, many jobs, a large expansion, a large share."
-BENCHES: Final = ("transport", "scheduler", "trace", "scan", "transcode", "library", "jobs", "expand", "index", "shares")
+BENCHES: Final = (
+    "transport",
+    "scheduler",
+    "trace",
+    "scan",
+    "transcode",
+    "library",
+    "jobs",
+    "expand",
+    "index",
+    "shares",
+)
 """modules of slskdn_site.bench, in the order of the help; one that is not there is left out"""
 
 

@@ -35,7 +35,10 @@ RULE_WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "Uploads on the mesh per download on it, in seven days.",
     ),
     STARVED_RULE: ("Don't starve Soulseek", "Uploads on the mesh per upload on Soulseek, in seven days."),
-    "min_soulseek_contribution": ("Give to Soulseek too", "Uploads on Soulseek per download on the mesh, in seven days."),
+    "min_soulseek_contribution": (
+        "Give to Soulseek too",
+        "Uploads on Soulseek per download on the mesh, in seven days.",
+    ),
     DAY_RULE: ("A day's volume of the mesh", "GiB over the mesh in 24 hours, both directions."),
     "overlay_bandwidth_cap": ("Speed of the mesh", "The most that mesh downloads may run at."),
     "enforce_per_job": ("Each job for itself", "Bytes that one job takes from the mesh per byte from Soulseek."),

@@ -49,7 +49,9 @@ def test_words_may_be_forbidden_and_endings_asked_for() -> None:
 
 def test_phrases_that_the_server_forbids_are_in_no_answer() -> None:
     assert found("intro", excluded=["the band"]) == ["01 Intro.flac"]
-    assert found("intro", excluded=["he ban"]) == ["01 Intro.flac"]  # a path that contains the phrase, wherever words end
+    assert found("intro", excluded=["he ban"]) == [
+        "01 Intro.flac"
+    ]  # a path that contains the phrase, wherever words end
 
 
 def test_what_only_some_may_have_is_shown_as_locked_to_the_others() -> None:
