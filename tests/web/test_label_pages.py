@@ -143,7 +143,7 @@ def test_pages_cost_the_same_with_fifty_rows_as_with_one(viewer: Client, django_
     hear(*(sighted(n) for n in range(50)))
     hear(*(sighted(100 + n, label=f"L{n}", label_mbid=None) for n in range(60)))
     viewer.get("/mesh/labels")
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(15):
         viewer.get("/mesh/labels")
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(21):
         viewer.get(f"/mesh/labels/{SUB_POP}")

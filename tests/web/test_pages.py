@@ -62,7 +62,7 @@ def test_a_viewer_sees_no_button_that_would_be_refused(viewer: Client, path: str
 
 
 @pytest.mark.parametrize(
-    ("path", "queries"), [("/", 10), ("/library", 7), ("/peers", 7), ("/mesh", 14), ("/system", 11)]
+    ("path", "queries"), [("/", 11), ("/library", 8), ("/peers", 8), ("/mesh", 15), ("/system", 12)]
 )
 def test_a_page_takes_a_fixed_number_of_queries(
     operator: Client, path: str, queries: int, django_assert_max_num_queries: object

@@ -70,5 +70,5 @@ def test_the_page_takes_a_fixed_number_of_queries(operator: Client, django_asser
     for direction in ("up", "down"):
         rate_limit_set("peer", PEER, direction, kbps=1)
         rate_limit_set("global", "", direction, kbps=1)
-    with django_assert_max_num_queries(8):  # type: ignore[operator]
+    with django_assert_max_num_queries(9):  # type: ignore[operator]
         assert operator.get("/uploads").status_code == 200
