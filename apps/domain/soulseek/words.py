@@ -133,6 +133,7 @@ SOULSEEK_SENTENCES: Final[Mapping[str, str]] = {
     "contribution_overlay_only_down": "On the mesh you've downloaded and uploaded nothing.",
     "contribution_overlay_usage": "Overlay usage: {ratio}× Soulseek upload.",
     # Messages, rooms, users, their files
+    "chat_invalid": "This can't be said.",
     "chat_empty": "An empty message is not sent.",
     "chat_too_long": "A message has at most {most} characters; this one has {has}.",
     "chat_too_fast": "That was fast: the server throws out who floods. Try again in {seconds} s.",
