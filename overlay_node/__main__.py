@@ -107,6 +107,7 @@ def soulseek_config(config: Config) -> SoulseekConfig:
             answer_timeout_s=section.downloads.answer_timeout_s,
             queue_timeout_s=section.downloads.queue_timeout_s,
             attempts=section.downloads.attempts,
+            stall_s=section.downloads.silence_timeout_s,
         ),
         rescue=RescueRules(
             max_queue_s=config.transfers.rescue_mode.max_queue_time_seconds,

@@ -52,6 +52,12 @@ class SoulseekDownloads(Section):
     per_user: int = Field(1, ge=1, le=10, description="Files that are fetched from one user at the same time.")
     speed_kbps: KibS = Field(0, description="KiB/s of all downloads from Soulseek together; 0: unlimited.")
     answer_timeout_s: int = Field(120, ge=10, le=3600, description="Seconds in which a sharer must answer when asked.")
+    silence_timeout_s: int = Field(
+        60,
+        ge=5,
+        le=600,
+        description="Seconds without a byte after which a connection counts as dead and the rest is asked for again.",
+    )
     queue_timeout_s: int = Field(
         86_400,
         ge=60,

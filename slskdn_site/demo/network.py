@@ -31,6 +31,7 @@ from slskdn_site.supervise_exec import leashed
 START_S = 90.0  # a cold start of Django on a busy machine
 STOP_S = 30.0
 PLATFORM_HOST = "127.0.0.1"
+SOULSEEK_NAME = "tidewrack"
 CLIENT_ID = "demonstration"  # any key: the metadata service asks for none
 
 
@@ -124,6 +125,34 @@ class Platform:
         return cast("Mapping[str, object]", json.loads(self.ready_path.read_text(encoding="utf-8")))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoulseekPeer:
+    """A Soulseek user of the demonstration: what it shares, and how it is. See `slskdn_site.demo.soulseek_peer`."""
+
+    name: str
+    shares: Path
+    upload_kbps: int = 0
+    break_after: int | None = None
+    no_offsets: bool = False
+
+
+@dataclass(slots=True)
+class SoulseekServer:
+    """The Soulseek server of the network."""
+
+    process: Process
+    port: int
+    control: Path
+
+    def order(self, order: str, **more: object) -> dict[str, object]:
+        """One order at its control socket, and its answer. See `slskdn_site.demo.soulseek_server`."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(START_S)
+            client.connect(str(self.control))
+            client.sendall(json.dumps({"order": order, **more}).encode() + b"\n")
+            return cast("dict[str, object]", json.loads(client.makefile("rb").readline()))
+
+
 @dataclass(slots=True)
 class Network:
     """Starts and stops the processes. `root` is made; use as a context manager."""
@@ -132,6 +161,9 @@ class Network:
     processes: list[Process] = field(default_factory=list)
     neighbours: dict[str, Neighbour] = field(default_factory=dict)
     platform: Platform | None = None
+    soulseek: SoulseekServer | None = None
+    platform_config: dict[str, dict[str, object]] = field(default_factory=dict)
+    """sections of the platform's configuration in place of what it has otherwise, or beside it"""
     metadata_port: int = 0
     dht_port: int = 0
     _template: Path | None = None
@@ -172,6 +204,30 @@ class Network:
         folder.mkdir(exist_ok=True)
         argv = ["-m", "overlay_node.net.dht_bootstrap", "--host", PLATFORM_HOST, "--port", "0", "--data", str(folder)]
         self.dht_port = self._start_announcing("bootstrap", argv)
+
+    def start_soulseek(self, *options: str) -> SoulseekServer:
+        """A Soulseek server, where every new name is an account; a platform started afterwards is hybrid, with an account of its own."""
+        control = self.root / "soulseek.sock"
+        argv = ["-m", "slskdn_site.demo.soulseek_server", "--control", str(control), *options]
+        process = self._spawn("soulseek", argv, env=self._environment(self.root / "soulseek"), stdout=subprocess.PIPE)
+        port = int(_announced(process).rpartition(b":")[2])
+        self.soulseek = SoulseekServer(process=process, port=port, control=control)
+        return self.soulseek
+
+    def start_soulseek_peers(self, peers: Sequence[SoulseekPeer]) -> list[Process]:
+        """Users of the Soulseek server, each online with its folder read when this returns."""
+        assert self.soulseek is not None
+        starting = []
+        for peer in peers:
+            argv = ["-m", "slskdn_site.demo.soulseek_peer", "--name", peer.name, "--shares", str(peer.shares)]
+            argv += ["--server", f"{PLATFORM_HOST}:{self.soulseek.port}", "--upload-kbps", str(peer.upload_kbps)]
+            argv += ["--break-after", str(peer.break_after)] if peer.break_after is not None else []
+            argv += ["--no-offsets"] if peer.no_offsets else []
+            env = self._environment(self.root / peer.name)
+            starting.append(self._spawn(peer.name, argv, env=env, stdout=subprocess.PIPE))
+        for process in starting:
+            _ready_line(process)
+        return starting
 
     # ---- nodes
 
@@ -265,6 +321,18 @@ class Network:
         if web_port is not None:
             config["web"] = {"port": web_port}
             config["swarm"] = {"tracing": {"enabled": True}}  # so that a person can look at how it went
+            if self.soulseek is not None:
+                config["mode"] = "hybrid"
+                config["soulseek"] = {
+                    "username": SOULSEEK_NAME,
+                    "password": "demonstration",
+                    "server": {"host": PLATFORM_HOST, "port": self.soulseek.port},
+                    "listen_host": PLATFORM_HOST,
+                    "listen_port": free_port(PLATFORM_HOST),
+                }
+            for name, section in self.platform_config.items():
+                before = config.get(name)
+                config[name] = {**before, **section} if isinstance(before, dict) else section
         descriptor = os.open(folder / "slskdn.yml", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             yaml.safe_dump(config, file, sort_keys=False)
@@ -334,11 +402,16 @@ class Network:
 
 def _ready_line(process: Process) -> Mapping[str, object]:
     """The line of JSON by which a program says that it is ready. Raises NetworkFailed when it ends instead."""
+    return cast("Mapping[str, object]", json.loads(_announced(process)))
+
+
+def _announced(process: Process) -> bytes:
+    """The line by which a program says that it is ready. Raises NetworkFailed when it ends instead."""
     assert process.popen.stdout is not None
     line = process.popen.stdout.readline()
     if not line:
         raise NetworkFailed(f"{process.name} did not start:\n{process.tail()}", process=process.name)
-    return cast("Mapping[str, object]", json.loads(line))
+    return line
 
 
 def _ready_file(process: Process, path: Path) -> Mapping[str, object]:

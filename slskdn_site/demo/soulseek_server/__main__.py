@@ -66,6 +66,7 @@ async def obey(server: SoulseekServer, order: Mapping[str, object]) -> dict[str,
             now = time.monotonic()
             return {
                 "users": sorted(server.users),
+                "shared": {user.name: user.files for user in server.users.values()},
                 "searches": [
                     {"user": one.user, "query": one.query, "kind": one.kind, "age_s": round(now - one.at, 3)}
                     for one in server.searches
