@@ -64,6 +64,17 @@ def password_read(configured: str, folder: Path) -> str:
     return password
 
 
+def soulseek_reachable(*, mode: str, username: str, configured: str, folder: Path) -> bool:
+    """Whether this configuration can ask Soulseek for anything: a mode that does, a name, and a password (in the data folder's file, too)."""
+    if mode == "mesh" or not username:
+        return False
+    try:
+        password_read(configured, folder)
+    except DomainError:  # what is wrong with it is said by the checks and by the session itself
+        return False
+    return True
+
+
 def password_write(password: str, folder: Path) -> Path:
     """Keep it in its file, mode 0600, in place of an earlier one; the path. Raises DomainError `soulseek_password_empty`, OSError."""
     if not password or len(password.encode()) > MAX_BYTES or "\n" in password or "\0" in password:

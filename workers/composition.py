@@ -10,6 +10,7 @@ from apps.domain.library.canonical import CanonicalPolicy
 from apps.domain.soulseek.hunting import HuntPolicy
 from slskdn_site.broker import redis_url
 from slskdn_site.config import data_dir, load_config
+from slskdn_site.soulseek_password import soulseek_reachable
 from workers.acoustid_kept import KeptAcoustid
 from workers.covers import Covers
 from workers.discogs_kept import KeptDiscogs
@@ -102,11 +103,14 @@ def canonical_policy() -> CanonicalPolicy:
 
 
 def hunt_policy() -> HuntPolicy:
-    """Hunts on Soulseek as configured: none without an account, nor in mesh mode."""
+    """Hunts on Soulseek as configured: none without an account (name and password), nor in mesh mode."""
     config = load_config()
     section = config.soulseek
+    account = soulseek_reachable(
+        mode=config.mode, username=section.username, configured=section.password, folder=data_dir()
+    )
     return HuntPolicy(
-        hunting=bool(section.username) and config.mode != "mesh",
+        hunting=account,
         auto_download=section.downloads.auto_download,
         candidates_tried=section.downloads.candidates_tried,
         wishlist=section.wishlist.enabled,

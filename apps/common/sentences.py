@@ -164,6 +164,7 @@ OWN: Mapping[str, Words] = {
     "only_lossy_sources": lazy("Only lossy sources are known, and this job takes lossless only."),
     "sources_incomplete": lazy("The peers that are here have only parts of it; the rest is waited for."),
     "queued": lazy("Waiting for its turn: enough transfers are under way."),
+    "soulseek_only": lazy("From Soulseek only, as its job asks: the mesh is not asked."),
     "io_error": lazy("The disk refused to read or write."),
     "blocked": lazy("It can't go on right now."),
     "wanted": lazy("Waiting for its turn."),

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import Count, QuerySet
@@ -114,7 +115,7 @@ def job_create(
     if target_source == TargetSource.MUSICBRAINZ and (at_discogs := discogs_release_of(mbid)) is not None:
         target_source, target_ref = TargetSource.DISCOGS.value, str(at_discogs.id)
     wishes = constraints if isinstance(constraints, Constraints) else Constraints.from_json(dict(constraints or {}))
-    refuse_unavailable(wishes, whole_release=kind != JobKind.RECORDING)
+    refuse_unavailable(wishes, whole_release=kind != JobKind.RECORDING, soulseek=settings.SOULSEEK_REACHABLE())
     chosen = _selection(kind, selection, wishes)
     _check_target(kind, mbid, source=target_source, ref=target_ref)
     key = _idempotency_key(idempotency_key)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
@@ -220,7 +221,11 @@ def _planned(manifests: Iterable[JobManifest]) -> list[_Plan]:
 def _refuse(manifest: JobManifest) -> None:
     """What `job_create` would refuse, with the line."""
     try:
-        refuse_unavailable(manifest.constraints, whole_release=manifest.type is not ManifestType.RECORDING)
+        refuse_unavailable(
+            manifest.constraints,
+            whole_release=manifest.type is not ManifestType.RECORDING,
+            soulseek=settings.SOULSEEK_REACHABLE(),
+        )
         if manifest.type in PARENTS:
             refuse_for_tree(manifest.constraints)
             if manifest.selection is not None:

@@ -114,6 +114,7 @@ class Reconciler:
         self._wanted: set[uuid.UUID] = set()
         self._keeps: Callable[[uuid.UUID], bool] = lambda _transfer: False
         """folders that others are about to make a transfer of"""
+        self._prefers: Callable[[uuid.UUID, Sequence[Candidate]], Candidate | None] = lambda _want, _found: None
 
     def attach(self, swarms: Swarms) -> None:
         """The transfers it moves."""
@@ -127,6 +128,17 @@ class Reconciler:
             limits=self._limits,
             give_up=self._give_up,
         )
+
+    def prefer(self, prefers: Callable[[uuid.UUID, Sequence[Candidate]], Candidate | None]) -> None:
+        """`prefers` names the payload of a want that is to be begun before all others; None: the best one."""
+        self._prefers = prefers
+
+    def look_for(self, want_id: uuid.UUID) -> None:
+        """Look for sources of this want now, and begin it as soon as it may."""
+        if want_id in self.wants:
+            pursuit = self._pursuit(want_id)
+            pursuit.look_now(self._clock())
+            self._bell.set()
 
     def keep_folders(self, keeps: Callable[[uuid.UUID], bool]) -> None:
         """`keeps` says of which transfers, whose rows are about to be made, the folders stay."""
@@ -178,7 +190,7 @@ class Reconciler:
         work = await self._store.work()
         self._limits.apply(work.limits, self._clock())
         self.wants = {want.id: want for want in work.wants}
-        active = [want for want in work.wants if want.desired is WantDesired.ACTIVE]
+        active = [want for want in work.wants if want.desired is WantDesired.ACTIVE and want.constraints.use_overlay]
         self._discovery.set_wanted(active)
         self._wanted = {want.recording_mbid for want in active}
         live: dict[uuid.UUID, list[TransferWork]] = {}
@@ -285,6 +297,9 @@ class Reconciler:
 
     async def _pursue(self, want: WantWork, live: Sequence[TransferWork]) -> None:
         assert self._fetching is not None
+        if not want.constraints.use_overlay:
+            await self._soulseek_only(want, live)
+            return
         denied = [one for one in live if (one.payload_format, one.payload_root) in want.denied]
         fetching = [one for one in denied if one.state is TransferState.FETCHING]
         assembled = next((one for one in live if one.state is TransferState.ASSEMBLED), None)
@@ -300,6 +315,25 @@ class Reconciler:
             await self._await_verdict(want, assembled)
         else:
             await self._fetch(want, live)
+
+    async def _soulseek_only(self, want: WantWork, live: Sequence[TransferWork]) -> None:
+        """The mesh is not asked for it, and gives nothing to it: what Soulseek brought is awaited, anything else ends."""
+        assert self._swarms is not None
+        whole = None
+        for transfer in live:
+            denied = (transfer.payload_format, transfer.payload_root) in want.denied
+            if transfer.state is TransferState.ASSEMBLED and not denied:
+                whole = transfer
+            elif transfer.state is TransferState.FETCHING:
+                code = "payload_denied" if denied else "soulseek_only"
+                await self._give_up(transfer, code=code, reason=CancelReason.USER_CANCELLED)
+        if whole is None:
+            self._report(want, WantPhase.SEEKING, code="soulseek_only")
+        elif await asyncio.to_thread(_has_audio, self._swarms.folder(whole.id)):
+            self._report(want, WantPhase.VERIFYING)
+        else:  # lost between two runs, and nobody else may bring it
+            await self._give_up(whole, code="file_missing", reason=CancelReason.ERROR)
+            self._bell.set()
 
     async def _await_verdict(self, want: WantWork, transfer: TransferWork) -> None:
         assert self._swarms is not None
@@ -368,7 +402,8 @@ class Reconciler:
         if self._fetching.busy(want):
             self._report(want, WantPhase.SEEKING, code="queued", sources=sources)
             return
-        transfer = await self._fetching.start(want, found[0], found, role=TransferRole.PRIMARY)
+        chosen = self._prefers(want.id, found) or found[0]
+        transfer = await self._fetching.start(want, chosen, found, role=TransferRole.PRIMARY)
         if transfer is None:  # the want changed meanwhile: the next pass sees how
             self._bell.set()
             return

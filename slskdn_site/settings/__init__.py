@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 from slskdn_site.broker import celery_broker_url, redis_url, run_socket
@@ -12,12 +13,20 @@ from slskdn_site.fairness_settings import fairness_rules
 from slskdn_site.logs import logging_settings
 from slskdn_site.scheduler_settings import scheduler_settings
 from slskdn_site.secret_files import secret_read_or_create
+from slskdn_site.soulseek_password import soulseek_reachable
 
 SLSKDN_VERSION = "0.1.0"
 CONFIG = load_config()
 DATA_DIR = data_dir()
 SWARM_SCHEDULER = scheduler_settings(CONFIG)
 FAIRNESS = fairness_rules(CONFIG)
+SOULSEEK_REACHABLE = partial(  # asked when it is needed: the password's file may come later
+    soulseek_reachable,
+    mode=CONFIG.mode,
+    username=CONFIG.soulseek.username,
+    configured=CONFIG.soulseek.password,
+    folder=DATA_DIR,
+)
 NODE_SOCKET = run_socket("node.sock")  # the node's control socket, where it runs on this machine
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 

@@ -11,7 +11,7 @@ import pytest
 from apps.domain.errors import DomainError
 from slskdn_site.checks import config_findings
 from slskdn_site.config import Config
-from slskdn_site.soulseek_password import password_path, password_read, password_write
+from slskdn_site.soulseek_password import password_path, password_read, password_write, soulseek_reachable
 
 
 def refusal(folder: Path, configured: str = "") -> DomainError:
@@ -101,3 +101,15 @@ def test_a_check_tells_of_a_missing_or_an_open_password(tmp_path: Path) -> None:
         "slskdn.W009",
         "slskdn.I001",
     }
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "legacy"])
+def test_an_account_is_a_name_and_a_password_wherever_that_lies(tmp_path: Path, mode: str) -> None:
+    assert not soulseek_reachable(mode=mode, username="me", configured="", folder=tmp_path)
+    assert soulseek_reachable(mode=mode, username="me", configured="hunter2", folder=tmp_path)
+    path = password_write("hunter2", tmp_path)
+    assert soulseek_reachable(mode=mode, username="me", configured="", folder=tmp_path)
+    assert not soulseek_reachable(mode=mode, username="", configured="", folder=tmp_path)
+    assert not soulseek_reachable(mode="mesh", username="me", configured="", folder=tmp_path)
+    path.chmod(0o644)  # the session would not use it either
+    assert not soulseek_reachable(mode=mode, username="me", configured="", folder=tmp_path)

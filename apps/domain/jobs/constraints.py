@@ -53,7 +53,7 @@ class Constraints:
 
     Preferences (`preferred_codecs`, `prefer_canonical`, `original_master`) order what there is and never forbid. `download_mode` forbids:
     `no-transcodes` takes nothing that is suspected to be a transcode, `canonical` nothing below the canonical variant. `better_than` forbids
-    whatever does not beat a file that is held. Limits that can't be kept are refused by `refuse_unavailable`.
+    whatever does not beat a file that is held. `use_overlay: false` means from Soulseek only: the mesh is never asked. Limits that can't be kept are refused by `refuse_unavailable`.
     """
 
     preferred_codecs: tuple[str, ...] = ("flac", "mp3")
@@ -147,11 +147,15 @@ class Constraints:
         return cls(**{key: _read(key, item) for key, item in given.items()})  # type: ignore[arg-type]  # _read checks each key's type
 
 
-def refuse_unavailable(wishes: Constraints, *, whole_release: bool) -> None:
-    """Refuse what no part of this version keeps. `whole_release`: the job is for a release. Raises ConstraintUnavailable, ConstraintsInvalid."""
-    if not wishes.use_overlay:
+def refuse_unavailable(wishes: Constraints, *, whole_release: bool, soulseek: bool) -> None:
+    """Refuse what can't be kept here. `whole_release`: the job is for a release; `soulseek`: there is an account that may be used in this mode.
+
+    Raises ConstraintUnavailable, ConstraintsInvalid.
+    """
+    if not wishes.use_overlay and not soulseek:
         raise ConstraintUnavailable(
-            "There is no source but the overlay, so use_overlay can't be false.", key="use_overlay"
+            "Without a Soulseek account (or in mesh mode) there is no source but the overlay, so use_overlay can't be false.",
+            key="use_overlay",
         )
     if wishes.tracks and not whole_release:
         raise ConstraintsInvalid("tracks chooses from a release; a recording has none.", key="tracks")

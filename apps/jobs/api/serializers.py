@@ -12,7 +12,7 @@ from apps.domain.jobs.constraints import CODECS, Constraints, DownloadMode
 from apps.domain.jobs.lifecycle import JobState, TrackState
 from apps.domain.jobs.tree import JOB_KINDS
 
-UNAVAILABLE = "Anything but the default is refused (`constraint_unavailable`): this version can't keep it."
+SOULSEEK_ONLY = "false: from Soulseek only, the mesh is never asked; refused (`constraint_unavailable`) without a Soulseek account and in mesh mode."
 STATES = [state.value for state in JobState]
 TRACK_STATES = [state.value for state in TrackState]
 
@@ -54,7 +54,7 @@ class TrackRefIn(serializers.Serializer[object]):
                 "description": "no-transcodes: nothing that is suspected to be a transcode is fetched, and what proves to be one "
                 "is refused. canonical: besides, only the canonical variant or better; the job waits for it.",
             },
-            "use_overlay": {"type": "boolean", "default": True, "description": UNAVAILABLE},
+            "use_overlay": {"type": "boolean", "default": True, "description": SOULSEEK_ONLY},
             "overlay_bandwidth_kbps": {
                 "type": "integer",
                 "minimum": 1,

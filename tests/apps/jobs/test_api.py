@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import fields
+from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
@@ -71,6 +72,13 @@ def test_a_request_that_can_not_be_read_is_refused_and_makes_nothing(
 ) -> None:
     refused(operator_api.post(RELEASE, body), 400, code)
     assert not Job.objects.exists()
+
+
+def test_from_soulseek_only_can_be_asked_for_where_there_is_an_account(operator_api: APIClient, settings: Any) -> None:
+    settings.SOULSEEK_REACHABLE = lambda: True
+    response = operator_api.post(RELEASE, {"mb_release_id": MBID, "constraints": {"use_overlay": False}})
+    assert response.status_code == 202
+    assert response.json()["constraints"]["use_overlay"] is False
 
 
 def test_each_wrong_field_is_named(operator_api: APIClient) -> None:

@@ -31,7 +31,7 @@ EVERYTHING = Constraints(
 @pytest.mark.parametrize("wishes", [Constraints(), EVERYTHING])
 def test_what_is_written_is_read_back(wishes: Constraints) -> None:
     assert Constraints.from_json(wishes.to_json()) == wishes
-    refuse_unavailable(wishes, whole_release=True)
+    refuse_unavailable(wishes, whole_release=True, soulseek=False)
 
 
 @pytest.mark.parametrize(
@@ -68,21 +68,17 @@ def test_what_means_nothing_is_refused_by_its_key_and_says_why(given: dict[str, 
     assert refused.value.params == {"key": key, "why": refused.value.sentence.removesuffix(".")}
 
 
-@pytest.mark.parametrize(
-    ("wishes", "key"),
-    [
-        (Constraints(use_overlay=False), "use_overlay"),
-    ],
-)
-def test_what_no_part_of_this_version_keeps_is_refused(wishes: Constraints, key: str) -> None:
+def test_without_the_mesh_and_without_soulseek_there_is_no_source() -> None:
+    wishes = Constraints(use_overlay=False)
     with pytest.raises(ConstraintUnavailable) as refused:
-        refuse_unavailable(wishes, whole_release=True)
-    assert refused.value.params == {"key": key}
+        refuse_unavailable(wishes, whole_release=True, soulseek=False)
+    assert refused.value.params == {"key": "use_overlay"}
+    refuse_unavailable(wishes, whole_release=True, soulseek=True)
 
 
 def test_a_recording_has_no_tracks_to_choose_from() -> None:
     with pytest.raises(ConstraintsInvalid):
-        refuse_unavailable(Constraints(tracks=(TrackRef(medium=1, position=1),)), whole_release=False)
+        refuse_unavailable(Constraints(tracks=(TrackRef(medium=1, position=1),)), whole_release=False, soulseek=True)
 
 
 def test_without_lossy_files_none_may_be_lossy() -> None:
