@@ -80,7 +80,7 @@ class CandidateFileOut(serializers.Serializer[object]):
     distance = serializers.FloatField()
 
 
-class CandidateOut(serializers.Serializer[object]):
+class HuntCandidateOut(serializers.Serializer[object]):
     """A user's folder (or file) that may be it."""
 
     id = serializers.IntegerField()
@@ -117,7 +117,7 @@ class HuntDetailOut(serializers.Serializer[object]):
     """A hunt with candidates and its latest questions."""
 
     hunt = HuntOut()
-    candidates = CandidateOut(many=True)
+    candidates = HuntCandidateOut(many=True)
     searches = SearchOut(many=True)
 
 

@@ -60,7 +60,7 @@ class AmountOut(serializers.Serializer[object]):
     size_bytes = serializers.IntegerField()
 
 
-class FolderOut(serializers.Serializer[object]):
+class ShareBranchOut(serializers.Serializer[object]):
     """A folder with everything below it."""
 
     root_id = serializers.IntegerField()
@@ -82,8 +82,8 @@ class ShareFileOut(serializers.Serializer[object]):
 class TreeOut(serializers.Serializer[object]):
     """A folder and what is in it."""
 
-    here = FolderOut(allow_null=True)
-    folders = FolderOut(many=True)
+    here = ShareBranchOut(allow_null=True)
+    folders = ShareBranchOut(many=True)
     files = ShareFileOut(many=True)
     totals = serializers.DictField(child=AmountOut(), help_text="Of everything, by audience.")
 
@@ -158,7 +158,7 @@ class UploadQuery(PageQuery):
     user = serializers.CharField(required=False, default="", max_length=120)
 
 
-class UploadOut(serializers.Serializer[object]):
+class SoulseekUploadOut(serializers.Serializer[object]):
     """A file that somebody asked of us."""
 
     id = serializers.UUIDField()
@@ -185,7 +185,7 @@ class UploadOut(serializers.Serializer[object]):
 class UploadPageOut(serializers.Serializer[object]):
     """A page of uploads."""
 
-    items = UploadOut(many=True)
+    items = SoulseekUploadOut(many=True)
     next = serializers.CharField(allow_null=True)
     previous = serializers.CharField(allow_null=True)
 
@@ -223,7 +223,7 @@ class Uploads(ApiView):
             cursor=cast("str | None", query.get("cursor")),
             limit=cast("int", query["limit"]),
         )
-        return Response(page_body(cast("Page[object]", page), UploadOut(page.items, many=True).data))
+        return Response(page_body(cast("Page[object]", page), SoulseekUploadOut(page.items, many=True).data))
 
 
 class UploadsNow(ApiView):
