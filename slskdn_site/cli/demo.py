@@ -17,6 +17,11 @@ def register(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--keep", action="store_true", help="leave it running afterwards; prints address and password")
     parser.add_argument(
+        "--soulseek",
+        action="store_true",
+        help="with a Soulseek server and two of its users: part of the album comes from there",
+    )
+    parser.add_argument(
         "--size", choices=["small", "full"], default="full", help="length of the made tracks (default: full)"
     )
     parser.add_argument(
@@ -52,5 +57,6 @@ def run(args: argparse.Namespace) -> int:
             release=args.mb_release,
             json_report=args.json,
             keep=args.keep,
+            soulseek=args.soulseek,
         )
     )

@@ -229,6 +229,15 @@ class Network:
             _ready_line(process)
         return starting
 
+    def await_soulseek(self) -> None:
+        """Wait until the platform is logged in at the Soulseek server. Raises NetworkFailed."""
+        assert self.soulseek is not None
+        deadline = time.monotonic() + START_S
+        while SOULSEEK_NAME not in cast("list[str]", self.soulseek.order("report")["users"]):
+            if time.monotonic() > deadline:
+                raise NetworkFailed("The platform did not log in at the Soulseek server.", process="platform")
+            time.sleep(0.05)
+
     # ---- nodes
 
     def prepare_database(self) -> None:

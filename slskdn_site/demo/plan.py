@@ -35,6 +35,8 @@ class Trigger(StrEnum):
     """a payload of the track was rejected"""
     BAD_LEAVES = "bad_leaves"
     """a leaf of the track failed its hash"""
+    TROUBLE = "trouble"
+    """a stream of the track from Soulseek brings bytes, and does badly"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ def report_of(job: Json, *, seconds: float, names: Mapping[str, str]) -> dict[st
         "title": job["title"],
         "release": job["release_mbid"],
         "tracks": [_track(track, names) for track in parts(job, "tracks")],
+        "planes": planes_of(job),
         "seconds": round(seconds, 1),
     }
 
@@ -56,6 +57,34 @@ def _track(track: Json, names: Mapping[str, str]) -> dict[str, object]:
     }
 
 
+def planes_of(job: Json) -> dict[str, int]:
+    """Bytes that were verified, by the plane they came over."""
+    totals: dict[str, int] = {}
+    for track in parts(job, "tracks"):
+        for source in parts(track, "sources"):
+            if given := cast("int", source["verified_bytes"]):
+                plane = str(source["plane"])
+                totals[plane] = totals.get(plane, 0) + given
+    return totals
+
+
+def soulseek_of(downloads: Sequence[Json]) -> list[dict[str, object]]:
+    """What became of each stream from Soulseek, as the API tells downloads."""
+    return [
+        {
+            "user": one["user"],
+            "name": one["name"],
+            "recording": one["recording_mbid"],
+            "state": one["state"],
+            "code": one["code"],
+            "trouble": one["trouble"],
+            "bytes": one["bytes_have"],
+            "size": one["size_bytes"],
+        }
+        for one in downloads
+    ]
+
+
 def parts(row: Json, key: str) -> Sequence[Json]:
     """The list of objects under `key`."""
     return cast("Sequence[Json]", row[key])
@@ -91,10 +120,18 @@ def report_lines(report: Json, *, folder: str) -> list[str]:
     ]
     if folder:
         lines += ["", f"On disk: {folder}"]
+    planes = cast("Mapping[str, int]", report["planes"])
     lines += ["", "Who gave what:"]
     for name, one in given_by(report).items():
         bad = f", {one.bad_leaves} bad leaves" if one.bad_leaves else ""
         lines.append(f"  {name:<8} {one.bytes / 1e6:8.1f} MB in {one.tracks} tracks{bad}")
+    if "soulseek" in report:
+        lines += ["", "Over which network:"]
+        lines += [f"  {plane:<8} {count / 1e6:8.1f} MB" for plane, count in planes.items()]
+        lines += ["", "Streams from Soulseek:"]
+        for stream in parts(report, "soulseek"):
+            why = f", {stream['trouble'] or stream['code']}" if stream["trouble"] or stream["code"] else ""
+            lines.append(f"  {stream['user']}: {stream['name']}: {stream['state']}{why}")
     rejected = [(track, one) for track in tracks for one in parts(track, "rejected")]
     if rejected:
         lines += ["", "Rejected:"]

@@ -32,7 +32,8 @@ from slskdn_site.demo.release_music import (
     mbid_of,
     recorded_release,
 )
-from slskdn_site.demo.report import Json, parts, report_lines, report_of
+from slskdn_site.demo.report import Json, parts, report_lines, report_of, soulseek_of
+from slskdn_site.demo.soulseek_share import QUICK, RESCUE, SLOW, share_with_soulseek, soulseek_peers
 from slskdn_site.demo.synth import AlbumFile, render_file, write_album
 from slskdn_site.demo.watch import Watch
 
@@ -60,6 +61,7 @@ class DemoOptions:
     release: str | None = None
     json_report: bool = False
     keep: bool = False
+    soulseek: bool = False
     web_port: int = 0
 
 
@@ -79,6 +81,8 @@ def demo_run(options: DemoOptions) -> int:
             with Watch(names=names) as watch:
                 job = _follow(session, job_id, network, plan, watch)
             report = report_of(job, seconds=time.monotonic() - asked, names=names)
+            if options.soulseek:
+                report["soulseek"] = soulseek_of(session.downloads(job_id))
             print("\n".join(["", *report_lines(report, folder=_album_folder(report)), ""]), flush=True)
             if options.json_report:
                 print(json.dumps(report, indent=1, ensure_ascii=False), file=sys.__stdout__, flush=True)
@@ -96,6 +100,9 @@ def demo_run(options: DemoOptions) -> int:
 def _music_and_network(options: DemoOptions, network: Network) -> tuple[Plan, Platform]:
     """Make or read the music and start everything; both cores have something to do meanwhile. Raises DemoRefused before anything starts."""
     size, recorded = _asked(options)
+    if options.soulseek:
+        network.start_soulseek()
+        network.platform_config["transfers"] = dict(RESCUE)
     source, answers = options.folder / "source", [ANSWERS]
     with ProcessPoolExecutor(max_workers=1) as pool:
         if recorded is not None:
@@ -119,8 +126,15 @@ def _music_and_network(options: DemoOptions, network: Network) -> tuple[Plan, Pl
             _start_services(options, network, answers)
             plan = _plan_of_album(size, making.result())
     print("The music is ready; the neighbours read it", flush=True)
+    if options.soulseek:
+        share = share_with_soulseek(plan)
+        plan = share.plan
+        network.start_soulseek_peers(soulseek_peers(share, options.folder))
     network.start_neighbours(plan.neighbours)
-    return plan, network.await_platform()
+    platform = network.await_platform()
+    if options.soulseek:
+        network.await_soulseek()
+    return plan, platform
 
 
 def _start_services(options: DemoOptions, network: Network, answers: Sequence[Path]) -> None:
@@ -199,7 +213,8 @@ def _follow(session: Session, job_id: str, network: Network, plan: Plan, watch: 
         watch.show(job)
         if job["state"] not in OPEN_STATES or time.monotonic() > deadline:
             return job
-        due = [one for one in late if _is_due(one, job)]
+        streams = session.downloads(job_id) if any(one.trigger is Trigger.TROUBLE for one in late) else ()
+        due = [one for one in late if _is_due(one, job, streams)]
         if due:
             late = [one for one in late if one not in due]
             watch.say("the fast neighbour gets hold of " + ", ".join(sorted({one.offer.source.name for one in due})))
@@ -208,7 +223,12 @@ def _follow(session: Session, job_id: str, network: Network, plan: Plan, watch: 
         time.sleep(LOOK_S)
 
 
-def _is_due(late: Late, job: Json) -> bool:
+def _is_due(late: Late, job: Json, streams: Sequence[Json]) -> bool:
+    if late.trigger is Trigger.TROUBLE:
+        return any(
+            one["recording_mbid"] == late.offer.recording_mbid and one["trouble"] and one["bytes_have"]
+            for one in streams
+        )
     for track in parts(job, "tracks"):
         if (track["medium"], track["position"]) == (late.offer.medium, late.offer.position):
             match late.trigger:
@@ -245,6 +265,11 @@ class Session:
     def job(self, job_id: str) -> Json:
         """The job's tree as it is now."""
         return _body(self._http.get(f"{self._url}/api/jobs/{job_id}", timeout=HTTP_TIMEOUT_S))
+
+    def downloads(self, job_id: str) -> Sequence[Json]:
+        """The job's streams from Soulseek."""
+        address = f"{self._url}/api/soulseek/downloads?job={job_id}&limit=100"
+        return parts(_body(self._http.get(address, timeout=HTTP_TIMEOUT_S)), "items")
 
     def _token(self) -> str:
         return next((cookie.value or "" for cookie in self._http.cookies if "csrf" in cookie.name), "")
@@ -289,5 +314,5 @@ def _keep(platform: Platform) -> None:
 
 def _tidy(folder: Path) -> None:
     """The album, the report and the logs stay; the neighbours' copies of the music go."""
-    for name in ("source", "answers", "template", "bootstrap", *Who):
+    for name in ("source", "answers", "template", "bootstrap", *Who, QUICK, SLOW):
         shutil.rmtree(folder / name, ignore_errors=True)
