@@ -22,6 +22,7 @@ from twisted.internet.error import CannotListenError
 from apps.domain.errors import DomainError
 from apps.domain.mesh.policy import Mode
 from apps.domain.soulseek.budget import SearchBudget
+from apps.domain.soulseek.guardrails import GuardrailSettings
 from apps.domain.soulseek.performance import RescueRules
 from apps.domain.soulseek.streaming import StreamRules
 from apps.domain.swarm.trace_retention import TraceLimits
@@ -116,6 +117,9 @@ def soulseek_config(config: Config) -> SoulseekConfig:
             stall_timeout_s=config.transfers.rescue_mode.stall_timeout_seconds,
             recovery_s=config.transfers.rescue_mode.recovery_seconds,
         ),
+        rescue_enabled=config.transfers.rescue_mode.enabled,
+        guardrails=GuardrailSettings(**config.transfers.rescue_mode.guardrails.model_dump()),
+        prints_looked_up=config.integration.acoustid.enabled and bool(config.integration.acoustid.client_id),
     )
 
 
@@ -198,6 +202,7 @@ def plane_rows(database: DatabaseThread) -> PlaneRows:
     from overlay_node.store.soulseek.downloads import DjangoDownloads
     from overlay_node.store.soulseek.errands import DjangoErrands
     from overlay_node.store.soulseek.people import DjangoPeopleRows
+    from overlay_node.store.soulseek.rescues import DjangoRescues
     from overlay_node.store.soulseek.searches import DjangoSearches
     from overlay_node.store.soulseek.session import DjangoSessionRows
     from overlay_node.store.soulseek.sharing import DjangoSharingRows
@@ -209,6 +214,7 @@ def plane_rows(database: DatabaseThread) -> PlaneRows:
         people=DjangoPeopleRows(database),
         searches=DjangoSearches(database),
         downloads=DjangoDownloads(database),
+        rescues=DjangoRescues(database),
     )
 
 

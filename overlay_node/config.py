@@ -9,6 +9,7 @@ from pathlib import Path
 from apps.domain.mesh.policy import MeshPolicy, Mode
 from apps.domain.soulseek.budget import SearchBudget
 from apps.domain.soulseek.fairness import FairnessRules
+from apps.domain.soulseek.guardrails import GuardrailSettings
 from apps.domain.soulseek.performance import RescueRules
 from apps.domain.soulseek.streaming import StreamRules
 from apps.domain.soulseek.uploads import UploadRules
@@ -47,6 +48,11 @@ class SoulseekConfig:
     """streams at once, time-outs, attempts"""
     rescue: RescueRules = field(default_factory=RescueRules)
     """when a download does badly"""
+    rescue_enabled: bool = True
+    guardrails: GuardrailSettings = field(default_factory=GuardrailSettings)
+    """what a rescue may do"""
+    prints_looked_up: bool = False
+    """AcoustID can be asked what a recording sounds like"""
     share: bool = True
     """the library's folders are shared"""
     uploads: UploadRules = field(default_factory=UploadRules)

@@ -32,6 +32,7 @@ from apps.domain.jobs.lifecycle import TRANSFER_LIVE, TRANSFER_MOVES, TransferRo
 from apps.domain.jobs.verdicts import CHARGING, PREAMBLE_CODES, binds
 from apps.mesh.services import claims_compare, claims_judge
 from apps.nodelink.services import event_record
+from apps.peers.models import Plane
 from apps.peers.services import peer_charge, peer_ids
 from apps.transfers.models import PayloadDenial, Transfer, TransferSource, Want, WantProgress
 from apps.transfers.selectors_limits import rate_limits_work
@@ -332,12 +333,22 @@ def _write_progress(report: ProgressReport, rows: object, *, speed_bps: int | No
 
 
 def _write_sources(report: ProgressReport) -> None:
-    ids: Mapping[str, int] = peer_ids({source.peer for source in report.sources})
+    ids: Mapping[str, int] = peer_ids({source.peer for source in report.sources if source.adapter != "soulseek"})
+    users = {source.peer for source in report.sources if source.adapter == "soulseek"}
+    names: Mapping[str, int] = peer_ids(users, plane=Plane.SOULSEEK) if users else {}
     row = Transfer.objects.filter(id=report.transfer_id).only("payload_root").first()
     if row is None or not report.sources:
         return
     TransferSource.objects.bulk_create(
-        [_source(report.transfer_id, bytes(row.payload_root), ids[source.peer], source) for source in report.sources],
+        [
+            _source(
+                report.transfer_id,
+                bytes(row.payload_root),
+                (names if source.adapter == "soulseek" else ids)[source.peer],
+                source,
+            )
+            for source in report.sources
+        ],
         update_conflicts=True,
         unique_fields=["transfer", "peer"],
         update_fields=["state", "code", "verified_bytes", "wasted_bytes", "bad_leaves", "speed_bps", "updated_at"],
@@ -348,6 +359,7 @@ def _source(transfer_id: uuid.UUID, root: bytes, peer_id: int, source: SourceRep
     return TransferSource(
         transfer_id=transfer_id,
         peer_id=peer_id,
+        adapter=source.adapter,
         payload_root=root,
         state=source.state,
         code=source.code,

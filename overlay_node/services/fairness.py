@@ -94,6 +94,8 @@ class NodeFairness:
         """jobs that are slowed by themselves"""
         self.soulseek_gives: Callable[[uuid.UUID], bool] = lambda _want: False
         self.soulseek_uploads_wait: Callable[[], bool] = lambda: False
+        self.rescue_says: Callable[[uuid.UUID], str | None] = lambda _want: None
+        """of a want whose Soulseek stream does badly: "" when the mesh may help, else why not; None: no such stream"""
         self._mode: Final = mode
         self._job_ratio: Final = job_ratio
         self._rows: Final = rows
@@ -125,6 +127,8 @@ class NodeFairness:
 
     def holds_back(self, want: WantWork) -> str:
         """A code when the overlay should not begin this want: Soulseek is preferred, and brings it already."""
+        if (said := self.rescue_says(want.id)) is not None:
+            return said
         job = self.job_states.get(want.group_id or want.id)
         preferred = self.current.prefer_soulseek or (job is not None and job.prefer_soulseek)
         return FIRST_CODE if preferred and self.soulseek_gives(want.id) else ""

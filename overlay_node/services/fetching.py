@@ -209,6 +209,8 @@ class Fetching:
         pace = pursuit.paces.setdefault(transfer.id, race.Pace(started_at=now, progressed_at=now))
         if runner is not None and runner.reports:
             pace.note(held, now)
+            if runner.allowance.spent:  # it could, and may not: no other payload would be quicker
+                pace.progressed_at = now
         return race.Lap(
             transfer=transfer.id,
             key=PayloadKey(transfer.payload_format, transfer.payload_root),
@@ -292,7 +294,10 @@ class Fetching:
         scopes = ((Scope.NODE, ""), (Scope.JOB, str(want.group_id or want.id)))
         in_force = any(self._limits.kbps_of(scope, key, Direction.DOWN) > 0 for scope, key in scopes)
         governed = self._limits.governed(Direction.DOWN, job=str(want.group_id or want.id)) is not None
-        return in_force or governed or want.constraints.overlay_bandwidth_kbps is not None
+        held = any(
+            one.allowance.left is not None for one in self._swarms.runners.values() if one.work.want_id == want.id
+        )
+        return in_force or governed or held or want.constraints.overlay_bandwidth_kbps is not None
 
     def _flows(self, transfer: TransferWork) -> bool:
         runner = self._swarms.runners.get(transfer.id)

@@ -48,6 +48,7 @@ from overlay_node.services.peer_book import NodePeerBook
 from overlay_node.services.publisher import Publisher
 from overlay_node.services.reconciler import Reconciler, utc_now
 from overlay_node.services.rendezvous import DhtRendezvous
+from overlay_node.services.rescue_mesh import RescueMesh
 from overlay_node.services.scheduler_report import explanation_answer, scheduler_metrics, scheduler_report
 from overlay_node.services.seeder import Seeder
 from overlay_node.services.sharing import TICK_S as SHARING_S
@@ -254,6 +255,11 @@ class Node:
                     traffic=self.traffic,
                     fairness=self.fairness,
                     keep_folders=self.reconciler.keep_folders,
+                    mesh=(
+                        RescueMesh(swarms=self.swarms, reconciler=self.reconciler, mode=self._acting)
+                        if policy.may_open
+                        else None
+                    ),
                 ),
                 off_code=policy.may_soulseek.reason,
                 data_dir=config.data_dir,

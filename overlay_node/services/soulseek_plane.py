@@ -20,6 +20,7 @@ from overlay_node.services.fairness import NodeFairness
 from overlay_node.soulseek.errands import Errands
 from overlay_node.soulseek.plane import ClientMaker, Part, SoulseekPlane
 from overlay_node.soulseek.ports import PlaneContext, SessionBoard, SoulseekSupplies, Spawn
+from overlay_node.soulseek.rescue_ports import MeshBeside
 from overlay_node.soulseek.searching import Searching
 from overlay_node.soulseek.shares import SharePart
 from overlay_node.soulseek.standing import Standings
@@ -28,6 +29,7 @@ from overlay_node.swarm.rate_limits import Direction
 
 if TYPE_CHECKING:
     from overlay_node.soulseek.downloading import Downloads
+    from overlay_node.soulseek.rescue import Rescues
     from overlay_node.soulseek.uploading import UploadPart
 
 
@@ -42,6 +44,8 @@ class NodeSeams:
     """whether Soulseek is preferred (`current`); parts tell it `soulseek_gives` and `soulseek_uploads_wait`"""
     keep_folders: Callable[[Callable[[uuid.UUID], bool]], None]
     """transfers whose folders no sweep may take yet"""
+    mesh: MeshBeside | None = None
+    """what the mesh fetches; None: its sockets are closed"""
 
 
 def soulseek_plane(
@@ -85,7 +89,8 @@ def soulseek_parts(context: PlaneContext, seams: NodeSeams) -> tuple[list[Part],
     seams.fairness.soulseek_uploads_wait = lambda: bool(board.uploads_waiting or board.uploads_running)
     searching = Searching(context, context.rows.searches, budget=context.config.searches)
     people = people_parts(context, sharing[0])
-    return [*sharing, searching, downloads_part(context, seams), *people], make_client
+    downloads = downloads_part(context, seams)
+    return [*sharing, searching, downloads, rescues_part(context, seams, downloads), *people], make_client
 
 
 def people_parts(context: PlaneContext, standings: Standings) -> tuple[Part, ...]:
@@ -114,6 +119,28 @@ def downloads_part(context: PlaneContext, seams: NodeSeams) -> Downloads:
     )
     seams.fairness.soulseek_gives = part.gives
     seams.keep_folders(part.adopting.__contains__)
+    return part
+
+
+def rescues_part(context: PlaneContext, seams: NodeSeams, downloads: Downloads) -> Rescues:
+    """The mesh helps downloads that do badly."""
+    from overlay_node.soulseek.rescue import Rescues, RescueSettings
+
+    config = context.config
+    part = Rescues(
+        context,
+        context.rows.rescues,
+        downloads,
+        settings=RescueSettings(
+            enabled=config.rescue_enabled,
+            guardrails=config.guardrails,
+            lookup=config.prints_looked_up,
+            floor_kib_s=config.rescue.min_throughput_kbps,
+        ),
+        mesh=seams.mesh,
+        traffic=seams.traffic,
+    )
+    seams.fairness.rescue_says = part.says
     return part
 
 

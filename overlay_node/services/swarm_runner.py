@@ -55,6 +55,7 @@ from overlay_node.swarm.actions import (
     StoreLeaf,
     Waiting,
 )
+from overlay_node.swarm.allowance import Allowance
 from overlay_node.swarm.choice import PayloadKey
 from overlay_node.swarm.session import SwarmSession
 from overlay_node.swarm.source import Source
@@ -66,6 +67,8 @@ NEVER_AGAIN: Final = frozenset({"corrupt", "bad_manifest", "preamble_refused"})
 RETRY_PEER_S: Final = 10.0  # before a peer that timed out or refused is asked again; doubles, at most 5 min
 MAX_RETRY_PEER_S: Final = 300.0
 SPEED_WINDOW_S: Final = 3.0
+STREAM_PREFIX: Final = "soulseek:"
+"""before a Soulseek user's name, where peers' ids stand otherwise"""
 
 
 class NewSession(Protocol):
@@ -121,8 +124,13 @@ class SwarmRunner:
         clock: Callable[[], float],
         ended: Callable[[SwarmRunner], None],
         charged: Callable[[str, Charge], None],
+        allowance: Allowance,
         trace: TraceSink | None = None,
     ) -> None:
+        self.allowance: Final = allowance
+        """what may still be asked of peers"""
+        self.stream_bps = 0
+        """of the stream that runs beside, to be reported"""
         self.work: Final = work
         self.key: Final = PayloadKey(work.payload_format, work.payload_root)
         self.state = RunnerState.RUNNING
@@ -246,6 +254,67 @@ class SwarmRunner:
         if self._session is not None and self.state is RunnerState.RUNNING:
             self._do(self._session.have_received(peer, ranges, self._clock()))
 
+    # ---- a stream of another network beside
+
+    @property
+    def leaf_hashes(self) -> tuple[bytes, ...] | None:
+        """What the payload's leaves hash to; None until peers told, or when nothing is written any more."""
+        session = self._session
+        if session is None or session.manifest is None or not session.storage or self.state is not RunnerState.RUNNING:
+            return None
+        return session.manifest.leaves.hashes
+
+    @property
+    def held_bytes(self) -> int:
+        """Verified, from whomever."""
+        return self._session.verified_bytes if self._session is not None else 0
+
+    @property
+    def whole(self) -> bool:
+        """Every byte is here, and waits for its verdict."""
+        return self.state is RunnerState.ASSEMBLED
+
+    @property
+    def asked_bytes(self) -> int:
+        """What peers were asked for and did not bring yet."""
+        return sum(one.flight_bytes for one in self._session.sources.values()) if self._session is not None else 0
+
+    @property
+    def stream_bytes(self) -> int:
+        """Of those, from streams beside."""
+        return self._session.beside_bytes if self._session is not None else 0
+
+    def held(self) -> tuple[tuple[int, int], ...]:
+        """Leaves that are here, as half-open ranges."""
+        return self._session.map.held() if self._session is not None and self._session.map is not None else ()
+
+    def sent_by(self, leaf: int) -> str:
+        """Who gave a leaf in this run; "" when an earlier one left it."""
+        return self._session.sender(leaf) if self._session is not None else ""
+
+    def offer(self, user: str, leaf: int, data: bytes) -> bool:
+        """A leaf of a Soulseek user's stream. False: it is not this payload's. To be called while there are `leaf_hashes`."""
+        assert self._session is not None
+        actions = self._session.leaf_offered(STREAM_PREFIX + user, leaf, data, self._clock())
+        if actions is None:
+            return False
+        self.dirty = True
+        self._do(actions)
+        return True
+
+    def from_far_end(self) -> None:
+        """Peers are asked from the payload's end on."""
+        if self._session is not None:
+            self._session.from_far_end()
+
+    def note_rescue(self, *, begun: bool, code: str) -> None:
+        """For its trace."""
+        if self._trace is not None:
+            action = TraceAction.RESCUE_INVOKED if begun else TraceAction.RESCUE_ENDED
+            self._trace.note(self._clock(), action, code=code)
+
+    # ---- time
+
     def tick(self) -> None:
         """Time passed."""
         if self._session is None or self.state is not RunnerState.RUNNING:
@@ -305,7 +374,7 @@ class SwarmRunner:
             verified_bytes=session.verified_bytes,
             refetched_bytes=session.refetched_bytes,
             speed_bps=self._speed(),
-            sources=tuple(_source_report(source) for source in session.all_sources()),
+            sources=tuple(_source_report(source, stream_bps=self.stream_bps) for source in session.all_sources()),
         )
 
     @property
@@ -463,7 +532,8 @@ class SwarmRunner:
             self._block(error)
         else:
             for one in leaves:
-                self._deliveries.delivered(one.peer, self.key)
+                if not one.peer.startswith(STREAM_PREFIX):
+                    self._deliveries.delivered(one.peer, self.key)
         return at + len(leaves)
 
     async def _finish(self) -> None:
@@ -545,7 +615,15 @@ def _preamble_hash(manifest: Manifest) -> str:
     return blake3(manifest.preamble).hexdigest()
 
 
-def _source_report(source: Source) -> SourceReport:
+def _source_report(source: Source, *, stream_bps: int) -> SourceReport:
+    if source.peer.startswith(STREAM_PREFIX):
+        return SourceReport(
+            peer=source.peer.removeprefix(STREAM_PREFIX),
+            adapter="soulseek",
+            state=source.state.value,
+            verified_bytes=source.verified_bytes,
+            speed_bps=stream_bps,
+        )
     return SourceReport(
         peer=source.peer,
         state=source.state.value,

@@ -38,6 +38,7 @@ from overlay_node.services.deliveries import Deliveries
 from overlay_node.services.swarm_runner import RunnerState, SwarmRunner
 from overlay_node.soulseek.traffic import TrafficCounter
 from overlay_node.swarm.actions import Charge, Manifest
+from overlay_node.swarm.allowance import Allowance
 from overlay_node.swarm.choice import PayloadKey
 from overlay_node.swarm.explain import SchedulingTotals
 from overlay_node.swarm.peer_book import PeerBook
@@ -133,6 +134,7 @@ class Swarms:
         self._remember_job(str(work.id), group_id)
         key = PayloadKey(work.payload_format, work.payload_root)
         trace = self._trace_for(work, group_id) if self._trace_for is not None else None
+        allowance = Allowance()
 
         def new_session(manifest: Manifest | None, held: Iterable[int]) -> SwarmSession:
             return SwarmSession(
@@ -140,7 +142,7 @@ class Swarms:
                 manifest=manifest,
                 held=held,
                 refused_preambles=refused_preambles,
-                budgets=budgets,
+                budgets=(*budgets, allowance),
                 peer_budgets=self._budgets_of,
                 policy=scheduler_policy(self._scheduler, draw=self._draw),
                 book=self._book,
@@ -162,6 +164,7 @@ class Swarms:
             clock=self._clock,
             ended=self._runner_ended,
             charged=self._charge,
+            allowance=allowance,
             trace=trace,
         )
         self.runners[work.id] = self._by_text[str(work.id)] = runner

@@ -22,6 +22,7 @@ from overlay_node.soulseek.sharing_rows import SharingRows
 if TYPE_CHECKING:
     from overlay_node.soulseek.download_ports import DownloadRows
     from overlay_node.soulseek.errands import Errands
+    from overlay_node.soulseek.rescue_ports import RescueRows
     from overlay_node.soulseek.searching import SearchRows
 
 
@@ -61,6 +62,7 @@ class PlaneRows:
     people: PeopleRows
     searches: SearchRows
     downloads: DownloadRows
+    rescues: RescueRows
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,8 @@ OFFLINE_S: Final = 3.0
 BARREN: Final = 2
 """Streams from an offset that brought nothing: the sharer refuses offsets."""
 SPEED_S: Final = 10.0
+RESCUED_LESS: Final = 3
+"""So much less urgent is a stream that the mesh helps."""
 
 
 class Stream:
@@ -75,6 +77,8 @@ class Stream:
         self.first_place: int | None = None
         self.stop_before: int | None = None
         """offset in the sharer's file from which on its bytes are not wanted"""
+        self.rescued = False
+        """the mesh helps: it gives way to streams that nobody else helps"""
         self._rules: Final = rules
         self._rescue: Final = rescue
         self._counted: Final = counted
@@ -144,7 +148,7 @@ class Stream:
         return InLine(
             id=self.work.id,
             user=self.work.user,
-            priority=self.work.priority,
+            priority=self.work.priority - (RESCUED_LESS if self.rescued else 0),
             order=self.work.order,
             state=self.core.state,
             due=self.core.due(now) and self.settled,

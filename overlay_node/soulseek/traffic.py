@@ -42,6 +42,7 @@ class TrafficCounter:
             (plane, direction): Counter() for plane in TrafficPlane for direction in Direction
         }
         self._totals: Final[Counter[tuple[TrafficPlane, Direction]]] = Counter()
+        self._jobs: Final[Counter[tuple[TrafficPlane, uuid.UUID]]] = Counter()
         self._pending: Counter[_Key] = Counter()
         self._unwritten: TrafficBatch | None = None
         self._number = 0
@@ -60,6 +61,8 @@ class TrafficCounter:
             return
         hour = int(self._wall().timestamp()) // HOUR_S
         self._pending[hour, plane, direction, peer, job_id] += count_bytes
+        if job_id is not None:
+            self._jobs[plane, job_id] += count_bytes
         self._peers[plane, direction][peer] += count_bytes
         self._totals[plane, direction] += count_bytes
 
@@ -78,6 +81,15 @@ class TrafficCounter:
     def total(self, plane: TrafficPlane, direction: Direction) -> int:
         """Bytes since the start."""
         return self._totals[plane, direction]
+
+    def of_job(self, plane: TrafficPlane, job_id: uuid.UUID) -> tuple[int, int]:
+        """What a job took over a plane since the start: in all, and as far as it is written."""
+        total = self._jobs[plane, job_id]
+        waits = sum(count for (_, one, _, _, job), count in self._pending.items() if (one, job) == (plane, job_id))
+        if self._unwritten is not None:
+            lines = self._unwritten.lines
+            waits += sum(line.count_bytes for line in lines if (line.plane, line.job_id) == (plane, job_id))
+        return total, total - waits
 
     async def flush(self) -> None:
         """Write what was counted: every FLUSH_S, and at the end. What can't be written now is written with the next."""

@@ -686,7 +686,8 @@ class MemoryStore:
         row.verified_bytes, row.refetched_bytes = report.verified_bytes, report.refetched_bytes
         row.sources.update({source.peer: source for source in report.sources})
         for source in report.sources:
-            self._peer(source.peer)
+            if source.adapter == "overlay":
+                self._peer(source.peer)
 
     def _with_preambles(self, want: WantWork) -> WantWork:
         refused = {

@@ -28,6 +28,7 @@ class Board:
         "_returned",
         "_shared",
         "_stale",
+        "backwards",
         "completes",
         "draw",
         "epoch",
@@ -50,6 +51,8 @@ class Board:
         """how many sources hold everything, with nothing against them"""
         self.draw: Callable[[int], int] | None = None
         """a random number below n, for the order of equally rare leaves; None = ascending"""
+        self.backwards = False
+        """equally rare leaves are offered from the last on: a stream brings them from the first on"""
         self.epoch = 0
         """grows with every sorting: where sources have looked is then void"""
         self.parked: Final[dict[Source, None]] = {}
@@ -200,6 +203,12 @@ class Board:
             self.holders[leaf] -= 1
             self._changed(1)
 
+    def turned(self) -> None:
+        """From now on from the far end."""
+        if not self.backwards:
+            self.backwards = True
+            self._sort()
+
     def tainted(self, source: Source, *, before: bool) -> None:
         """Something now speaks against a source (or, its reputation having recovered, does not any more): `before` is what held until now."""
         if source.tainted != before:
@@ -257,7 +266,9 @@ class Board:
 
     def _sort(self) -> None:
         order = list(self.map.free())
-        if self._shared and self.draw is not None:
+        if self.backwards:
+            order.reverse()
+        elif self._shared and self.draw is not None:
             for at in range(len(order) - 1, 0, -1):  # Fisher and Yates
                 other = self.draw(at + 1)
                 order[at], order[other] = order[other], order[at]

@@ -125,7 +125,29 @@ class Judging:
             self._note_in_vain(now, source, leaf, length)
             self._asking.give_back(source, leaf, now)
             return []
-        carriers = board.held(leaf)
+        return self._keep(source, leaf, data, now)
+
+    def offered(self, source: Source, leaf: int, data: Data, now: float) -> list[Action] | None:
+        """A whole leaf that nobody was asked for. None: it is not this payload's; whoever offers it never claimed that it was, and is not charged."""
+        pieces = self._board.map
+        if not 0 <= leaf < pieces.leaf_count or len(data) != pieces.length(leaf):
+            return None
+        if not verify_leaf(memoryview(data), self._hashes[leaf]):
+            return None
+        if not pieces.holds(leaf):
+            return self._keep(source, leaf, data, now)
+        if (
+            leaf not in self.senders
+        ):  # an earlier run left it, and it is here once more: from the same hand, as far as anybody knows
+            self.senders[leaf] = source.peer
+            source.verified_leaves += 1
+            source.verified_bytes += len(data)
+        return []
+
+    def _keep(self, source: Source, leaf: int, data: Data, now: float) -> list[Action]:
+        """A leaf that hashes right is held; further copies of it are taken back."""
+        length, where = len(data), self._board.map.offset(leaf)
+        carriers = self._board.held(leaf)
         self.senders[leaf] = source.peer
         source.verified_leaves += 1
         source.verified_bytes += length
@@ -133,7 +155,7 @@ class Judging:
         source.metrics.leaf_verified(now, length=length)
         if self._trace is not None:
             self._trace.note(now, _T.LEAF_VERIFIED, source.peer, leaf, where, length)
-        actions = [StoreLeaf(source.peer, leaf, where, data)]
+        actions: list[Action] = [StoreLeaf(source.peer, leaf, where, data)]
         for other in carriers:
             if other is not source:
                 other.parts.pop(leaf, None)

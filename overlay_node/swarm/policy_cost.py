@@ -230,7 +230,7 @@ class CostPolicy(Policy):
         """The first request to a peer: small, and of a random leaf when it claims everything."""
         leaf, reason = None, Reason.PROBE
         board = self._board
-        if source.complete and self._draw is not None and not source.tainted:
+        if source.complete and self._draw is not None and not source.tainted and not board.backwards:
             for _ in range(AUDIT_DRAWS):
                 drawn = self._draw(board.map.leaf_count)
                 if board.is_free(drawn) and drawn not in self._urgent:
@@ -250,6 +250,8 @@ class CostPolicy(Policy):
         give each other until these windows are done, seconds with slow peers.
         """
         if source.trusted or not source.complete or self._draw is None or source.tainted or not source.flight:
+            return None
+        if self._board.backwards:
             return None
         last = next(reversed(source.flight.values()))
         leaf = last.leaf + last.leaves

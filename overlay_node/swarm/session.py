@@ -115,6 +115,9 @@ class SwarmSession:
         self._asking: Asking | None = None
         self._judging: Judging | None = None
         self._gone: Final[dict[str, Source]] = {}
+        self._beside: Final[dict[str, Source]] = {}
+        """who gives leaves and is asked for nothing: streams of another network"""
+        self._backwards = False
         self._resumed = 0
         """leaves that an earlier run left, verified"""
         self._reviewed_at = now
@@ -295,6 +298,36 @@ class SwarmSession:
             asking.wake(source)
         return actions + self._follow_up(now)
 
+    def leaf_offered(self, giver: str, leaf: int, data: Data, now: float) -> list[Action] | None:
+        """A whole leaf of a stream that runs beside: verified like any other. None: it is not this payload's. To be told once leaves can be written."""
+        if self._judging is None or not self.storage:
+            raise ValueError("leaves can't be written yet")
+        if self.completed:
+            return []
+        source = self._beside.get(giver)
+        if source is None:
+            source = Source(peer=giver, since=now)
+        actions = self._judging.offered(source, leaf, data, now)
+        if actions is None:
+            return None
+        if giver not in self._beside:
+            source.on(_E.MANIFEST_REQUESTED)
+            source.on(_E.MANIFEST_ACCEPTED)
+            self._beside[giver] = source
+            self._note(now, _T.PEER_ADDED, giver, "stream")
+        return actions + self._follow_up(now)
+
+    def from_far_end(self) -> None:
+        """A stream brings the payload from its beginning: peers are asked from its end on."""
+        self._backwards = True
+        if self.board is not None:
+            self.board.turned()
+
+    @property
+    def beside_bytes(self) -> int:
+        """Verified bytes that streams beside gave."""
+        return sum(source.verified_bytes for source in self._beside.values())
+
     def progress(self, peer: str, received: int, now: float) -> None:
         """All bytes that ever came from a peer (its link's counter), told at the tick: shows a peer's pace before its chunk is whole."""
         source = self.sources.get(peer)
@@ -323,7 +356,7 @@ class SwarmSession:
             judging.senders.pop(leaf, None)
             if self.completed:
                 self.completed = False
-                for source in self.sources.values():
+                for source in (*self.sources.values(), *self._beside.values()):
                     if source.state is DownloaderState.VERIFYING:
                         source.on(_E.WORK_RETURNED)
                         self._asking.wake(source)
@@ -389,7 +422,7 @@ class SwarmSession:
 
     def finished(self) -> None:
         """The file is on disk: the sources' state machines come to their end."""
-        for source in self.sources.values():
+        for source in (*self.sources.values(), *self._beside.values()):
             if source.state is DownloaderState.VERIFYING:
                 source.on(_E.VERIFIED)
 
@@ -412,7 +445,7 @@ class SwarmSession:
 
     def all_sources(self) -> tuple[Source, ...]:
         """Everybody who took part, those that left included."""
-        return (*self.sources.values(), *self._gone.values())
+        return (*self.sources.values(), *self._gone.values(), *self._beside.values())
 
     @property
     def unverified_leaves(self) -> int:
@@ -451,6 +484,8 @@ class SwarmSession:
             drop=lambda source, code, at: self._drop(source, _E.CANCELLED, code, at),
         )
         self._resumed = self.map.held_count
+        if self._backwards:
+            self.board.turned()
         self.policy.begin(self.board, now)
         self.urgent((end_of_file(self.map.leaf_count),))
 
@@ -551,6 +586,8 @@ class SwarmSession:
             source.parts.clear()
             source.on(_E.PAYLOAD_WHOLE)
             actions.append(CancelChunks(source.peer, (), CancelReason.COMPLETE))
+        for source in self._beside.values():
+            source.on(_E.PAYLOAD_WHOLE)
         return [*self._note_waiting("", now), *actions, Completed()]
 
     def _note_waiting(self, code: str, now: float) -> list[Action]:

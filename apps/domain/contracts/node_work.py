@@ -107,6 +107,8 @@ class SourceReport:
     wasted_bytes: int = 0
     bad_leaves: int = 0
     speed_bps: int = 0
+    adapter: str = "overlay"
+    """overlay: `peer` is a peer id; soulseek: a user's name"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

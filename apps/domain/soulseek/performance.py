@@ -135,6 +135,11 @@ class PerformanceWatch:
         self.active(now)
         self.meter.add(now, count)
 
+    def carry(self, trouble: Trouble, now: float) -> None:
+        """It was in trouble before this watch began, and is until it proves well."""
+        if not self._state.underperforming:
+            self._state = Performance(trouble=trouble, since=now)
+
     def look(self, now: float) -> Performance:
         """What is thought of it, with the figures that say why."""
         found = self._trouble(now)

@@ -33,6 +33,7 @@ from overlay_node.soulseek.ports import Credentials, PlaneContext, PlaneRows, Se
 from overlay_node.store.soulseek.memory_downloads import MemoryDownloads
 from overlay_node.store.soulseek.memory_errands import MemoryErrands
 from overlay_node.store.soulseek.memory_people import MemoryPeopleRows
+from overlay_node.store.soulseek.memory_rescues import MemoryRescues
 from overlay_node.store.soulseek.memory_searches import MemorySearches
 from overlay_node.store.soulseek.memory_session import MemorySessionRows
 from overlay_node.store.soulseek.memory_sharing import MemorySharingRows
@@ -60,6 +61,7 @@ def memory_rows() -> PlaneRows:
         errands=MemoryErrands(clock=lambda: asyncio.get_running_loop().time()),
         searches=MemorySearches(),
         downloads=MemoryDownloads(),
+        rescues=MemoryRescues(),
         sharing=MemorySharingRows(),
         people=MemoryPeopleRows(),
     )
