@@ -22,7 +22,7 @@ SAY_IT_THEMSELVES = frozenset({
     # At the start or on the command line: printed with the error's own sentence, before there is a page.
     "already_running", "backup_failed", "broker_missing", "config_invalid", "data_folder_newer", "data_folder_unusable", "database_newer",
     "database_unreachable", "dht_port_unavailable", "folder_not_ours", "node_already_running", "port_taken", "process_unknown",
-    "settings_refused", "start_failed",
+    "settings_refused", "start_failed", "nothing_asked",
     # A form's error, which names what is wrong with the name, role or network.
     "api_key_invalid_request",
 })  # fmt: skip

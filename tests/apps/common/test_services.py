@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import Group, User
+from django.core.management.sql import emit_post_migrate_signal
 from django.utils import timezone
 
 from apps.common.auth import ApiKeyRefused, key_principal
@@ -155,3 +156,9 @@ def test_revoking_twice_is_fine_and_revoking_nothing_is_told() -> None:
     row.delete()
     with pytest.raises(ApiKeyNotFound):
         api_key_revoke(row.id or ApiKey().id)
+
+
+def test_a_database_that_was_emptied_has_its_roles_again() -> None:
+    Group.objects.all().delete()
+    emit_post_migrate_signal(verbosity=0, interactive=False, db="default")
+    assert sorted(Group.objects.values_list("name", flat=True)) == sorted(Role.values)
