@@ -1,7 +1,7 @@
 """Which of the demonstration's music is on Soulseek instead of the mesh: some tracks with a quick user, one with a user whom nobody would wait for.
 
-The quick user's tracks are nowhere on the mesh. The slow user's track is, but only once the stream from there was found to be too slow: then the fast
-neighbour of the mesh gets hold of it, under other tags, and what is missing comes from there.
+The quick user's tracks are nowhere on the mesh. The slow user's stream breaks off once and trickles from then on. When it was found to be too slow, the fast
+neighbour of the mesh gets hold of the track, under other tags: what is missing comes from there.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from slskdn_site.demo.plan import Late, Offer, Plan, Trigger, Who
 QUICK: Final = "pierhead"
 SLOW: Final = "slackwater"
 QUICK_TRACKS: Final = 2
+BREAK_BYTES: Final = 700_000
+"""So much of its track comes fast: some leaves that are worth keeping."""
 SLOW_KBPS: Final = 5
 """KiB/s; the demonstration's platform calls a stream slow that gives less than 10 for some seconds."""
 RESCUE: Final[Mapping[str, object]] = {
@@ -60,7 +62,11 @@ def soulseek_peers(share: SoulseekShare, folder: Path) -> tuple[SoulseekPeer, ..
     """Put the music of both users on disk: their files are retagged and named as people do."""
     peers = [SoulseekPeer(name=QUICK, shares=_music(folder / QUICK, share.quick))]
     if share.slow:
-        peers.append(SoulseekPeer(name=SLOW, shares=_music(folder / SLOW, share.slow), upload_kbps=SLOW_KBPS))
+        peers.append(
+            SoulseekPeer(
+                name=SLOW, shares=_music(folder / SLOW, share.slow), upload_kbps=SLOW_KBPS, break_after=BREAK_BYTES
+            )
+        )
     return tuple(peers)
 
 

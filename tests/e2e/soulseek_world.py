@@ -4,26 +4,103 @@ from __future__ import annotations
 
 import json
 import shutil
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+import soundfile
 import yaml
 
-from slskdn_site.demo.album import album
+from slskdn_site.demo.album import SAMPLE_RATE_HZ, album
 from slskdn_site.demo.audio_files import safe_stem, write_retagged_twin
 from slskdn_site.demo.network import SOULSEEK_NAME, SoulseekPeer
+from slskdn_site.demo.plan import NeighbourPlan, Offer, Who
 from slskdn_site.demo.run import ANSWERS
 from slskdn_site.demo.synth import write_album
 from tests.e2e.world import HTTP_S, Demonstration, Network, Person, until
 from tests.nicotine import Nicotine
 
 ALBUM = album("small")
-FOLDER = f"{ALBUM.artist} - {ALBUM.title} ({ALBUM.date[:4]})"
+EDITIONS = ("two", "wrong", "banned", "offsets", "server", "frozen", "killed", "rescued")
 SILENCE_S = 10
 DOWNLOADS: Mapping[str, object] = {"answer_timeout_s": 10, "silence_timeout_s": SILENCE_S, "per_user": 2}
+RESCUE: Mapping[str, object] = {
+    "min_throughput_kbps": 10,
+    "min_duration_seconds": 5,
+    "stall_timeout_seconds": 60,
+    "guardrails": {"strict": True},
+}
+"""Impatient; and the ratio binds a sharer that is as good as dead, too."""
 SEARCHES: Mapping[str, object] = {"searches": 100, "window_s": 60, "at_once": 4}
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """The album under a title that only one test uses: what was answered to another one's search is no answer to its."""
+
+    title: str
+    release_mbid: str
+
+    @property
+    def folder(self) -> str:
+        """As its sharers call it."""
+        return f"{ALBUM.artist} - {self.title} ({ALBUM.date[:4]})"
+
+
+def edition(word: str) -> Edition:
+    """The one of this word. Those of EDITIONS are known to the metadata service."""
+    return Edition(f"{word.title()} Almanac", str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{word}.almanac.invalid")))
+
+
+def write_editions(folder: Path, words: Sequence[str]) -> Path:
+    """Recorded answers for them: the album's own, with another id and title."""
+    index = json.loads((ANSWERS / "index.json").read_text(encoding="utf-8"))
+    entry = next(one for one in index["entries"] if one["path"].endswith(ALBUM.release_mbid))
+    answer = json.loads((ANSWERS / entry["file"]).read_text(encoding="utf-8"))
+    entries = []
+    for made in map(edition, words):
+        file = folder / entry["file"].replace(ALBUM.release_mbid, made.release_mbid)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(answer | {"id": made.release_mbid, "title": made.title}), encoding="utf-8")
+        path = entry["path"].replace(ALBUM.release_mbid, made.release_mbid)
+        entries.append(entry | {"path": path, "file": str(file.relative_to(folder)), "bytes": file.stat().st_size})
+    (folder / "index.json").write_text(json.dumps({"format": 1, "entries": entries}), encoding="utf-8")
+    return folder
+
+
+NOISE = edition("noise")
+"""One long track that nobody knows the sound of."""
+NOISE_S = 100
+NOISE_TITLE = "Static Tide"
+
+
+def write_noise(folder: Path) -> tuple[Path, str]:
+    """Its file, which is large because noise doesn't compress, and its recording's id; its answer is written beside the others."""
+    recording = str(uuid.uuid5(uuid.NAMESPACE_DNS, "noise.recording.invalid"))
+    noise = np.random.default_rng(5).integers(-9000, 9000, size=(SAMPLE_RATE_HZ * NOISE_S, 2), dtype=np.int16)
+    path = folder / "noise.flac"
+    soundfile.write(path, noise, SAMPLE_RATE_HZ, subtype="PCM_16")
+    index = json.loads((folder / "answers" / "index.json").read_text(encoding="utf-8"))
+    entry = next(one for one in index["entries"] if one["path"].endswith(edition(EDITIONS[0]).release_mbid))
+    answer = json.loads((folder / "answers" / entry["file"]).read_text(encoding="utf-8"))
+    medium = answer["media"][0]
+    track = medium["tracks"][0] | {"title": NOISE_TITLE, "length": NOISE_S * 1000}
+    track["recording"] = track["recording"] | {"id": recording, "title": NOISE_TITLE, "length": NOISE_S * 1000}
+    answer |= {
+        "id": NOISE.release_mbid,
+        "title": NOISE.title,
+        "media": [medium | {"tracks": [track], "track-count": 1}],
+    }
+    own = entry["file"].replace(edition(EDITIONS[0]).release_mbid, NOISE.release_mbid)
+    (folder / "answers" / own).write_text(json.dumps(answer), encoding="utf-8")
+    asked = entry["path"].replace(edition(EDITIONS[0]).release_mbid, NOISE.release_mbid)
+    index["entries"].append(entry | {"path": asked, "file": own, "bytes": (folder / "answers" / own).stat().st_size})
+    (folder / "answers" / "index.json").write_text(json.dumps(index), encoding="utf-8")
+    return path, recording
 
 
 class SoulseekWorld(Demonstration):
@@ -39,16 +116,20 @@ class SoulseekWorld(Demonstration):
         self.network = Network(root)
         self.peers: list[Nicotine] = []
         self.files: dict[int, Path] = {}
+        self.noise: tuple[Path, str] = (Path(), "")
 
     def start(self, *server_options: str) -> None:
         """Everything but users."""
         self.network.__enter__()
         self.network.platform_config = {
             "soulseek": {"downloads": dict(DOWNLOADS), "search": dict(SEARCHES)},
+            "transfers": {"rescue_mode": dict(RESCUE)},
         }
         made = write_album(self.root / "source", size="small", processes=2)
         self.files = {one.track.position: one.path for one in made}
-        self.network.start_metadata(ANSWERS)
+        answers = write_editions(self.root / "answers", EDITIONS)
+        self.noise = write_noise(self.root)
+        self.network.start_metadata(answers, ANSWERS)
         self.network.start_bootstrap()
         self.network.prepare_database()
         self.network.start_soulseek(*server_options)
@@ -102,18 +183,28 @@ class SoulseekWorld(Demonstration):
     # ---- users
 
     def folder(
-        self, name: str, tracks: Sequence[int], *, twin: bool = False, instead: Mapping[int, Path] | None = None
+        self,
+        name: str,
+        of: Edition,
+        tracks: Sequence[int],
+        *,
+        twin: bool = False,
+        called: str = "",
+        instead: Mapping[int, Path] | None = None,
     ) -> Path:
-        """The music of a user: those tracks in one album folder; `twin`: retagged, renamed. `instead`: another file under a track's name."""
+        """The music of a user: those tracks in one album folder; `twin`: retagged, renamed (`called`: like this). `instead`: another file under a track's
+        name.
+        """
         music = self.root / "music" / name
-        folder = music / (FOLDER.lower() if twin else FOLDER)
+        folder = music / (of.folder.lower() if twin else of.folder)
         folder.mkdir(parents=True)
         for position in tracks:
             track = ALBUM.track(position)
-            source = (instead or {}).get(position, self.files[position])
-            stem = f"{position:02d} {safe_stem(track.title)}"
+            source = self.noise[0] if of == NOISE else (instead or {}).get(position, self.files[position])
+            stem = f"{position:02d} {safe_stem(NOISE_TITLE if of == NOISE else track.title)}"
             if twin:
-                write_retagged_twin(source, folder / f"{position:02d}. {safe_stem(track.title).lower()}{source.suffix}")
+                title = called or safe_stem(track.title).lower()
+                write_retagged_twin(source, folder / f"{position:02d}. {title}{source.suffix}")
             else:
                 shutil.copyfile(source, folder / f"{stem}{source.suffix}")
         return music
@@ -151,14 +242,27 @@ class SoulseekWorld(Demonstration):
         """A user that isn't Nicotine+."""
         self.network.start_soulseek_peers([peer])
 
+    def neighbour(self, name: str, host: str, of: Edition, position: int) -> None:
+        """A node of the mesh that holds a track of an edition, as it was made."""
+        recording = self.noise[1] if of == NOISE else ALBUM.track(position).recording_mbid
+        offer = Offer(
+            source=self.noise[0] if of == NOISE else self.files[position],
+            recording_mbid=recording,
+            release_mbid=of.release_mbid,
+            medium=1,
+            position=position,
+        )
+        plan = NeighbourPlan(who=cast("Who", name), host=host, release_mbid=of.release_mbid, offers=(offer,))
+        self.network.start_neighbours([plan])
+
     # ---- what the platform does
 
-    def ask(self, person: Person, place: str, *, tracks: Sequence[int] = (), **constraints: Any) -> str:
-        """A job for the album (or some tracks of it), placed in a folder of its own; its id."""
-        more: dict[str, Any] = {"constraints": {"target_dir": place, "redownload": True, **constraints}}
+    def ask(self, person: Person, of: Edition, *, tracks: Sequence[int] = (), **constraints: Any) -> str:
+        """A job for an edition (or some tracks of it), whatever the library has already; its id."""
+        more: dict[str, Any] = {"constraints": {"redownload": True, **constraints}}
         if tracks:
             more["tracks"] = [{"medium": 1, "position": one} for one in tracks]
-        answer = person.ask(ALBUM.release_mbid, **more)
+        answer = person.ask(of.release_mbid, **more)
         assert answer.status_code == 202, answer.text
         return str(answer.json()["id"])
 

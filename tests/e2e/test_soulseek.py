@@ -1,0 +1,372 @@
+"""Albums and tracks from real Nicotine+ users, and back to them; the mesh is open and nobody is on it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mutagen
+import pytest
+
+from apps.domain.audio.payload import LEAF_BYTES, file_root, find_span_in_bytes
+from apps.domain.soulseek.guardrails import GRACE_BYTES
+from tests.e2e.soulseek_world import ALBUM, NOISE, SOULSEEK_NAME, SoulseekPeer, SoulseekWorld, edition, got, sent
+from tests.e2e.world import Person, processes_below, tracks_by, until
+
+pytestmark = pytest.mark.e2e
+
+SLOWEST_KIB_S = 5
+SLOW_KIB_S = 150  # a track of the album takes some ten seconds
+TWO = edition("two")
+LONGEST = max(ALBUM.tracks, key=lambda track: 0 if track.mp3_only else track.frames).position
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[SoulseekWorld]:
+    """One platform and one server for all; users come and go with each test."""
+    with tempfile.TemporaryDirectory(prefix="slsk-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        running = SoulseekWorld(Path(folder) / "w")
+        try:
+            running.start()
+            yield running
+        finally:
+            status = running.end()
+        assert status == 0
+        until(lambda: not processes_below(running.root), "every process is gone", within_s=20)
+
+
+@pytest.fixture
+def person(world: SoulseekWorld) -> Person:
+    """Somebody signed in."""
+    return world.person()
+
+
+@pytest.fixture(scope="module")
+def album_job(world: SoulseekWorld) -> dict[str, Any]:
+    """The album, asked for while two users have half of it each, under different names and tags; the job's tree at its end."""
+    first = world.nicotine("ann", shared=world.folder("ann", TWO, (1, 2, 3, 4)))
+    second = world.nicotine("ben", shared=world.folder("ben", TWO, (5, 6, 7, 8), twin=True))
+    with world.users(first, second):
+        person = world.person()
+        return world.ended(person, world.ask(person, TWO))
+
+
+def payload_of(path: Path) -> str:
+    data = path.read_bytes()
+    root, _ = file_root(lambda at, count: data[at : at + count], find_span_in_bytes(data))
+    return root.hex()
+
+
+def receiving(world: SoulseekWorld, person: Person, job: str, user: str, *, least: int = 200_000) -> dict[str, Any]:
+    """A stream of the job from a user, once it is well under way."""
+
+    def found() -> dict[str, Any] | None:
+        rows = [one for one in world.downloads(person, job) if one["user"] == user]
+        return next((one for one in rows if one["state"] == "receiving" and one["bytes_have"] >= least), None)
+
+    return until(found, f"bytes come from {user}")
+
+
+def of(world: SoulseekWorld, person: Person, job: str, user: str) -> list[dict[str, Any]]:
+    return [one for one in world.downloads(person, job) if one["user"] == user]
+
+
+def came_to(world: SoulseekWorld, person: Person, job: str, user: str, state: str) -> None:
+    """The only stream of a job from a user ends so; its row follows the job's end by a moment."""
+    until(lambda: [one["state"] for one in of(world, person, job, user)] == [state], f"{user}'s stream is {state}")
+
+
+def test_an_album_is_put_together_from_two_users_with_different_tags(
+    world: SoulseekWorld, person: Person, album_job: dict[str, Any]
+) -> None:
+    tracks = tracks_by(album_job)
+    assert len(tracks) == 8
+    for fact in ALBUM.tracks:
+        track = tracks[fact.position]
+        assert (track["state"], track["verification"]) == ("completed", "fingerprint")
+        path = Path(track["placed_path"])
+        assert path.parent == world.home / "library" / ALBUM.artist / f"{TWO.title} (2026)"
+        assert payload_of(path) == payload_of(world.files[fact.position]) == track["payload_root"]
+        tags = mutagen.File(path, easy=True)
+        assert (tags["title"], tags["album"]) == ([fact.title], [TWO.title])  # ours, whatever the sharer's were
+        given = [source for source in track["sources"] if source["verified_bytes"]]
+        assert [source["plane"] for source in given] == ["soulseek"]
+    rows = world.downloads(person, album_job["id"])
+    assert {one["user"] for one in rows} == {"ann", "ben"}
+    until(
+        lambda: {one["state"] for one in world.downloads(person, album_job["id"])} == {"succeeded"},
+        "every stream is told as done",
+    )
+    assert got(person, f"/api/soulseek/hunts/{hunt_of(world, album_job['id'])}")["state"] == "done"
+    page = person.page(f"/jobs/{album_job['id']}")
+    assert "ann" in page
+    assert "ben" in page
+
+
+def test_nicotine_downloads_from_us_what_the_job_placed(
+    world: SoulseekWorld, person: Person, album_job: dict[str, Any]
+) -> None:
+    placed = Path(tracks_by(album_job)[1]["placed_path"])
+    session = until(
+        lambda: one if (one := got(person, "/api/soulseek/session"))["shared_files"] >= 8 else None,
+        "what was placed is shared",
+    )
+    assert session["health"] == "healthy"
+    virtual = shared_path(person, placed, world.home / "library")
+    taker = world.nicotine("kim", wants=[(SOULSEEK_NAME, virtual, placed.stat().st_size)])
+    with world.users(taker):
+        arrived = taker.downloads / placed.name
+        until(arrived.exists, "Nicotine+ has the file")
+        assert arrived.read_bytes() == placed.read_bytes()
+        until(
+            lambda: [one["state"] for one in uploads(person, "kim")] == ["succeeded"],
+            "the upload is told as done",
+        )
+
+
+def shared_path(person: Person, placed: Path, root: Path) -> str:
+    """How others see a file of ours: a backslash between the parts, the share's name first."""
+    tree = got(person, "/api/soulseek/shares")
+    name = str(tree["folders"][0]["name"])
+    return "\\".join([name, *placed.relative_to(root).parts])
+
+
+def uploads(person: Person, user: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = got(person, "/api/soulseek/uploads")["items"]
+    return [one for one in rows if one["user"] == user]
+
+
+def test_a_wrong_recording_is_rejected_remembered_and_never_asked_for_again(
+    world: SoulseekWorld, person: Person
+) -> None:
+    wrong = edition("wrong")
+    lie = {5: world.files[ALBUM.stand_in.position]}
+    liar = world.nicotine("liz", shared=world.folder("liz", wrong, (5,), instead=lie))
+    # The honest one's names fit less well, so that the liar is asked first.
+    honest = world.nicotine("hal", shared=world.folder("hal", wrong, (5,), twin=True, called="gulls over gasw"))
+    with world.users(liar, honest):
+        job = world.ask(person, wrong, tracks=(5,))
+        done = tracks_by(world.ended(person, job))[5]
+        assert payload_of(Path(done["placed_path"])) == payload_of(world.files[5])
+        (rejected,) = done["rejected"]
+        assert rejected["code"] == "wrong_recording"
+        assert "Harbour Dues" in rejected["message"]
+        came_to(world, person, job, "liz", "rejected")
+        came_to(world, person, job, "hal", "succeeded")
+        assert outcomes(world, "liz") == [("wrong_recording", None)]
+        again = world.ask(person, wrong, tracks=(5,))
+        world.ended(person, again)
+        hunt = hunt_of(world, again)
+        refused = {one["user"]: one["refused"] for one in got(person, f"/api/soulseek/hunts/{hunt}")["candidates"]}
+        assert refused["liz"]
+        assert of(world, person, again, "liz") == []
+
+
+def outcomes(world: SoulseekWorld, user: str) -> list[tuple[Any, ...]]:
+    return world.rows(f"SELECT outcome, again_at FROM soulseek_sourceoutcome WHERE user = '{user}' ORDER BY id")
+
+
+def hunt_of(world: SoulseekWorld, job: str) -> str:
+    ((hunt,),) = world.rows(f"SELECT id FROM soulseek_hunt WHERE job_id = {hexed(job)}")
+    return str(uuid.UUID(hunt))
+
+
+def test_somebody_who_bans_us_in_the_middle_is_left_for_the_next(world: SoulseekWorld, person: Person) -> None:
+    banned = edition("banned")
+    banner = world.nicotine("bob", shared=world.folder("bob", banned, (LONGEST,)), upload_kib_s=SLOW_KIB_S)
+    other = world.nicotine("amy", shared=world.folder("amy", banned, (LONGEST,), twin=True, called="neap spring or"))
+    with world.users(other):
+        job = world.ask(person, banned, tracks=(LONGEST,))
+        receiving(world, person, job, "bob")
+        # The same user from another machine, where we are banned: the server takes the newer login; then the older one falls.
+        banning = world.nicotine("bob", folder="bob-again", shared=world.root / "music" / "bob", banned=[SOULSEEK_NAME])
+        with world.users(banning):
+            banner.kill()
+            world.ended(person, job)
+            (refused,) = of(world, person, job, "bob")
+            assert (refused["state"], refused["code"]) == ("refused", "banned_there")
+            came_to(world, person, job, "amy", "succeeded")
+            assert outcomes(world, "bob") == [("banned", None)]
+
+
+def test_somebody_who_takes_no_offsets_is_read_from_the_beginning(world: SoulseekWorld, person: Person) -> None:
+    offsets = edition("offsets")
+    world.other_client(
+        SoulseekPeer(name="old", shares=world.folder("old", offsets, (LONGEST,)), break_after=700_000, no_offsets=True)
+    )
+    job = world.ask(person, offsets, tracks=(LONGEST,))
+    done = tracks_by(world.ended(person, job))[LONGEST]
+    assert payload_of(Path(done["placed_path"])) == payload_of(world.files[LONGEST])
+    (row,) = of(world, person, job, "old")
+    came_to(world, person, job, "old", "succeeded")
+    assert row["attempts"] >= 2
+    sent_by_old = world.rows("SELECT bytes_have FROM soulseek_downloadprogress WHERE download_id = " + hexed(row["id"]))
+    assert sent_by_old == [(world.files[LONGEST].stat().st_size,)]
+    world.network.processes[-1].stop()
+    until(lambda: "old" not in world.online(), "it is gone")
+
+
+def hexed(identity: str) -> str:
+    return f"'{identity.replace('-', '')}'"
+
+
+def test_the_server_falls_and_comes_back_while_a_stream_goes_on_and_a_search_waits(
+    world: SoulseekWorld, person: Person
+) -> None:
+    server = edition("server")
+    # Not Nicotine+: it drops everybody when it loses the server.
+    gus = SoulseekPeer(name="gus", shares=world.folder("gus", server, (LONGEST,)), upload_kbps=SLOW_KIB_S)
+    world.other_client(gus)
+    job = world.ask(person, server, tracks=(LONGEST,))
+    before = receiving(world, person, job, "gus")["bytes_have"]
+    logins = world.logins(SOULSEEK_NAME)
+    world.order("stop")
+    until(lambda: session(person)["phase"] != "online", "the session is told as lost")
+    assert session(person)["health"] in {"degraded", "unavailable"}
+    asked = sent(person, "/api/searches", {"query": "words for later", "anew": True})
+    until(lambda: stream(world, person, job)["bytes_have"] > before, "the stream goes on without a server")
+    assert got(person, f"/api/searches/{asked['id']}")["state"] == "queued"
+    assert got(person, f"/api/searches/{asked['id']}")["started_at"] is None
+    world.order("start")
+    until(lambda: world.logins(SOULSEEK_NAME) > logins, "we log in again")
+    until(lambda: session(person)["health"] == "healthy", "the session stands")
+    until(lambda: got(person, f"/api/searches/{asked['id']}")["started_at"], "the search is sent")
+    world.ended(person, job)
+    assert stream(world, person, job)["attempts"] == 0
+    world.network.processes[-1].stop()
+
+
+def session(person: Person) -> dict[str, Any]:
+    return got(person, "/api/soulseek/session")
+
+
+def stream(world: SoulseekWorld, person: Person, job: str) -> dict[str, Any]:
+    (row,) = world.downloads(person, job)
+    return row
+
+
+@pytest.fixture
+def one_attempt(world: SoulseekWorld) -> Iterator[None]:
+    """A broken stream is not asked for again: the next candidate takes over."""
+    world.configure(downloads={"attempts": 1})
+    yield
+    world.configure(downloads={"attempts": 5})
+
+
+@pytest.mark.usefixtures("one_attempt")
+@pytest.mark.parametrize("end", ["frozen", "killed"])
+def test_somebody_who_freezes_or_dies_in_the_middle_is_left_for_the_next(
+    world: SoulseekWorld, person: Person, end: str
+) -> None:
+    bad, good, of_it = f"{end}1", f"{end}2", edition(end)
+    failing = world.nicotine(bad, shared=world.folder(bad, of_it, (LONGEST,)), upload_kib_s=SLOW_KIB_S)
+    other = world.nicotine(good, shared=world.folder(good, of_it, (LONGEST,), twin=True, called="neap spring or"))
+    with world.users(failing, other):
+        job = world.ask(person, of_it, tracks=(LONGEST,))
+        receiving(world, person, job, bad)
+        assert failing.process is not None
+        os.kill(failing.process.pid, signal.SIGSTOP if end == "frozen" else signal.SIGKILL)
+        try:
+            done = tracks_by(world.ended(person, job))[LONGEST]
+        finally:
+            if end == "frozen":
+                os.kill(failing.process.pid, signal.SIGCONT)
+        assert payload_of(Path(done["placed_path"])) == payload_of(world.files[LONGEST])
+        (left,) = of(world, person, job, bad)
+        assert (left["state"], left["user"]) == ("aborted", bad)
+        came_to(world, person, job, good, "succeeded")
+        assert [outcome for outcome, _ in outcomes(world, bad)] == ["went_away"]
+
+
+def test_a_stream_of_5_kib_s_is_rescued_by_the_mesh_and_the_file_has_bytes_of_both(
+    world: SoulseekWorld, person: Person
+) -> None:
+    rescued = edition("rescued")
+    quick = world.nicotine("sloe", shared=world.folder("sloe", rescued, (LONGEST,), twin=True), upload_kib_s=SLOW_KIB_S)
+    job = world.ask(person, rescued, tracks=(LONGEST,))
+    receiving(world, person, job, "sloe", least=3 * LEAF_BYTES)
+    # The same user, throttled from now on: the newer login, and the older one falls.
+    music = world.root / "music" / "sloe"
+    slow = world.nicotine("sloe", folder="sloe-slow", shared=music, upload_kib_s=SLOWEST_KIB_S)
+    with world.users(slow):
+        quick.kill()
+        until(lambda: stream(world, person, job)["trouble"] == "too_slow", "it is found to be too slow")
+        assert stream(world, person, job)["id"] in {
+            one["id"] for one in got(person, "/api/transfers/underperforming")["items"]
+        }
+        world.neighbour("helper", "127.0.41.1", rescued, LONGEST)
+        done = tracks_by(world.ended(person, job))[LONGEST]
+        assert payload_of(Path(done["placed_path"])) == payload_of(world.files[LONGEST])
+        given = {one["plane"]: one["verified_bytes"] for one in done["sources"] if one["verified_bytes"]}
+        assert given["soulseek"] >= 2 * LEAF_BYTES
+        assert given["overlay"] > 0
+        assert sum(given.values()) == done["transfer"]["payload_bytes"]
+        until(lambda: [one[0] for one in rescues(world, job)] == ["finished"], "the rescue is told as done")
+        ((_, code, overlay, soulseek),) = rescues(world, job)
+        assert code in {"rescue_finished", "rescue_same_payload"}
+        assert min(overlay, soulseek) > 0
+    world.network.neighbours["helper"].process.stop()
+
+
+def rescues(world: SoulseekWorld, job: str) -> list[tuple[Any, ...]]:
+    return world.rows(
+        f"SELECT state, code, overlay_bytes, soulseek_bytes FROM soulseek_rescue WHERE job_id = {hexed(job)}"
+    )
+
+
+def test_the_mesh_gives_no_more_than_the_ratio_allows_and_says_so(world: SoulseekWorld, person: Person) -> None:
+    slow = world.nicotine("sam", shared=world.folder("sam", NOISE, (1,)), upload_kib_s=SLOWEST_KIB_S)
+    with world.users(slow):
+        job = world.ask(person, NOISE)
+        until(lambda: troubles(world, person, job) == ["too_slow"], "it is found to be too slow")
+        world.neighbour("giver", "127.0.42.1", NOISE, 1)
+        until(
+            lambda: [one[:2] for one in rescues(world, job)] == [("refused", "rescue_ratio_reached")],
+            "the guardrail holds",
+        )
+        had = stream(world, person, job)["bytes_have"]
+        until(lambda: stream(world, person, job)["bytes_have"] > had, "Soulseek goes on")
+        ((_, _, overlay, _),) = rescues(world, job)
+        assert GRACE_BYTES // 2 < overlay <= GRACE_BYTES + 2 * had + 8 * LEAF_BYTES
+        assert person.job(job)["state"] == "running"
+        person.act(job, "cancel")
+    world.network.neighbours["giver"].process.stop()
+
+
+def troubles(world: SoulseekWorld, person: Person, job: str) -> list[str]:
+    return [one["trouble"] for one in world.downloads(person, job)]
+
+
+BUDGET, WINDOW_S = 6, 60
+
+
+@pytest.mark.long
+def test_two_hundred_searches_never_exceed_the_budget_not_even_across_a_restart(
+    world: SoulseekWorld, person: Person
+) -> None:
+    world.configure(search={"searches": BUDGET, "window_s": WINDOW_S, "at_once": 4})
+    until(lambda: len(sent_searches(world)) == 0 or sent_searches(world)[0] > WINDOW_S, "earlier searches are past")
+    for number in range(200):
+        sent(person, "/api/searches", {"query": f"budget words {number:03d}"})
+    until(lambda: len(sent_searches(world)) >= BUDGET // 2, "some are sent")
+    world.kill("node")
+    until(lambda: len(sent_searches(world)) > BUDGET, "the window has moved", within_s=2 * WINDOW_S + 60)
+    ages = sorted(sent_searches(world), reverse=True)
+    for start in ages:
+        assert sum(start - WINDOW_S < age <= start for age in ages) <= BUDGET
+    queue = got(person, "/api/searches/queue")
+    assert queue["waiting"] > 150
+    assert queue["next_at"]
+
+
+def sent_searches(world: SoulseekWorld) -> list[float]:
+    """Ages in seconds of what the server was asked by us in this test."""
+    searches = world.order("report")["searches"]
+    return [
+        one["age_s"] for one in searches if one["user"] == SOULSEEK_NAME and one["query"].startswith("budget words")
+    ]
