@@ -54,10 +54,11 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Late:
-    """A file that the fast neighbour gets later."""
+    """A file that a neighbour, the fast one if nothing else is said, gets later."""
 
     offer: Offer
     trigger: Trigger
+    who: Who = Who.FAST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,7 @@ from slskdn_site.demo.watch import Watch
 
 ANSWERS = Path(__file__).parent / "answers"
 LOOK_S = 0.3
+REST_S = 15.0
 GIVE_UP_S = 900.0
 HTTP_TIMEOUT_S = 20.0
 OPEN_STATES = frozenset({"pending", "resolving", "running"})
@@ -82,7 +83,7 @@ def demo_run(options: DemoOptions) -> int:
                 job = _follow(session, job_id, network, plan, watch)
             report = report_of(job, seconds=time.monotonic() - asked, names=names)
             if options.soulseek:
-                report["soulseek"] = soulseek_of(session.downloads(job_id))
+                report["soulseek"] = soulseek_of(_streams_at_rest(session, job_id))
             print("\n".join(["", *report_lines(report, folder=_album_folder(report)), ""]), flush=True)
             if options.json_report:
                 print(json.dumps(report, indent=1, ensure_ascii=False), file=sys.__stdout__, flush=True)
@@ -217,9 +218,21 @@ def _follow(session: Session, job_id: str, network: Network, plan: Plan, watch: 
         due = [one for one in late if _is_due(one, job, streams)]
         if due:
             late = [one for one in late if one not in due]
-            watch.say("the fast neighbour gets hold of " + ", ".join(sorted({one.offer.source.name for one in due})))
-            giving.append(network.give(Who.FAST, [one.offer for one in due]))
+            for who in dict.fromkeys(one.who for one in due):
+                offers = [one.offer for one in due if one.who is who]
+                watch.say(f"the {who} neighbour gets hold of " + ", ".join(sorted({one.source.name for one in offers})))
+                giving.append(network.give(who, offers))
         giving = [process for process in giving if not process.check_ended()]
+        time.sleep(LOOK_S)
+
+
+def _streams_at_rest(session: Session, job_id: str) -> Sequence[Json]:
+    """The job's streams from Soulseek, which end a moment after it."""
+    deadline = time.monotonic() + REST_S
+    while True:
+        streams = session.downloads(job_id)
+        if not any(one["live"] for one in streams) or time.monotonic() > deadline:
+            return streams
         time.sleep(LOOK_S)
 
 

@@ -1,7 +1,7 @@
 """Which of the demonstration's music is on Soulseek instead of the mesh: some tracks with a quick user, one with a user whom nobody would wait for.
 
-The quick user's tracks are nowhere on the mesh. The slow user's stream breaks off once and trickles from then on. When it was found to be too slow, the fast
-neighbour of the mesh gets hold of the track, under other tags: what is missing comes from there.
+The quick user's tracks are nowhere on the mesh. The slow user's stream breaks off once and trickles from then on. When it was found to be too slow, the slow
+neighbour of the mesh gets hold of the track, under other tags: what is missing comes from there, from its end on, while the stream trickles on at its front.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def share_with_soulseek(plan: Plan) -> SoulseekShare:
     )
     helped = next(offer for offer in everybody if offer.recording_mbid == slow)
     return SoulseekShare(
-        plan=replace(plan, neighbours=neighbours, late=(*plan.late, Late(offer=helped, trigger=Trigger.TROUBLE))),
+        plan=replace(
+            plan, neighbours=neighbours, late=(*plan.late, Late(offer=helped, trigger=Trigger.TROUBLE, who=Who.SLOW))
+        ),
         quick=tuple(offer for offer in everybody if offer.recording_mbid in quick),
         slow=(helped,),
     )

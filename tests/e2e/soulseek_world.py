@@ -242,7 +242,7 @@ class SoulseekWorld(Demonstration):
         """A user that isn't Nicotine+."""
         self.network.start_soulseek_peers([peer])
 
-    def neighbour(self, name: str, host: str, of: Edition, position: int) -> None:
+    def neighbour(self, name: str, host: str, of: Edition, position: int, *, kbps: int = 0) -> None:
         """A node of the mesh that holds a track of an edition, as it was made."""
         recording = self.noise[1] if of == NOISE else ALBUM.track(position).recording_mbid
         offer = Offer(
@@ -252,7 +252,9 @@ class SoulseekWorld(Demonstration):
             medium=1,
             position=position,
         )
-        plan = NeighbourPlan(who=cast("Who", name), host=host, release_mbid=of.release_mbid, offers=(offer,))
+        plan = NeighbourPlan(
+            who=cast("Who", name), host=host, release_mbid=of.release_mbid, offers=(offer,), upload_kbps=kbps
+        )
         self.network.start_neighbours([plan])
 
     # ---- what the platform does

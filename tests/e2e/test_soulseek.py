@@ -21,6 +21,7 @@ from tests.e2e.world import Person, processes_below, tracks_by, until
 pytestmark = pytest.mark.e2e
 
 SLOWEST_KIB_S = 5
+HELPER_KIB_S = 500  # slow enough that the stream's own leaves arrive before the mesh has everything
 SLOW_KIB_S = 150  # a track of the album takes some ten seconds
 TWO = edition("two")
 LONGEST = max(ALBUM.tracks, key=lambda track: 0 if track.mp3_only else track.frames).position
@@ -299,7 +300,7 @@ def test_a_stream_of_5_kib_s_is_rescued_by_the_mesh_and_the_file_has_bytes_of_bo
         assert stream(world, person, job)["id"] in {
             one["id"] for one in got(person, "/api/transfers/underperforming")["items"]
         }
-        world.neighbour("helper", "127.0.41.1", rescued, LONGEST)
+        world.neighbour("helper", "127.0.41.1", rescued, LONGEST, kbps=HELPER_KIB_S)
         done = tracks_by(world.ended(person, job))[LONGEST]
         assert payload_of(Path(done["placed_path"])) == payload_of(world.files[LONGEST])
         given = {one["plane"]: one["verified_bytes"] for one in done["sources"] if one["verified_bytes"]}
