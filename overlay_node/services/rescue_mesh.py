@@ -42,3 +42,7 @@ class RescueMesh:
     def begin_with(self, prefers: Callable[[uuid.UUID, Sequence[Candidate]], Candidate | None]) -> None:
         """Of all wants."""
         self._reconciler.prefer(prefers)
+
+    def from_far_end(self, beside: Callable[[uuid.UUID], bool]) -> None:
+        """Of wants with a stream."""
+        self._swarms.far_end = beside

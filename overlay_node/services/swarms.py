@@ -89,6 +89,8 @@ class Swarms:
         self.up_bytes: Final[Counter[str]] = traffic.by_peer(TrafficPlane.OVERLAY, Direction.UP)
         """payload bytes sent, likewise"""
         self.bad_leaves = 0
+        self.far_end: Callable[[uuid.UUID], bool] = lambda _want: False
+        """a want of which a stream of another network brings the beginning"""
         self._store: Final = store
         self._partial_dir: Final = partial_dir
         self._link_of: Final = link_of
@@ -137,7 +139,7 @@ class Swarms:
         allowance = Allowance()
 
         def new_session(manifest: Manifest | None, held: Iterable[int]) -> SwarmSession:
-            return SwarmSession(
+            session = SwarmSession(
                 key,
                 manifest=manifest,
                 held=held,
@@ -150,6 +152,9 @@ class Swarms:
                 trace=trace,
                 now=self._clock(),
             )
+            if self.far_end(work.want_id):
+                session.from_far_end()
+            return session
 
         runner = SwarmRunner(
             work,

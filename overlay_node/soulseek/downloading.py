@@ -246,6 +246,7 @@ class Downloads(Part):
             rescue=self._rescue,
             now=now,
             wall=self._context.wall(),
+            clock=self._context.clock,
             counted=lambda count: self._count(work.user, count, work.job_id),
             jitter=lambda: jitter.uniform(0.8, 1.3),
         )
@@ -497,6 +498,8 @@ def _rests(work: DownloadWork) -> bool:
 
 def _end_of(work: DownloadWork) -> tuple[DownloadState, str] | None:
     """The end that the control plane asks for."""
+    if work.want_desired is WantDesired.SATISFIED and not work.external:  # its job, being over, cancels it as well
+        return DownloadState.ENOUGH, "want_satisfied"
     if work.desired is DownloadDesired.CANCELLED:
         return DownloadState.CANCELLED, "person_cancelled"
     if work.external:
@@ -506,8 +509,6 @@ def _end_of(work: DownloadWork) -> tuple[DownloadState, str] | None:
             return DownloadState.CANCELLED, "want_gone"
         case WantDesired.CANCELLED:
             return DownloadState.CANCELLED, "want_cancelled"
-        case WantDesired.SATISFIED:
-            return DownloadState.ENOUGH, "want_satisfied"
         case _:
             return None
 

@@ -53,6 +53,7 @@ LOOK_AGAIN_S: Final = 30.0
 ALIVE_WINDOW_S: Final = 10.0
 LEAVES_A_TICK: Final = 8
 """Leaves handed over at once: each is read and hashed in the loop, about 0.3 ms."""
+_STANDS: Final = frozenset({DownloadState.QUEUED, DownloadState.CONNECTING, DownloadState.RECEIVING})
 _TOLD: Final[frozenset[RescueState | None]] = frozenset({RescueState.FINISHED, RescueState.ENDED})
 
 
@@ -137,6 +138,7 @@ class Rescues(Part):
         self._refusals = 0
         if mesh is not None:
             mesh.begin_with(self.prefers)
+            mesh.from_far_end(self.helps)
 
     # ---- life
 
@@ -165,6 +167,14 @@ class Rescues(Part):
             if case.stream.work.want_id == want_id and not case.core.over:
                 return case.core.code if case.core.state is RescueState.REFUSED else ""
         return None
+
+    def helps(self, want_id: uuid.UUID) -> bool:
+        """A rescue of this want is under way, or was when the node stopped."""
+        live = any(case.core.live and case.stream.work.want_id == want_id for case in self.cases.values())
+        if live or not self._kept:
+            return live
+        streams = self._downloads.streams
+        return any(one in streams and streams[one].work.want_id == want_id for one in self._kept)
 
     def prefers(self, want_id: uuid.UUID, found: Sequence[Candidate]) -> Candidate | None:
         """The payload that can be the stream's: what the mesh fetches of it, the stream need not bring."""
@@ -271,7 +281,7 @@ class Rescues(Part):
     def _trouble(self, case: _Case, now: float) -> str:
         stream = case.stream
         if case.carried:
-            if stream.core.asked:
+            if stream.core.state in _STANDS:  # its watch began with the ask
                 case.carried = False
                 stream.watch.carry(Trouble(case.trouble), now)
             return case.trouble
@@ -448,9 +458,13 @@ class Rescues(Part):
         if core.live and case.mesh is not Mesh.OTHER:
             runner.from_far_end()
         hashes, span = runner.leaf_hashes, stream.span
+        if (
+            runner.whole and case.mesh is Mesh.SAME and span is not None
+        ):  # nothing more of it is needed, unless the judge says no
+            stream.stop_before = span.offset + len(stream.leaves) * leaf_bytes_of(span.format)
+            return
         if case.mesh is not Mesh.SAME or hashes is None or span is None or core.state in _TOLD:
-            if not runner.whole:
-                self._let_go_on(stream)
+            self._let_go_on(stream)
             return
         goes_on = core.state is RescueState.ACTIVE and not runner.allowance.spent and not runner.waiting
         leaf = stop_leaf(runner.held(), streamed=len(stream.leaves), leaves=len(hashes), mesh_goes_on=goes_on)

@@ -85,3 +85,6 @@ class MeshBeside(Protocol):
 
     def begin_with(self, prefers: Callable[[uuid.UUID, Sequence[Candidate]], Candidate | None]) -> None:
         """Who names the payload that is begun first."""
+
+    def from_far_end(self, beside: Callable[[uuid.UUID], bool]) -> None:
+        """Who says of which wants a stream brings the beginning: transfers that begin ask peers from the end on."""

@@ -58,6 +58,7 @@ class Stream:
         rescue: RescueRules,
         now: float,
         wall: datetime,
+        clock: Callable[[], float],
         counted: Callable[[int], None],
         jitter: Callable[[], float],
     ) -> None:
@@ -81,6 +82,7 @@ class Stream:
         """the mesh helps: it gives way to streams that nobody else helps"""
         self._rules: Final = rules
         self._rescue: Final = rescue
+        self._clock: Final = clock
         self._counted: Final = counted
         self._jitter: Final = jitter
         self._client: SoulseekClient | None = None
@@ -235,7 +237,7 @@ class Stream:
         except StreamFileError as error:
             self._disk = error.code
             return False
-        now = asyncio.get_running_loop().time()
+        now = self._clock()
         self.watch.arrived(now, len(data))
         self._counted(len(data))
         self._last_byte = now
@@ -261,7 +263,7 @@ class Stream:
         """A listener of aioslsk's transfer. Only takes note: the transfer's own task is what calls it."""
         if transfer is not self._transfer:
             return
-        now = asyncio.get_running_loop().time()
+        now = self._clock()
         state = LibraryState.State
         self.changed = True
         if new is state.INITIALIZING:
@@ -365,7 +367,7 @@ class Stream:
 
     async def sync(self) -> None:
         """Make safe what is here."""
-        self._next_sync = asyncio.get_running_loop().time() + SYNC_S
+        self._next_sync = self._clock() + SYNC_S
         file = self.file
         if file is None:
             return
@@ -375,7 +377,7 @@ class Stream:
         except StreamFileError as error:
             log.warning("stream_not_synced download=%s code=%s", self.work.id, error.code)
             if self.core.asked:
-                self._out_of_room(asyncio.get_running_loop().time(), error.code)
+                self._out_of_room(self._clock(), error.code)
                 self._release()
 
     def place_due(self, now: float) -> bool:
@@ -398,7 +400,7 @@ class Stream:
             self.place, self.changed = int(place), True
             if self.first_place is None:
                 self.first_place = self.place
-            self.watch.placed(self.place, asyncio.get_running_loop().time())
+            self.watch.placed(self.place, self._clock())
 
     def let_go(self) -> None:
         """End whatever runs at the sharer. The bytes stay."""

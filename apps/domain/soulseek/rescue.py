@@ -153,11 +153,12 @@ def first_difference(stream: Sequence[bytes], manifest: Sequence[bytes]) -> int 
 def stop_leaf(held: Sequence[tuple[int, int]], *, streamed: int, leaves: int, mesh_goes_on: bool) -> int | None:
     """The leaf before which a stream that brought `streamed` whole ones may stop; None: it goes on.
 
-    That is the first one held already, if all behind it is held too or will be brought by the mesh.
+    That is the first one held already, if all behind it is held too; or, while the mesh goes on, at least half of what is behind it: a stream that went on
+    would bring more that is here than what is not. Leaves that happen to be held in the middle don't stop it.
     """
     rest = [(max(first, streamed), end) for first, end in held if end > streamed]
     if not rest:
         return None
     first = rest[0][0]
-    whole = len(rest) == 1 and rest[0][1] >= leaves
-    return first if whole or mesh_goes_on else None
+    missing = leaves - first - sum(end - at for at, end in rest)
+    return first if missing <= 0 or (mesh_goes_on and 2 * missing <= leaves - first) else None
