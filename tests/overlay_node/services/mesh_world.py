@@ -22,6 +22,7 @@ from overlay_node.net.link import Link
 from overlay_node.net.reactor import steady_reactor
 from overlay_node.ports import BlobSource
 from overlay_node.services.root import Node, build_node
+from overlay_node.soulseek.ports import SoulseekSupplies
 from overlay_node.store.memory_store import LibraryEntry, MemoryStore, TransferRow
 
 RELEASE = uuid.UUID("11111111-1111-4111-8111-111111111111")
@@ -122,6 +123,7 @@ class MeshWorld:
         store: MemoryStore,
         *,
         blobs: Callable[[BlobSource], BlobSource] | None = None,
+        supplies: SoulseekSupplies | None = None,
         **changes: Any,
     ) -> Node:
         changes.setdefault("overlay_host", f"127.0.0.{next(self.hosts)}")
@@ -138,7 +140,12 @@ class MeshWorld:
             **changes,
         }
         node = build_node(
-            NodeConfig(**settings), store=store, reactor=self.reactor, blobs=blobs, rng=random.Random(name)
+            NodeConfig(**settings),
+            store=store,
+            reactor=self.reactor,
+            blobs=blobs,
+            rng=random.Random(name),
+            soulseek=supplies,
         )
         self.nodes[name] = node
         await node.start()

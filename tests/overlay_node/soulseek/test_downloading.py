@@ -177,7 +177,9 @@ def test_a_want_that_the_mesh_satisfied_first_ends_the_stream_well_and_nothing_i
             await node.until_bytes(one, 300_000)
             assert row.want_id is not None
             node.rows.wants[row.want_id] = WantDesired.SATISFIED
+            node.rows.put(dataclasses.replace(row, desired=DownloadDesired.CANCELLED))  # with its job, which is over
             await node.until_state(one, DownloadState.ENOUGH)
+            assert node.rows.reports[one].code == "want_satisfied"
             await world.until(lambda: one not in node.part.streams)
             assert not (tmp_path / "node" / "partial" / "streams" / str(one)).exists()
 
