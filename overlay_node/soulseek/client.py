@@ -2,7 +2,7 @@
 
 What is different from the library, and why (each met by hand): its settings read the environment (a variable DEBUG breaks them), so ours read nothing; it
 listens on every address, ours where it is told; it replaces the loop's exception handler, which is put back; two equal requests in flight end in an
-InvalidStateError, which is skipped; its reconnecting swallows refused logins, so `SessionKeeper` decides; its share scan stalls the loop, so shares come
+InvalidStateError, which is skipped; a message to a peer whose connection is just being closed vanishes without a word, which is an error here; its reconnecting swallows refused logins, so `SessionKeeper` decides; its share scan stalls the loop, so shares come
 from our own tables; it writes the password into its log at DEBUG, so ours has none to show.
 """
 
@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from aioslsk.client import SoulSeekClient
 from aioslsk.events import on_message
+from aioslsk.exceptions import ConnectionWriteError
 from aioslsk.network.connection import ListeningConnection
 from aioslsk.network.network import ListeningConnectionErrorMode, Network, PeerConnectMode
 from aioslsk.protocol.messages import Login, PrivateChatMessage, RoomList
@@ -146,6 +147,28 @@ class _Network(Network):  # type: ignore[misc]
     def _finalize_peer_connection(self, connection: Any) -> None:
         guard(connection, self.awaits_listing)
         super()._finalize_peer_connection(connection)
+
+    @override
+    def get_active_peer_connections(self, username: str, typ: str) -> list[Any]:
+        return [one for one in super().get_active_peer_connections(username, typ) if not one._is_closing]
+
+    @override
+    async def send_peer_messages(self, username: str, *messages: Any, raise_on_error: bool = True) -> Any:
+        """As the library's, but what a connection that is being closed swallows is an error: a request that is believed delivered waits for ever."""
+        connection = await self.get_peer_connection(username)
+        results: list[tuple[Any, Exception | None]] = []
+        for message in messages:
+            try:
+                if connection._is_closing:
+                    raise ConnectionWriteError(f"{username} : the connection closes")
+                await connection.send_message(message)
+            except Exception as error:
+                if raise_on_error:
+                    raise
+                results.append((message, error))
+            else:
+                results.append((message, None))
+        return None if raise_on_error else results
 
     @override
     async def on_message_received(self, message: Any, connection: Any) -> None:

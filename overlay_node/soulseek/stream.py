@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from aioslsk.exceptions import AioSlskException
+from aioslsk.protocol.messages import PeerTransferQueue
 from aioslsk.transfer.manager import _RequestFlag
 from aioslsk.transfer.state import TransferState as LibraryState
 from aioslsk.user.model import UserStatus
@@ -395,12 +396,22 @@ class Stream:
         try:
             place = await client.transfers.request_place_in_queue(transfer)
         except AioSlskException:
+            await self._remind(client, transfer)
             return
         if place and transfer is self._transfer and self.core.state is DownloadState.QUEUED:
             self.place, self.changed = int(place), True
             if self.first_place is None:
                 self.first_place = self.place
             self.watch.placed(self.place, self._clock())
+
+    async def _remind(self, client: SoulseekClient, transfer: StreamTransfer) -> None:
+        """A sharer that tells no place may never have heard of us: the last word into a connection that dies is lost unnoticed. Asking twice costs no place."""
+        if transfer is not self._transfer or self.core.state is not DownloadState.QUEUED:
+            return
+        try:
+            await client.network.send_peer_messages(self.work.user, PeerTransferQueue.Request(self.work.remote_path))
+        except AioSlskException:
+            return
 
     def let_go(self) -> None:
         """End whatever runs at the sharer. The bytes stay."""
