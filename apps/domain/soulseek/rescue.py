@@ -24,7 +24,7 @@ TAGS_BYTES: Final = 64 << 10
 RATIO: Final = "rescue_ratio_reached"
 RESCUE_LIVE: Final = frozenset({RescueState.LOOKING, RescueState.ACTIVE})
 RESCUE_OVER: Final = frozenset({RescueState.RECOVERED, RescueState.FINISHED, RescueState.ENDED})
-_UNGOVERNED: Final = frozenset({"rescue_too_many", "rescue_off"})
+_UNGOVERNED: Final = frozenset({"rescue_too_many"})
 """Refusals that say nothing against what the mesh gives already."""
 
 
