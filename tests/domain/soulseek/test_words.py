@@ -20,7 +20,7 @@ ELSEWHERE = (
 )
 """Where codes of the plane are told besides."""
 TOLD = (
-    r'code="(\w+)"', r'code="\w+" if .* else "(\w+)"', r'_(?:no|yes)\(\s*"(\w+)"', r'"(rescue_\w+)"', r'yield Query\(.*, "(\w+)"\)$', r'return "(\w+)"$',
+    r'default_code = "(\w+)"', r'code="(\w+)"', r'code="\w+" if .* else "(\w+)"', r'_(?:no|yes)\(\s*"(\w+)"', r'"(rescue_\w+)"', r'yield Query\(.*, "(\w+)"\)$', r'return "(\w+)"$',
     r'"(soulseek_\w+)"', r'= "(queued_too_long|queue_stands|too_slow|stalled)"', r'\["(too_many_lossy)"\]', r'default="(fits_badly)"',
     r'TIMED_OUT, "(\w+)"', r'for code, .*"(quota_\w+)"', r'\("(quota_\w+)"', r'code: str = "(\w+)"', r'"(fairness_\w+)"', r'"(contribution_\w+)"',
 )  # fmt: skip
