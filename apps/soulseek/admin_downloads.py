@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.common.admin_base import ReadOnlyAdmin
 from apps.common.sentences import sentence
 from apps.soulseek.download_actions import DOWNLOAD_ACTIONS
-from apps.soulseek.models import Batch, Download, DownloadProgress, SoulseekUser
+from apps.soulseek.models import Batch, Download, DownloadProgress, Rescue, SoulseekUser
 
 
 @admin.register(Batch)
@@ -100,6 +100,24 @@ class DownloadProgressAdmin(ReadOnlyAdmin):
     list_filter = ["state", "code", "trouble"]
     list_select_related = ["download"]
     search_fields = ["download__id", "download__user", "download__remote_path"]
+
+
+@admin.register(Rescue)
+class RescueAdmin(ReadOnlyAdmin):
+    """What the mesh gave to downloads that did badly."""
+
+    list_display = [
+        "id", "download", "trouble", "state", "reason", "overlay_bytes", "soulseek_bytes", "peers", "started_at", "ended_at",
+    ]  # fmt: skip
+    list_filter = ["state", "code", "trouble"]
+    list_select_related = ["download"]
+    search_fields = ["id", "download__id", "download__user", "job_id", "recording_mbid"]
+    date_hierarchy = "started_at"
+
+    @admin.display
+    def reason(self, row: Rescue) -> str:
+        """Why."""
+        return sentence(row.code, row.params).what if row.code else ""
 
 
 @admin.register(SoulseekUser)

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum, Window
@@ -15,6 +16,7 @@ from apps.common.pagination import Page, keyset_page
 from apps.common.text import searched
 from apps.domain.soulseek.states import DOWNLOAD_ENDS, DownloadDesired, DownloadState
 from apps.soulseek.models import Batch, Download, DownloadProgress
+from apps.soulseek.selectors_rescues import RescueView, rescues_of
 
 BATCHES_PER_PAGE: Final = 20
 ROWS_SHOWN: Final = 20
@@ -59,6 +61,8 @@ class DownloadView:
     ended_at: datetime | None
     path: str
     transfer_id: uuid.UUID | None
+    rescue: RescueView | None = None
+    """the newest one"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +149,7 @@ def batches_view(batches: Iterable[Batch], *, rows_shown: int = ROWS_SHOWN) -> t
     for download in shown:
         rows.setdefault(download.batch_id, []).append(download)
     positions = queue_positions()
+    rescues = rescues_of([download.id for each in rows.values() for download in each])
     nothing = {"files": 0, "told": 0, "have": 0, "speed": 0}
     return tuple(
         BatchView(
@@ -162,7 +167,9 @@ def batches_view(batches: Iterable[Batch], *, rows_shown: int = ROWS_SHOWN) -> t
             size_bytes=sums.get(one.id, nothing)["told"],
             bytes_have=sums.get(one.id, nothing)["have"],
             speed_bps=sums.get(one.id, nothing)["speed"],
-            rows=tuple(view_of(row, one.job_id, positions) for row in sorted(rows.get(one.id, ()), key=_by_order)),
+            rows=tuple(
+                view_of(row, one.job_id, positions, rescues) for row in sorted(rows.get(one.id, ()), key=_by_order)
+            ),
         )
         for one in found
     )
@@ -195,9 +202,9 @@ def download_page(
     if job_id is not None:
         rows = rows.filter(batch__job_id=job_id)
     page = keyset_page(rows, order=["order", "id"], cursor=cursor, limit=limit)
-    positions = queue_positions()
+    positions, rescues = queue_positions(), rescues_of([row.id for row in page.items])
     return Page(
-        items=[view_of(row, row.batch.job_id, positions) for row in page.items],
+        items=[view_of(row, row.batch.job_id, positions, rescues) for row in page.items],
         next_cursor=page.next_cursor,
         previous_cursor=page.previous_cursor,
     )
@@ -206,7 +213,7 @@ def download_page(
 def download_find(download_id: uuid.UUID) -> DownloadView | None:
     """One download."""
     row = Download.objects.select_related("progress", "batch").filter(id=download_id).first()
-    return view_of(row, row.batch.job_id, queue_positions()) if row is not None else None
+    return view_of(row, row.batch.job_id, queue_positions(), rescues_of([row.id])) if row is not None else None
 
 
 def streams_of_wants(want_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, DownloadView]:
@@ -218,7 +225,9 @@ def streams_of_wants(want_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Downloa
     )
     rows = [row for row in rows if row.want_id is not None]
     positions = queue_positions() if any(row.live for row in rows) else {}
-    return {row.want_id: view_of(row, row.batch.job_id, positions) for row in rows if row.want_id is not None}
+    newest = {row.want_id: row for row in rows if row.want_id is not None}
+    rescues = rescues_of([row.id for row in newest.values()])
+    return {want_id: view_of(row, row.batch.job_id, positions, rescues) for want_id, row in newest.items()}
 
 
 def underperforming(*, limit: int = 200) -> tuple[DownloadView, ...]:
@@ -251,7 +260,12 @@ def queue_figures() -> dict[str, int]:
     return {"live": live.count(), "receiving": receiving["n"], "speed_bps": receiving["speed"] or 0}
 
 
-def view_of(row: Download, job_id: uuid.UUID | None, positions: Mapping[uuid.UUID, int]) -> DownloadView:
+def view_of(
+    row: Download,
+    job_id: uuid.UUID | None,
+    positions: Mapping[uuid.UUID, int],
+    rescues: Mapping[uuid.UUID, RescueView] = MappingProxyType({}),
+) -> DownloadView:
     """A row and its progress, as one value."""
     progress: DownloadProgress | None = getattr(row, "progress", None)
     state = DownloadState(progress.state) if progress is not None else DownloadState.WAITING
@@ -289,6 +303,7 @@ def view_of(row: Download, job_id: uuid.UUID | None, positions: Mapping[uuid.UUI
         ended_at=row.ended_at,
         path=progress.path if progress is not None else "",
         transfer_id=progress.transfer_id if progress is not None else None,
+        rescue=rescues.get(row.id),
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import uuid
 from collections.abc import Mapping, Sequence
 
 from apps.domain.errors import DomainError
 
-SUMMARY = "What is served to other nodes now; downloads that do badly; rate limits for the node, a peer or a job, changed while it runs."
+SUMMARY = "What is served to other nodes now; downloads that do badly, and how the mesh rescues them; rate limits for the node, a peer or a job, changed while it runs."
 
 
 class LimitTargetInvalid(DomainError):
@@ -29,6 +30,15 @@ def register(parser: argparse.ArgumentParser) -> None:
     badly = commands.add_parser("underperforming", help=words, description=words)
     badly.add_argument("--json", action="store_true", help="one JSON object instead of text")
     badly.set_defaults(run=underperforming)
+    words = "Rescues: what the mesh gave to downloads that did badly, and why it was not let help; newest first."
+    helped = commands.add_parser("rescues", help=words, description=words)
+    states = ("live", "looking", "active", "recovered", "finished", "refused", "no_source", "ended")
+    helped.add_argument("--state", choices=states, default="", help="only these")
+    helped.add_argument("--job", default=None, metavar="ID", help="of this job only")
+    helped.add_argument("--limit", type=int, default=50, help="at most so many (200)")
+    helped.add_argument("--cursor", default=None, help="the next page, as the last one told")
+    helped.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    helped.set_defaults(run=rescues)
     words = "Rate limits: those that are set, and those that are configured."
     limits = commands.add_parser("limits", help=words, description=words)
     limits.add_argument("--json", action="store_true", help="one JSON object instead of text")
@@ -79,6 +89,32 @@ def underperforming(args: argparse.Namespace) -> int:
     rows = found()
     lines = [f"{line(row)}  since {row.trouble_since:%Y-%m-%d %H:%M:%S} UTC" for row in rows]
     return _print(args, {"items": [facts(row) for row in rows]}, lines or ["Every download does well enough."])
+
+
+def rescues(args: argparse.Namespace) -> int:
+    """A page of rescues; exit status 0 also when there are none."""
+    _django()
+    from apps.common.sentences import message_of
+    from apps.soulseek.selectors_rescues import rescue_page
+
+    try:
+        job_id = uuid.UUID(args.job) if args.job else None
+    except ValueError as error:
+        raise DomainError("That is no job's id.", code="job_unknown") from error
+    page = rescue_page(state=args.state, job_id=job_id, cursor=args.cursor, limit=max(1, min(args.limit, 200)))
+    items = []
+    lines = []
+    for row in page.items:
+        says = message_of(row.code, row.params, fallback=row.code) if row.code else ""
+        items.append({**dataclasses.asdict(row), "says": says})
+        lines.append(
+            f"{row.started_at:%Y-%m-%d %H:%M:%S}  {row.state.value:9}  {row.trouble:15}  mesh {row.overlay_bytes:>11}  "
+            f"Soulseek {row.soulseek_bytes:>11}  {_clean(row.user)}: {_clean(row.name)}  {says}"
+        )
+    if page.next_cursor:
+        lines.append(f"More: --cursor {page.next_cursor}")
+    answer = json.loads(json.dumps({"items": items, "next": page.next_cursor}, default=str))
+    return _print(args, answer, lines or ["Nothing was to be rescued."])
 
 
 def limits_show(args: argparse.Namespace) -> int:

@@ -24,7 +24,7 @@ from apps.common.roles import Role, role_at_least
 from apps.common.sentences import Sentence, message_of, sentence
 from apps.common.sse import stream_response
 from apps.domain.errors import DomainError
-from apps.domain.soulseek.states import DownloadState
+from apps.domain.soulseek.states import DownloadState, RescueState
 from apps.nodelink.web.frame import frame_parts
 from apps.soulseek.download_actions import BATCH_ACTIONS, DOWNLOAD_ACTIONS, UNDO
 from apps.soulseek.selectors_download import (
@@ -37,6 +37,7 @@ from apps.soulseek.selectors_download import (
     queue_figures,
     queue_page,
 )
+from apps.soulseek.web.rescues import RescueLine, rescue_line
 
 MAX_IDS: Final = 500
 SHOWS: Final = ("", "open", "ended")
@@ -96,6 +97,7 @@ class Line:
     total: int
     segments: tuple[Mapping[str, object], ...]
     eta: str
+    rescue: RescueLine | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +124,9 @@ def line_of(row: DownloadView) -> Line:
         total=total,
         segments=({"value": have, "tone": "soulseek"},) if have else (),
         eta=_eta(row) if row.live else "",
+        rescue=rescue_line(row.rescue)
+        if row.rescue is not None and row.rescue.state is not RescueState.ENDED
+        else None,
     )
 
 

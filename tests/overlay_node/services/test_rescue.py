@@ -46,13 +46,13 @@ SPAN = find_span_in_bytes(SOUND)
 class Scene:
     """One node with both planes, and a sharer."""
 
-    def __init__(self, mesh: MeshWorld, world: World) -> None:
+    def __init__(self, mesh: MeshWorld, world: World, rules: RescueRules) -> None:
         self.mesh, self.world = mesh, world
         self.store = MemoryStore()
         self.downloads = MemoryDownloads()
         self.rescues = MemoryRescues()
         self.wanted = want()
-        self.config = world.config(rescue=RULES, downloads=STREAM_RULES, first_pause_s=0.05)
+        self.config = world.config(rescue=rules, downloads=STREAM_RULES, first_pause_s=0.05)
         self.id = uuid.UUID(int=0)
 
     async def start(self) -> Node:
@@ -96,11 +96,13 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene_of(mesh: MeshWorld, folder: Path) -> AsyncIterator[tuple[Scene, SoulseekClient]]:
+async def scene_of(
+    mesh: MeshWorld, folder: Path, rules: RescueRules = RULES
+) -> AsyncIterator[tuple[Scene, SoulseekClient]]:
     files = shared(folder / "s", "1.flac", content=SOUND)
     async with soulseek_world(folder) as world, world.user("bob", shares=files) as bob:
         limited(bob, SLOW_KIB_S)
-        scene = Scene(mesh, world)
+        scene = Scene(mesh, world, rules)
         scene.ask(path_of(bob, "1.flac"))
         await scene.start()
         try:
@@ -178,7 +180,7 @@ def test_a_leaf_that_differs_is_another_payload_and_nothing_of_the_stream_is_mer
 
 def test_a_stream_that_does_well_again_is_preferred_and_brings_the_rest_itself(mesh: MeshWorld, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with scene_of(mesh, tmp_path) as (scene, bob):
+        async with scene_of(mesh, tmp_path, dataclasses.replace(RULES, recovery_s=1.0)) as (scene, bob):
             await mesh.until(lambda: scene.stands(RescueState.LOOKING))
             await mesh.seeder("seeder", entry_of(tmp_path, SOUND), upload_kbps=150)
             await mesh.until(lambda: scene.stands(RescueState.ACTIVE, "rescue_same_payload"))

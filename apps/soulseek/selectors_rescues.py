@@ -1,0 +1,113 @@
+"""Rescues as people see them: what the mesh gave to downloads that did badly, and why it was not let help."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PureWindowsPath
+
+from django.db.models import QuerySet
+
+from apps.common.pagination import Page, keyset_page
+from apps.domain.soulseek.rescue import RESCUE_LIVE
+from apps.domain.soulseek.states import DownloadState, RescueState
+from apps.soulseek.models import DownloadProgress, Rescue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RescueView:
+    """One rescue. Bytes are of the file; speeds in bytes a second, 0 once it is over. `share`: the mesh's part of the bytes, 0..1; None: there are none."""
+
+    id: uuid.UUID
+    download_id: uuid.UUID
+    batch_id: uuid.UUID
+    job_id: uuid.UUID | None
+    recording_mbid: uuid.UUID | None
+    transfer_id: uuid.UUID | None
+    user: str
+    name: str
+    trouble: str
+    trouble_at: datetime
+    state: RescueState
+    code: str
+    params: Mapping[str, object]
+    overlay_bytes: int
+    soulseek_bytes: int
+    share: float | None
+    overlay_bps: int
+    soulseek_bps: int
+    peers: int
+    started_at: datetime
+    first_byte_at: datetime | None
+    ended_at: datetime | None
+
+    @property
+    def live(self) -> bool:
+        """The mesh helps, or is looked at for help."""
+        return self.state in RESCUE_LIVE
+
+
+def rescue_page(
+    *,
+    state: str = "",
+    job_id: uuid.UUID | None = None,
+    download_id: uuid.UUID | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> Page[RescueView]:
+    """Rescues, newest first. `state`: one of RescueState, `live`, or "" for all. Raises CursorInvalid."""
+    rows = _rows()
+    if state == "live":
+        rows = rows.filter(state__in=sorted(RESCUE_LIVE))
+    elif state:
+        rows = rows.filter(state=state)
+    if job_id is not None:
+        rows = rows.filter(job_id=job_id)
+    if download_id is not None:
+        rows = rows.filter(download_id=download_id)
+    page = keyset_page(rows, order=["-started_at", "id"], cursor=cursor, limit=limit)
+    return Page(
+        items=[_view(row) for row in page.items], next_cursor=page.next_cursor, previous_cursor=page.previous_cursor
+    )
+
+
+def rescues_of(downloads: Collection[uuid.UUID]) -> dict[uuid.UUID, RescueView]:
+    """The newest rescue of each of these; one query."""
+    rows = _rows().filter(download_id__in=list(downloads)).order_by("started_at", "id") if downloads else ()
+    return {row.download_id: _view(row) for row in rows}
+
+
+def _rows() -> QuerySet[Rescue]:
+    return Rescue.objects.select_related("download", "download__progress", "transfer")
+
+
+def _view(row: Rescue) -> RescueView:
+    progress: DownloadProgress | None = getattr(row.download, "progress", None)
+    live, both = row.state in RESCUE_LIVE, row.overlay_bytes + row.soulseek_bytes
+    receiving = progress is not None and progress.state == DownloadState.RECEIVING
+    return RescueView(
+        id=row.id,
+        download_id=row.download_id,
+        batch_id=row.download.batch_id,
+        job_id=row.job_id,
+        recording_mbid=row.recording_mbid,
+        transfer_id=row.transfer_id,
+        user=row.download.user,
+        name=PureWindowsPath(row.download.remote_path).name or row.download.remote_path,
+        trouble=row.trouble,
+        trouble_at=row.trouble_at,
+        state=RescueState(row.state),
+        code=row.code,
+        params=row.params if isinstance(row.params, dict) else {},
+        overlay_bytes=row.overlay_bytes,
+        soulseek_bytes=row.soulseek_bytes,
+        share=row.overlay_bytes / both if both else None,
+        overlay_bps=row.transfer.speed_bps if live and row.transfer is not None else 0,
+        soulseek_bps=progress.speed_bps if live and receiving and progress is not None else 0,
+        peers=row.peers if live else 0,
+        started_at=row.started_at,
+        first_byte_at=row.first_byte_at,
+        ended_at=row.ended_at,
+    )

@@ -1,0 +1,99 @@
+"""Rescues: a line at a download, and the list of all, with both planes' bytes and why the mesh was not let help."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import path
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as lazy
+from django.views.decorators.http import require_GET
+
+from apps.common.pagination import CursorInvalid
+from apps.common.permissions import page_role
+from apps.common.roles import Role
+from apps.common.sentences import Sentence, sentence
+from apps.domain.soulseek.states import RescueState
+from apps.soulseek.selectors_rescues import RescueView, rescue_page
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RescueLook:
+    """A chip: word, icon, tone."""
+
+    label: Promise
+    icon: str
+    tone: str
+
+
+def _look(label: Promise, icon: str, tone: str) -> RescueLook:
+    return RescueLook(label=label, icon=icon, tone=tone)
+
+
+LOOKS: Final[Mapping[RescueState, RescueLook]] = {
+    RescueState.LOOKING: _look(lazy("Help is looked for"), "clock", "info"),
+    RescueState.ACTIVE: _look(lazy("Rescue active"), "up", "overlay"),
+    RescueState.RECOVERED: _look(lazy("Recovered"), "check", "ok"),
+    RescueState.FINISHED: _look(lazy("Rescued"), "check", "ok"),
+    RescueState.REFUSED: _look(lazy("Rescue refused"), "warning", "warn"),
+    RescueState.NO_SOURCE: _look(lazy("No help found"), "clock", "idle"),
+    RescueState.ENDED: _look(lazy("Ended"), "stop", "idle"),
+}
+TROUBLES: Final[Mapping[str, Promise]] = {
+    "queued_too_long": lazy("waited too long"),
+    "queue_stands": lazy("their queue stood"),
+    "too_slow": lazy("too slow"),
+    "stalled": lazy("stalled"),
+}
+SHOWS: Final = ("", "live", *(state.value for state in RescueState))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RescueLine:
+    """One rescue as a row. `share`: per cent of the bytes that are the mesh's."""
+
+    row: RescueView
+    look: RescueLook
+    says: Sentence
+    trouble: Promise | str
+    segments: tuple[Mapping[str, object], ...]
+    total: int
+    share: int
+
+
+def rescue_line(row: RescueView) -> RescueLine:
+    """As it is shown, at its download or in the list."""
+    return RescueLine(
+        row=row,
+        look=LOOKS[row.state],
+        says=sentence(row.code, row.params) if row.code else sentence(""),
+        trouble=TROUBLES.get(row.trouble, row.trouble),
+        segments=tuple(
+            {"value": value, "tone": tone}
+            for value, tone in ((row.soulseek_bytes, "soulseek"), (row.overlay_bytes, "overlay"))
+            if value
+        ),
+        total=row.soulseek_bytes + row.overlay_bytes,
+        share=round(100 * (row.share or 0.0)),
+    )
+
+
+@require_GET
+@page_role(Role.VIEWER)
+def rescues(request: HttpRequest) -> HttpResponse:
+    """All of them, newest first."""
+    show = request.GET.get("show", "") if request.GET.get("show", "") in SHOWS else ""
+    try:
+        page = rescue_page(state=show, cursor=request.GET.get("cursor") or None)
+    except CursorInvalid:
+        page = rescue_page(state=show)
+    tabs = [("", lazy("All")), ("live", lazy("Under way")), ("refused", lazy("Refused")), ("finished", lazy("Rescued"))]
+    context = {"lines": [rescue_line(row) for row in page.items], "page": page, "show": show, "tabs": tabs}
+    return render(request, "soulseek/rescues.html", context)
+
+
+urlpatterns = [path("soulseek/rescues", rescues, name="rescues")]
