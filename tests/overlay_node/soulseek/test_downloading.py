@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from aioslsk.client import SoulSeekClient
+from aioslsk.exceptions import ConnectionWriteError
 from aioslsk.network.connection import CloseReason
+from aioslsk.protocol.messages import PeerTransferQueue
 
 from apps.domain.audio.payload import find_span_in_bytes, leaf_hashes, payload_root
 from apps.domain.jobs.lifecycle import TransferState, WantDesired
@@ -347,5 +349,32 @@ def test_a_sharer_that_forgot_us_while_we_were_away_is_asked_anew(tmp_path: Path
             await bob.network.connect_server()
             await bob.login()
             await node.until_state(one, DownloadState.SUCCEEDED)
+
+    played(scene)
+
+
+@pytest.mark.e2e
+def test_a_request_is_not_lost_in_a_connection_that_is_being_closed(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with soulseek_world(tmp_path) as world, world.user("bob", shares=shared(tmp_path / "s", "1.flac")) as bob:
+            node = await Node(world, tmp_path / "node").start()
+            first = node.rows.put(download(path_of(bob, "1.flac"), want=False))
+            await node.until_state(first, DownloadState.SUCCEEDED)
+            assert node.plane.client is not None
+            connections = node.plane.client.network.get_peer_connections("bob", "P")
+            assert connections
+            network = node.plane.client.network
+            for one in connections:
+                one._is_closing = True  # as for a moment of every connection's end
+            fresh = await network.get_peer_connection("bob")
+            assert fresh not in connections
+
+            async def closes_meanwhile(_username: str) -> Any:
+                fresh._is_closing = True
+                return fresh
+
+            network.get_peer_connection = closes_meanwhile
+            with pytest.raises(ConnectionWriteError):
+                await network.send_peer_messages("bob", PeerTransferQueue.Request("2.flac"))
 
     played(scene)
