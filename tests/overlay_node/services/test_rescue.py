@@ -190,9 +190,8 @@ def test_a_stream_that_does_well_again_is_preferred_and_brings_the_rest_itself(m
             (runner,) = scene.node.swarms.running
             assert runner.allowance.spent
             was = runner.held_bytes - runner.stream_bytes + runner.asked_bytes
-            await mesh.until(lambda: scene.downloads.transfer_of(scene.id) is not None)
-            whole = scene.downloads.transfer_of(scene.id)
-            assert Path(whole.path).read_bytes() == SOUND
+            await mesh.until(lambda: assembled(scene.store))  # with what the mesh had brought by then
+            assert scene.stands(RescueState.RECOVERED)
             assert runner.held_bytes - runner.stream_bytes <= was  # no more than what was in flight
 
     mesh.run(scenario())
