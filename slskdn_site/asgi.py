@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Awaitable, Callable, MutableMapping
+from importlib import import_module
 from typing import Any
 
+from django.conf import settings
 from django.core.asgi import get_asgi_application
+
+from slskdn_site.settled import settle
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -52,3 +56,5 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "slskdn_site.settings")
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 django_application: Any = get_asgi_application()  # its stub and the specification differ in how they spell a message
 application: Application = bounded(django_application)
+import_module(settings.ROOT_URLCONF)  # pages, API and admin: else the first request would load them
+settle()

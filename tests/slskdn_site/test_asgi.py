@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
@@ -47,3 +48,9 @@ def test_a_body_without_end_is_cut_off_before_it_fills_a_disk() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_an_ordinary_request_is_looked_at() -> None:
     assert post(2)[0] == 401
+
+
+def test_what_the_start_made_is_walked_by_no_collection() -> None:
+    assert (
+        gc.get_freeze_count() > 100_000
+    )  # models, addresses, pages: a full collection of them stops a request for 200 ms
