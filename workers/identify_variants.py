@@ -38,6 +38,7 @@ from apps.library.services_identity import (
     identify_later,
     identify_renew,
 )
+from apps.library.services_match import folders_heard
 from workers.composition import acoustid, fingerprint_store
 from workers.gateways.acoustid import BATCH as ASKED_AT_ONCE
 from workers.gateways.acoustid import AcoustidBatchPort, AcoustidQuery
@@ -203,6 +204,8 @@ class _Batch:
                     params={"error": type(error).__name__},
                     delay_s=_delay("unexpected", one),
                 )
+        if folders_heard([one.claim.variant_id for one in self._heard if one.failed is None]):
+            enqueue(TaskName.MATCH_FOLDERS)
 
 
 def _items_of(claim: IdentifyClaim) -> tuple[Items | None, str]:

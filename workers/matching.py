@@ -30,6 +30,7 @@ from apps.library.match_kept import candidate_json, explanation_json
 from apps.library.offered import common, offered_set
 from apps.library.selectors_match import FolderFile, FolderSet, folder_set
 from apps.library.services_match import (
+    WAITS_IDENTIFICATION,
     FilePlaced,
     FolderClaim,
     FolderOutcome,
@@ -226,9 +227,9 @@ def _outcome(claim: FolderClaim, found: FolderSet, musicbrainz: MusicbrainzPort 
     trouble = next((look.trouble for look in looks if look.trouble is not None), None)
     if open_question and trouble is not None:
         return trouble
-    waited = claim.tries if claim.code == "waits_identification" else 0
+    waited = claim.tries if claim.code == WAITS_IDENTIFICATION else 0
     if open_question and waited < MAX_WAITS and any(one.identifying for one in found.files):
-        return FolderOutcome(state=FolderState.PENDING, code="waits_identification")
+        return FolderOutcome(state=FolderState.PENDING, code=WAITS_IDENTIFICATION)
     return _of_one(looks[0]) if len(looks) == 1 else _of_many(looks)
 
 

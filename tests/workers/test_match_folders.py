@@ -24,7 +24,9 @@ from apps.library.services_match import (
     folder_decided,
     folder_due,
     folder_ignore,
+    folder_later,
     folder_refuse,
+    folders_heard,
 )
 from tests.workers.conftest import ANSWERS, Metadata
 from tests.workers.folder_rows import a_file, folder_of_release, waiting
@@ -156,6 +158,22 @@ def test_open_identifications_are_waited_for_unless_the_folder_is_clear() -> Non
     FolderMatch.objects.update(tries=10, next_step_at="2020-01-01T00:00Z")
     assert match_folder(row.id, musicbrainz=None) is True
     assert (seen(row).state, seen(row).code) == ("unmatched", "no_candidates")
+
+
+def test_a_folder_that_waits_for_its_files_names_is_due_as_soon_as_they_are_known() -> None:
+    row = folder_of_release(facts(), tagged=False)
+    heard = AudioVariant.objects.order_by("id")[0]
+    Identification.objects.create(variant=heard, state="pending")
+    assert match_folder(row.id, musicbrainz=None) is False
+    assert folders_due(limit=5) == ()
+    assert folders_heard([heard.id]) == 1
+    assert folders_due(limit=5) == (row.id,)
+    claim = folder_claim(row.id, lease_s=60)
+    assert claim is not None
+    assert folders_heard([heard.id]) == 1, "who looks at it has looked too early"
+    assert folder_later(claim, code="waits_identification", params={}, delay_s=60) is False
+    FolderMatch.objects.update(state="unmatched", code="no_candidates")
+    assert folders_heard([heard.id]) == 0, "what was decided is looked at again by what changes it"
 
 
 def test_what_a_person_said_stays(musicbrainz: Musicbrainz, metadata: Metadata) -> None:
