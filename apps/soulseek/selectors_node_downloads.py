@@ -52,6 +52,7 @@ def _work(row: Download) -> DownloadWork:
         priority=row.priority,
         order=row.order,
         rescue_allowed=row.rescue_allowed,
+        elsewhere=row.elsewhere,
         state=DownloadState(progress.state) if progress is not None else DownloadState.WAITING,
         code=progress.code if progress is not None else "",
         bytes_have=progress.bytes_have if progress is not None else 0,

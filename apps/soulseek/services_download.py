@@ -131,6 +131,7 @@ def _row(batch: Batch, one: FileAsked, *, priority: int, order: int) -> Download
         attributes=dict(one.attributes),
         duration_ms=one.duration_ms,
         profile=one.profile[:40],
+        elsewhere=one.elsewhere,
         priority=priority,
         order=order,
     )

@@ -28,6 +28,8 @@ class FileAsked:
     recording_mbid: uuid.UUID | None = None
     duration_ms: int | None = None
     profile: str = ""
+    elsewhere: bool = False
+    """somebody else has it and a free slot: a sharer that is away, or whose queue stands, is not waited for"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,8 @@ class DownloadWork:
     priority: int
     order: int
     rescue_allowed: bool
+    elsewhere: bool = False
+    """see FileAsked"""
     state: DownloadState = DownloadState.WAITING
     code: str = ""
     bytes_have: int = 0

@@ -28,6 +28,10 @@ SETTLED_S: Final = 30.0
 """Waiting in a sharer's queue for so long, it is a queue: more of the same folder may wait there too."""
 AHEAD: Final = 20
 """Files that wait at one sharer at the same time."""
+AWAY_BREAKS: Final = 3
+"""Breaks after which a sharer that is not online, and gave most of the file already, is left where somebody else has it."""
+RETURN_S: Final = 1.0
+"""After a sharer came online: its client is given a moment before it is asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,8 @@ class StreamRules:
     speed_kbps: int = 0
     answer_timeout_s: float = 120.0
     queue_timeout_s: float = 86_400.0
+    queue_patience_s: float = 300.0
+    """likewise without coming nearer, where somebody else has the file and a free slot"""
     attempts: int = 5
     stall_s: float = 60.0
     """without a byte: the connection counts as dead, and the rest is asked for again"""
@@ -90,6 +96,7 @@ OUTCOMES: Final = {
     "cancelled_there": Outcome.REFUSED,
     "full_there": Outcome.TIMED_OUT,
     "queue_timeout": Outcome.TIMED_OUT,
+    "quicker_elsewhere": Outcome.TIMED_OUT,
     "no_answer": Outcome.TIMED_OUT,
     "went_away": Outcome.WENT_AWAY,
     "broke_off": Outcome.WENT_AWAY,
@@ -127,6 +134,12 @@ class StreamCore:
     """of this ask; None while nothing is asked"""
     queued_since: float | None = None
     """when it first waited at the sharer, over all asks until bytes came"""
+    nearer_since: float | None = None
+    """when its place there last became a better one, likewise"""
+    elsewhere: bool = False
+    """somebody else has it, and a free slot: this sharer is not waited for longer than it takes to see that it won't come"""
+    left: bool = False
+    """it ended for that reason: whatever else waits at this sharer may go with it (`leave`)"""
     _good: int = 0
     _since_break: int = 0
     _dark_since: float | None = None
@@ -163,7 +176,12 @@ class StreamCore:
         if self.state is DownloadState.ASKED:
             self._to(DownloadState.QUEUED)
         if self.queued_since is None:
-            self.queued_since = now
+            self.queued_since = self.nearer_since = now
+
+    def nearer(self, now: float) -> None:
+        """Our place in the sharer's queue became a better one."""
+        if self.nearer_since is not None:
+            self.nearer_since = now
 
     def undelivered(self, now: float) -> None:
         """The sharer lost it (it went offline, its client was started anew): it is asked again."""
@@ -185,12 +203,20 @@ class StreamCore:
         """New bytes are here."""
         self._good += count
         self._since_break += count
-        self.queued_since = None
+        self.queued_since = self.nearer_since = None
 
     def broke(
-        self, now: float, code: str, *, pause_s: float | None = None, away: bool = False, jitter: float = 1.0
+        self,
+        now: float,
+        code: str,
+        *,
+        pause_s: float | None = None,
+        away: bool = False,
+        mostly_here: bool = False,
+        jitter: float = 1.0,
     ) -> None:
-        """The stream or the ask ended without an end. `away`: the sharer is not online. `jitter` (about 1) spreads the pause."""
+        """The stream or the ask ended without an end. `away`: the sharer is not online; it is left at once where somebody else has the file, unless it is
+        `mostly_here`. `jitter` (about 1) spreads the pause."""
         if self.ended:
             return
         if self._since_break >= FRESH_BYTES:
@@ -198,7 +224,9 @@ class StreamCore:
         self._since_break = 0
         self.attempts += 1
         self.asked_since = None
-        if self.attempts >= self.rules.attempts:
+        leaves = away and self.elsewhere and (not mostly_here or self.attempts >= AWAY_BREAKS)
+        if leaves or self.attempts >= self.rules.attempts:
+            self.left = leaves
             self.end(DownloadState.ABORTED, code, attempts=self.attempts)
             return
         first = self.rules.away_s if away else self.rules.pause_s
@@ -211,11 +239,11 @@ class StreamCore:
         meant = refusal_of(words)
         said: dict[str, Param] = {"reason": words[:100]}
         if meant.state is DownloadState.INTERRUPTED:
-            self.broke(now, meant.code, pause_s=meant.again_s)
+            self.broke(now, meant.code, pause_s=meant.again_s, away=meant.code == "went_away")
             self.params = {**self.params, **said}
         elif meant.again_s is not None:
             if self.queued_since is None:
-                self.queued_since = now
+                self.queued_since = self.nearer_since = now
             self._to(DownloadState.INTERRUPTED, meant.code, said)
             self.asked_since, self.next_try = None, now + meant.again_s
         else:
@@ -231,6 +259,24 @@ class StreamCore:
         self._to(DownloadState.INTERRUPTED, code)
         self.asked_since, self.next_try = None, math.inf
 
+    @property
+    def away(self) -> bool:
+        """It waits for a sharer that is not online."""
+        return self.state is DownloadState.INTERRUPTED and self.code == "went_away"
+
+    def returned(self, now: float) -> None:
+        """Its sharer came online: the pause is over."""
+        if self.away and self.next_try is not None:
+            self.next_try = min(self.next_try, now + RETURN_S)
+
+    def leave(self, state: DownloadState, code: str, **params: Param) -> bool:
+        """Another file of this sharer was `left`: this one goes with it, so that whoever is next is asked for all of them at once. False: it stays."""
+        waits = self.state in {DownloadState.WAITING, DownloadState.QUEUED, DownloadState.INTERRUPTED}
+        if not waits or not self.elsewhere or self._good:
+            return False
+        self.end(state, code, **params)
+        return True
+
     def put_back(self) -> None:
         """Our turn is over (a session ended, a person let it go on): it waits for one again."""
         self._to(DownloadState.WAITING)
@@ -239,7 +285,7 @@ class StreamCore:
     def pause(self) -> None:
         """A person wants it to rest."""
         self._to(DownloadState.PAUSED)
-        self.asked_since = self.next_try = self.queued_since = None
+        self.asked_since = self.next_try = self.queued_since = self.nearer_since = None
 
     def whole(self) -> None:
         """Every byte is here."""
@@ -269,6 +315,8 @@ class StreamCore:
             self.asked_since += dark
         if self.queued_since is not None:
             self.queued_since += dark
+        if self.nearer_since is not None:
+            self.nearer_since += dark
 
     def tick(self, now: float, *, have: int) -> bool:
         """Time-outs; True when one struck. `have`: bytes that are here: whoever gave some is asked more than once."""
@@ -287,6 +335,16 @@ class StreamCore:
         waits = self.state in {DownloadState.QUEUED, DownloadState.ASKED, DownloadState.INTERRUPTED}
         if waits and self.queued_since is not None and now - self.queued_since >= self.rules.queue_timeout_s:
             self.end(DownloadState.TIMED_OUT, "queue_timeout", waited_s=int(now - self.queued_since))
+            return True
+        if (
+            waits
+            and self.elsewhere
+            and have == 0
+            and self.nearer_since is not None
+            and now - self.nearer_since >= self.rules.queue_patience_s
+        ):
+            self.left = True
+            self.end(DownloadState.TIMED_OUT, "quicker_elsewhere", waited_s=int(now - self.nearer_since))
             return True
         return False
 

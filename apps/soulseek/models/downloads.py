@@ -16,7 +16,8 @@ from apps.transfers.models import choices
 
 
 class Batch(models.Model):
-    """Files that were asked for together: an album from one user, or what a person picked. Written by the control plane."""
+    """Files that were asked for together: an album from one user, or what a person picked. Written by the control plane; gone, with its downloads, their
+    progress and rescues, `soulseek.downloads.retention_days` after its last download ended."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     title = models.CharField(max_length=500, blank=True, default="")
@@ -43,6 +44,7 @@ class Download(models.Model):
 
     `want` None: an external download, delivered raw under the downloads folder, neither tagged nor filed. `live` until the end is taken in from
     DownloadProgress: one live row per (user, remote path). `order` inside the queue, small first; `priority` as a want's (10 = a person waits).
+    `elsewhere`: as it was asked for, somebody else had it and a free slot; a sharer that is away, or whose queue stands, is then left for that one.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -63,6 +65,7 @@ class Download(models.Model):
     order = models.BigIntegerField(default=0)
     live = models.BooleanField(default=True)
     rescue_allowed = models.BooleanField(default=True)
+    elsewhere = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 
@@ -136,7 +139,7 @@ class DownloadProgress(models.Model):
 class Rescue(models.Model):
     """The mesh helped (or was not let help) a download. Written by the node.
 
-    `trouble`: what set it off. `state` refused: `code` names the guardrail. Bytes of both planes that are in the file.
+    `trouble`: what set it off. `state` refused: `code` names the guardrail. Bytes of both planes that are in the file. Goes with its download.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
