@@ -9,6 +9,7 @@ from typing import Final
 from django.utils.translation import gettext_lazy as lazy
 
 from apps.common.sentences import Sentence, Words, sentence
+from apps.common.web.looks import Look
 from apps.domain.library.remedy import RemedyAction, RemedyState
 from apps.domain.library.trash import TrashReason, TrashState
 from apps.library.selectors_trash import TrashView
@@ -48,15 +49,6 @@ REASONS: Final[Mapping[str, Words]] = {
     TrashReason.UNDONE: lazy("From a fix that was taken back"),
     TrashReason.PERSON: lazy("Somebody put it there"),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """A chip: word, icon, tone."""
-
-    label: Words
-    icon: str
-    tone: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

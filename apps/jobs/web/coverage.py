@@ -22,13 +22,13 @@ from apps.common.pagination import CursorInvalid
 from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.sentences import Words, message_of
+from apps.common.web.looks import Look
 from apps.domain.catalog.coverage import GroupCover, TrackCover
 from apps.domain.catalog.discography import Profile
 from apps.domain.errors import DomainError
 from apps.domain.jobs.selection import Selection
 from apps.jobs import services
 from apps.jobs.selectors_coverage import CoverageGroup, CoverageTrack, coverage_page
-from apps.jobs.web.lines import Look
 
 PROFILES: Sequence[tuple[Profile, Words]] = (
     (Profile.CORE, lazy("Core")),

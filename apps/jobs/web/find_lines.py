@@ -14,12 +14,12 @@ from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
 
 from apps.common.sentences import Sentence, sentence
+from apps.common.web.looks import Look
 from apps.domain.catalog.asked import FindState
 from apps.domain.catalog.candidates import Candidate, CandidateKind
 from apps.domain.catalog.discogs_links import ONLY_DISCOGS
 from apps.jobs.find_words import KIND_WORDS, reason_says
 from apps.jobs.selectors_find import CandidateView, FindView
-from apps.jobs.web.lines import Look
 
 LOOKS: Mapping[FindState, Look] = {
     FindState.WAITING: Look(lazy("Waits for its turn"), "clock", "info"),

@@ -6,29 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
 
 from apps.common.sentences import Sentence, sentence, source_sentence
 from apps.common.text import display_text
+from apps.common.web.looks import Look
 from apps.domain.jobs.lifecycle import JOB_MOVES, JobState, TrackState, WantPhase
 from apps.jobs.selectors import JobTree, RejectedView, RunnerUpView, SourceView, TrackView
 from apps.jobs.selectors_list import JobRow, TrackProgress, track_progress
 from apps.jobs.selectors_tree import TreeFigures
-
-Words = str | Promise
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How a state looks: a word, an icon, a tone. Never a colour alone."""
-
-    label: Words
-    icon: str
-    tone: str
-
 
 JOB_LOOKS: Mapping[JobState, Look] = {
     JobState.PENDING: Look(lazy("Waiting"), "clock", "idle"),

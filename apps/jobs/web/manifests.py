@@ -27,13 +27,14 @@ from django.views.decorators.http import require_http_methods
 from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.sentences import message_of
+from apps.common.web.looks import Look
 from apps.domain.errors import DomainError
 from apps.domain.jobs.job_manifest import JobManifest, ManifestInvalid, export_text, read_manifests
 from apps.domain.jobs.marked_yaml import MAX_BYTES
 from apps.jobs.api.manifests import MAX_UPLOADS, YAML, refuse_large
 from apps.jobs.selectors_manifest import jobs_all, jobs_count, manifest_of, manifests_exported
 from apps.jobs.services_import import ImportedJob, ImportReport, Outcome, jobs_import
-from apps.jobs.web.lines import JOB_LOOKS, Look
+from apps.jobs.web.lines import JOB_LOOKS
 
 MOST_EXPORTED = 1000
 """Jobs in one file that a page makes: some seconds. The command line has no such limit."""

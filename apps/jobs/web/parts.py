@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as lazy
 
 from apps.common.pagination import Page
-from apps.common.sentences import sentence
+from apps.common.sentences import Words, sentence
 from apps.common.text import searched
 from apps.domain.jobs.lifecycle import JobState, TrackState
 from apps.jobs.selectors import JobTree, job_tree
@@ -20,7 +20,6 @@ from apps.jobs.selectors_list import JobFilter, JobRow, job_page, people_asking,
 from apps.jobs.web.lines import (
     JOB_LOOKS,
     JobLine,
-    Words,
     job_lines,
     job_says,
     track_line,

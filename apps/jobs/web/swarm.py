@@ -13,9 +13,10 @@ from django.views.decorators.http import require_GET
 from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.sentences import Sentence, sentence, source_sentence
+from apps.common.web.looks import Look
 from apps.jobs.selectors_swarm import SwarmSource, SwarmTrack, job_swarm
 from apps.jobs.swarm_words import peer_facts, transfer_facts
-from apps.jobs.web.lines import MAX_SEGMENTS, SOURCE_LOOKS, Look
+from apps.jobs.web.lines import MAX_SEGMENTS, SOURCE_LOOKS
 from apps.peers.web.looks import MetricsLook, metrics_look
 
 

@@ -21,6 +21,7 @@ from apps.common.pagination import CursorInvalid
 from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.text import searched
+from apps.common.web.looks import Look
 from apps.domain.catalog.links import EntityKind
 from apps.domain.catalog.release import ReleaseFacts
 from apps.domain.errors import DomainError
@@ -32,7 +33,7 @@ from apps.jobs.selectors_targets import TargetView, target_page, target_view
 from apps.jobs.services_find import find_ask
 from apps.jobs.services_targets import target_choose, target_forget, target_get_missing
 from apps.jobs.web.find_lines import find_address
-from apps.jobs.web.lines import JOB_LOOKS, Look
+from apps.jobs.web.lines import JOB_LOOKS
 from apps.jobs.web.related import related_parts
 
 LOOKS: Final[Mapping[TargetState, Look]] = {

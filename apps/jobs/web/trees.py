@@ -10,12 +10,13 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext_lazy as lazy
 
 from apps.common.pagination import Page
-from apps.common.sentences import Sentence, sentence
+from apps.common.sentences import Sentence, Words, sentence
+from apps.common.web.looks import Look
 from apps.domain.jobs.tree import TREE_KINDS
 from apps.jobs.selectors import JobTree
 from apps.jobs.selectors_list import JobFilter, job_page, jobs_of, tree_planned
 from apps.jobs.selectors_tree import PlannedView, planned_page
-from apps.jobs.web.lines import JobLine, Look, Words, job_lines
+from apps.jobs.web.lines import JobLine, job_lines
 from apps.nodelink.web.frame import Rights
 
 PLANNED_LOOKS: Mapping[str, Look] = {

@@ -19,11 +19,11 @@ from apps.common.pagination import CursorInvalid
 from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.sentences import message_of
+from apps.common.web.looks import Look
 from apps.domain.errors import DomainError
 from apps.domain.jobs.webhooks import MAX_TRIES, TEST_EVENT, DeliveryState, Event
 from apps.jobs import services_webhooks as services
 from apps.jobs.selectors_webhooks import DeliveryView, WebhookView, delivery_page, webhook_list, webhook_one
-from apps.jobs.web.lines import Look
 
 EVENTS = [event.value for event in Event]
 DELIVERY_LOOKS: Mapping[DeliveryState, Look] = {

@@ -12,21 +12,13 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from apps.common.sentences import Sentence, sentence
+from apps.common.web.looks import Look
 from apps.domain.library.issue_words import SEVERITY_WORDS, STATE_WORDS, TYPE_ONE, TYPE_WORDS
 from apps.domain.library.issues import MOVES, IssueState
 from apps.library.selectors_issues import HealthSummary, ScanView, TrendDay, TypeCounts, per_thousand
 
 if TYPE_CHECKING:
     from apps.library.models import LibraryIssue
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """A chip: word, icon, tone."""
-
-    label: str
-    icon: str
-    tone: str
 
 
 _SEVERITY: Final[Mapping[str, tuple[str, str]]] = {

@@ -15,6 +15,7 @@ from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.sentences import Sentence
 from apps.common.sentences import sentence as sentence_of
+from apps.common.web.looks import Look
 from apps.domain.audio.picture import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
 from apps.domain.audio.quality import QualityTerm
 from apps.library.selectors_file import FileView, OtherVariant, VariantView, file_view
@@ -39,15 +40,6 @@ BOX = {
 
 _IN_COLUMNS = frozenset({"canonical_score_measured", "canonical_suspect", "canonical_no_evidence", "canonical_groups"})
 """Reasons that the table shows in columns of their own."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """How a state looks: a word, an icon, a tone."""
-
-    label: str
-    icon: str
-    tone: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from apps.common.pagination import CursorInvalid
 from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.sentences import Sentence, message_of, sentence
+from apps.common.web.looks import Look
 from apps.domain.errors import DomainError
 from apps.domain.library.naming import FIELDS
 from apps.domain.library.renaming import RENAMING_OPEN, MoveState, RenamingState
@@ -49,15 +50,6 @@ _LINES: Final[Mapping[MoveState, tuple[Promise, str, str]]] = {
     MoveState.STUCK: (lazy("Could not go back"), "warning", "bad"),
 }
 _TABS: Final = (("", lazy("All")), ("moves", lazy("New names")), ("stays", lazy("Staying")))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """A chip: word, icon, tone."""
-
-    label: Promise
-    icon: str
-    tone: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import uuid
-from dataclasses import dataclass
 
 from django.contrib import messages
 from django.contrib.auth.models import User
@@ -20,6 +19,7 @@ from apps.common.pagination import CursorInvalid, keyset_page
 from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.sentences import message_of
+from apps.common.web.looks import Look
 from apps.domain.errors import DomainError
 from apps.domain.library.identity import IdentityState
 from apps.library.identity_view import ANSWERS, identification_view
@@ -38,15 +38,6 @@ TABS = (
 _FOLDER = re.compile(r"(\d{1,18})-([0-9a-f]{64})")
 _MBID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 PAGE = 30
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """How a state looks as a chip."""
-
-    tone: str
-    icon: str
-    label: object
 
 
 LOOKS = {

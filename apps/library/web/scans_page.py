@@ -19,6 +19,7 @@ from apps.common.pagination import CursorInvalid, keyset_page
 from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.sentences import Sentence, sentence
+from apps.common.web.looks import Look
 from apps.domain.errors import DomainError
 from apps.domain.library.scans import ScanState
 from apps.library.scan_actions import SCAN_ACTIONS, scan_begin
@@ -40,20 +41,11 @@ _PANEL: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScanLook:
-    """A chip: word, icon, tone."""
-
-    label: Promise
-    icon: str
-    tone: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ScanLine:
     """A scan as shown. `percent` None: nobody knows yet how much there is."""
 
     view: ScanView
-    look: ScanLook
+    look: Look
     says: Sentence | None
     percent: int | None
     actions: tuple[str, ...]
@@ -74,7 +66,7 @@ def scan_line(view: ScanView) -> ScanLine:
     told = [one for one in first if isinstance(one, list)] if isinstance(first, list) else []
     return ScanLine(
         view=view,
-        look=ScanLook(label=label, icon=icon, tone=tone),
+        look=Look(label=label, icon=icon, tone=tone),
         says=sentence(view.code, view.params) if view.code else None,
         percent=int(share * 100) if share is not None else None,
         actions=actions,

@@ -11,19 +11,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from apps.common.sentences import Sentence
+from apps.common.web.looks import Look
 from apps.domain.peers.reputation import Standing
 from apps.domain.swarm.cost import Cost
 from apps.peers.selectors_metrics import MetricsRow
 from apps.peers.words import STANDING_TONES, STANDING_WORDS, TERM_WORDS, reason_sentences, reasons_in_words
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """A chip."""
-
-    tone: str
-    icon: str
-    label: str | Promise
 
 
 class TermLine(TypedDict):
@@ -60,7 +52,7 @@ class MetricsLook:
 def standing_look(standing: Standing) -> Look:
     """The chip of a band."""
     tone, icon = STANDING_TONES[standing]
-    return Look(tone, icon, STANDING_WORDS[standing])
+    return Look(STANDING_WORDS[standing], icon, tone)
 
 
 def term_lines(cost: Cost) -> list[TermLine]:

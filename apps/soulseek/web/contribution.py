@@ -21,6 +21,7 @@ from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.sentences import Sentence, sentence
 from apps.common.sse import stream_response
+from apps.common.web.looks import Look
 from apps.domain.soulseek.contribution import COLOUR_WORDS, RULE_DOES, RULE_WORDS
 from apps.domain.soulseek.fairness import CAP_RULE, DAY_RULE, JOB_RULE, Colour, FairnessRules, RuleState, Traffic
 from apps.domain.soulseek.traffic_windows import DEFAULT_WINDOW, WINDOWS
@@ -51,15 +52,6 @@ _ACTIONS: Final[Mapping[str, tuple[Promise | str, str, str]]] = {
     "job_slowed": (lazy("Job slowed"), "warning", "warn"),
     "job_released": (lazy("Job released"), "check", "ok"),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """A chip: word, icon, tone."""
-
-    label: str
-    icon: str
-    tone: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

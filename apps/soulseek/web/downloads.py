@@ -11,7 +11,6 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import path
-from django.utils.functional import Promise
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
@@ -23,6 +22,7 @@ from apps.common.permissions import page_role, role_of_request
 from apps.common.roles import Role, role_at_least
 from apps.common.sentences import Sentence, message_of, sentence
 from apps.common.sse import stream_response
+from apps.common.web.looks import Look
 from apps.domain.errors import DomainError
 from apps.domain.soulseek.states import DownloadState, RescueState
 from apps.nodelink.web.frame import frame_parts
@@ -43,36 +43,23 @@ MAX_IDS: Final = 500
 SHOWS: Final = ("", "open", "ended")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """A chip: word, icon, tone."""
-
-    label: Promise
-    icon: str
-    tone: str
-
-
-def _look(label: Promise, icon: str, tone: str) -> Look:
-    return Look(label=label, icon=icon, tone=tone)
-
-
 LOOKS: Final[Mapping[DownloadState, Look]] = {
-    DownloadState.WAITING: _look(lazy("Waits here"), "clock", "idle"),
-    DownloadState.ASKED: _look(lazy("Asked"), "up", "info"),
-    DownloadState.QUEUED: _look(lazy("Queued there"), "clock", "info"),
-    DownloadState.CONNECTING: _look(lazy("Connecting"), "up", "info"),
-    DownloadState.RECEIVING: _look(lazy("Receiving"), "down", "soulseek"),
-    DownloadState.INTERRUPTED: _look(lazy("Interrupted"), "warning", "warn"),
-    DownloadState.PAUSED: _look(lazy("Paused"), "pause", "idle"),
-    DownloadState.WHOLE: _look(lazy("Being checked"), "clock", "info"),
-    DownloadState.SUCCEEDED: _look(lazy("Here"), "check", "ok"),
-    DownloadState.ENOUGH: _look(lazy("Came another way"), "check", "ok"),
-    DownloadState.REJECTED: _look(lazy("Rejected"), "cross", "bad"),
-    DownloadState.REFUSED: _look(lazy("Refused"), "cross", "bad"),
-    DownloadState.TIMED_OUT: _look(lazy("Timed out"), "cross", "bad"),
-    DownloadState.CANCELLED: _look(lazy("Cancelled"), "stop", "idle"),
-    DownloadState.ERRORED: _look(lazy("Failed here"), "cross", "bad"),
-    DownloadState.ABORTED: _look(lazy("Given up"), "cross", "bad"),
+    DownloadState.WAITING: Look(lazy("Waits here"), "clock", "idle"),
+    DownloadState.ASKED: Look(lazy("Asked"), "up", "info"),
+    DownloadState.QUEUED: Look(lazy("Queued there"), "clock", "info"),
+    DownloadState.CONNECTING: Look(lazy("Connecting"), "up", "info"),
+    DownloadState.RECEIVING: Look(lazy("Receiving"), "down", "soulseek"),
+    DownloadState.INTERRUPTED: Look(lazy("Interrupted"), "warning", "warn"),
+    DownloadState.PAUSED: Look(lazy("Paused"), "pause", "idle"),
+    DownloadState.WHOLE: Look(lazy("Being checked"), "clock", "info"),
+    DownloadState.SUCCEEDED: Look(lazy("Here"), "check", "ok"),
+    DownloadState.ENOUGH: Look(lazy("Came another way"), "check", "ok"),
+    DownloadState.REJECTED: Look(lazy("Rejected"), "cross", "bad"),
+    DownloadState.REFUSED: Look(lazy("Refused"), "cross", "bad"),
+    DownloadState.TIMED_OUT: Look(lazy("Timed out"), "cross", "bad"),
+    DownloadState.CANCELLED: Look(lazy("Cancelled"), "stop", "idle"),
+    DownloadState.ERRORED: Look(lazy("Failed here"), "cross", "bad"),
+    DownloadState.ABORTED: Look(lazy("Given up"), "cross", "bad"),
 }
 RETRIED: Final = frozenset(
     {

@@ -14,7 +14,6 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import path
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
@@ -24,6 +23,7 @@ from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.sentences import message_of
 from apps.common.sse import stream_response
+from apps.common.web.looks import Look
 from apps.domain.errors import DomainError
 from apps.domain.soulseek.states import HuntState
 from apps.nodelink.web.frame import Rights, frame_parts, rights_of
@@ -35,15 +35,6 @@ from apps.soulseek.web.search import SearchLine, search_line
 
 ON_JOB: Final = 4
 """Candidates on a job's page."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """A chip: word, icon, tone."""
-
-    label: Promise
-    icon: str
-    tone: str
 
 
 LOOKS: Final[Mapping[HuntState, Look]] = {

@@ -10,22 +10,12 @@ from typing import Final
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as lazy
 
 from apps.common.permissions import role_of_request
 from apps.common.roles import Role, role_at_least
+from apps.common.web.looks import Look
 from apps.soulseek.selectors_people import MessageRow
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """A chip: word, icon, tone."""
-
-    label: Promise
-    icon: str
-    tone: str
-
 
 STATUS_LOOKS: Final[Mapping[str, Look]] = {
     "online": Look(label=lazy("Online"), icon="check", tone="ok"),

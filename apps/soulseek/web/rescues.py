@@ -17,31 +17,18 @@ from apps.common.pagination import CursorInvalid
 from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.sentences import Sentence, sentence
+from apps.common.web.looks import Look
 from apps.domain.soulseek.states import RescueState
 from apps.soulseek.selectors_rescues import RescueView, rescue_page
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RescueLook:
-    """A chip: word, icon, tone."""
-
-    label: Promise
-    icon: str
-    tone: str
-
-
-def _look(label: Promise, icon: str, tone: str) -> RescueLook:
-    return RescueLook(label=label, icon=icon, tone=tone)
-
-
-LOOKS: Final[Mapping[RescueState, RescueLook]] = {
-    RescueState.LOOKING: _look(lazy("Help is looked for"), "clock", "info"),
-    RescueState.ACTIVE: _look(lazy("Rescue active"), "up", "overlay"),
-    RescueState.RECOVERED: _look(lazy("Recovered"), "check", "ok"),
-    RescueState.FINISHED: _look(lazy("Rescued"), "check", "ok"),
-    RescueState.REFUSED: _look(lazy("Rescue refused"), "warning", "warn"),
-    RescueState.NO_SOURCE: _look(lazy("No help found"), "clock", "idle"),
-    RescueState.ENDED: _look(lazy("Ended"), "stop", "idle"),
+LOOKS: Final[Mapping[RescueState, Look]] = {
+    RescueState.LOOKING: Look(lazy("Help is looked for"), "clock", "info"),
+    RescueState.ACTIVE: Look(lazy("Rescue active"), "up", "overlay"),
+    RescueState.RECOVERED: Look(lazy("Recovered"), "check", "ok"),
+    RescueState.FINISHED: Look(lazy("Rescued"), "check", "ok"),
+    RescueState.REFUSED: Look(lazy("Rescue refused"), "warning", "warn"),
+    RescueState.NO_SOURCE: Look(lazy("No help found"), "clock", "idle"),
+    RescueState.ENDED: Look(lazy("Ended"), "stop", "idle"),
 }
 TROUBLES: Final[Mapping[str, Promise]] = {
     "queued_too_long": lazy("waited too long"),
@@ -57,7 +44,7 @@ class RescueLine:
     """One rescue as a row. `share`: per cent of the bytes that are the mesh's."""
 
     row: RescueView
-    look: RescueLook
+    look: Look
     says: Sentence
     trouble: Promise | str
     segments: tuple[Mapping[str, object], ...]

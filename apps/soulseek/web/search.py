@@ -15,7 +15,6 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, Qu
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import path
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
@@ -26,6 +25,7 @@ from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.sentences import message_of, sentence
 from apps.common.sse import stream_response
+from apps.common.web.looks import Look
 from apps.domain.errors import DomainError
 from apps.domain.soulseek.budget import SearchScope
 from apps.domain.soulseek.offers import Grouping, Offer, OfferFilter, OfferSort
@@ -49,15 +49,6 @@ SORTS: Final = (
     (OfferSort.FILES, lazy("Most files")),
     (OfferSort.USER, lazy("User")),
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """A chip: word, icon, tone."""
-
-    label: Promise
-    icon: str
-    tone: str
 
 
 LOOKS: Final[Mapping[SearchState, Look]] = {

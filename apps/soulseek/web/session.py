@@ -22,21 +22,13 @@ from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.sentences import sentence
 from apps.common.sse import stream_response
+from apps.common.web.looks import Look
 from apps.domain.soulseek.session import Health, Phase
 from apps.nodelink.web.frame import frame_parts
 from apps.soulseek.selectors_session import SessionEventRow, session_events, session_glance
 from apps.soulseek.services_session import session_away, session_connect, session_disconnect
 
 EVENTS_SHOWN: Final = 40
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """A chip: word, icon, tone."""
-
-    label: Promise | str
-    icon: str
-    tone: str
 
 
 HEALTH_LOOKS: Final[Mapping[str, Look]] = {

@@ -26,6 +26,7 @@ from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.sentences import Sentence, sentence
 from apps.common.sse import stream_response
+from apps.common.web.looks import Look
 from apps.domain.errors import DomainError
 from apps.domain.soulseek.states import UploadState
 from apps.domain.soulseek.user_rules import Effect, MatchBy
@@ -54,15 +55,6 @@ from apps.soulseek.services_sharing import (
 )
 
 LIVE_SHOWN: Final = 200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """A chip: word, icon, tone."""
-
-    label: Promise
-    icon: str
-    tone: str
 
 
 AUDIENCES: Final[Mapping[Audience, Look]] = {
