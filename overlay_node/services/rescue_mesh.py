@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from apps.domain.mesh.policy import Mode
 from overlay_node.services.reconciler import Reconciler
 from overlay_node.services.swarm_runner import RunnerState, SwarmRunner
 from overlay_node.services.swarms import Swarms
+from overlay_node.soulseek.rescue_ports import RescueRunner
 from overlay_node.swarm.choice import Candidate
 
 
@@ -46,3 +47,11 @@ class RescueMesh:
     def from_far_end(self, beside: Callable[[uuid.UUID], bool]) -> None:
         """Of wants with a stream."""
         self._swarms.far_end = beside
+
+    def before_asking(self, meet: Callable[[RescueRunner], Awaitable[None]]) -> None:
+        """Of all transfers."""
+
+        async def met(runner: SwarmRunner, /) -> None:
+            await meet(runner)
+
+        self._swarms.meet_streams = met

@@ -78,6 +78,13 @@ class NewSession(Protocol):
         """`manifest` and the leaves held already when an earlier run left some."""
 
 
+class MeetStreams(Protocol):
+    """Hands a transfer what streams beside it have, before it asks its first peer."""
+
+    async def __call__(self, runner: SwarmRunner, /) -> None:
+        """Never raises; returns soon."""
+
+
 class RunnerState(StrEnum):
     """What became of a runner."""
 
@@ -124,6 +131,7 @@ class SwarmRunner:
         clock: Callable[[], float],
         ended: Callable[[SwarmRunner], None],
         charged: Callable[[str, Charge], None],
+        meet_streams: MeetStreams,
         allowance: Allowance,
         trace: TraceSink | None = None,
     ) -> None:
@@ -150,6 +158,7 @@ class SwarmRunner:
         self._clock: Final = clock
         self._ended: Final = ended
         self._charged: Final = charged
+        self._meet_streams: Final = meet_streams
         self._trace: Final = trace
         self._session: SwarmSession | None = None
         self._pieces: PieceStore | None = None
@@ -184,6 +193,7 @@ class SwarmRunner:
             self._pieces = opened.store
             self._partials.add(self.key, opened.store)
             self._session = self._new_session(opened.store.manifest, opened.held)
+            self._session.listen_first()
             log.info("transfer_resumed transfer=%s leaves=%d", self.work.id, len(opened.held))
         if self._trace is not None:
             self._trace.note(
@@ -196,7 +206,7 @@ class SwarmRunner:
             # Again: the process may have ended between the leaf list and its row, which then still holds what a peer claimed.
             if not await self._tell_manifest(opened.store.manifest):
                 return
-            self._do(self._session.storage_ready(self._clock()))
+            await self._ready(self._session)
         for peer in sorted(self._peers):
             self._add(peer)
 
@@ -498,7 +508,14 @@ class SwarmRunner:
         self._pieces = pieces
         self._partials.add(self.key, pieces)
         if await self._tell_manifest(manifest):
-            self._do(self._session.storage_ready(self._clock()))
+            await self._ready(self._session)
+
+    async def _ready(self, session: SwarmSession) -> None:
+        """What streams beside have comes first, however fast the mesh is; then peers are asked."""
+        session.listen_first()
+        await self._meet_streams(self)
+        if self.state is RunnerState.RUNNING:
+            self._do(session.storage_ready(self._clock()))
 
     async def _tell_manifest(self, manifest: Manifest) -> bool:
         """Write the proven sizes to the row. True: go on."""

@@ -35,7 +35,7 @@ from overlay_node.protocol.messages import (
 from overlay_node.services.background import Background
 from overlay_node.services.blobs import PartialBlobs
 from overlay_node.services.deliveries import Deliveries
-from overlay_node.services.swarm_runner import RunnerState, SwarmRunner
+from overlay_node.services.swarm_runner import MeetStreams, RunnerState, SwarmRunner
 from overlay_node.soulseek.traffic import TrafficCounter
 from overlay_node.swarm.actions import Charge, Manifest
 from overlay_node.swarm.allowance import Allowance
@@ -91,6 +91,7 @@ class Swarms:
         self.bad_leaves = 0
         self.far_end: Callable[[uuid.UUID], bool] = lambda _want: False
         """a want of which a stream of another network brings the beginning"""
+        self.meet_streams: MeetStreams = _nobody_beside
         self._store: Final = store
         self._partial_dir: Final = partial_dir
         self._link_of: Final = link_of
@@ -169,6 +170,7 @@ class Swarms:
             clock=self._clock,
             ended=self._runner_ended,
             charged=self._charge,
+            meet_streams=self.meet_streams,
             allowance=allowance,
             trace=trace,
         )
@@ -375,6 +377,10 @@ class Swarms:
             self.scheduling.add(runner.session)
         self._share()
         self._ended(runner)
+
+
+async def _nobody_beside(_runner: SwarmRunner, /) -> None:
+    """There is no other network."""
 
 
 def scheduler_policy(settings: SchedulerSettings, *, draw: Callable[[int], int]) -> Policy:

@@ -11,19 +11,20 @@ Nothing here is needed after a kill but rows and folders: a rescue that was live
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 
 from apps.domain.audio.payload import leaf_bytes_of
-from apps.domain.contracts.soulseek_rescues import RescueOrigin, RescueReport
+from apps.domain.contracts.soulseek_rescues import RescueReport
 from apps.domain.contracts.soulseek_traffic import TrafficPlane
-from apps.domain.errors import DomainError, Param
+from apps.domain.errors import DomainError
 from apps.domain.soulseek.guardrails import (
     GuardrailSettings,
     RescueFacts,
@@ -36,6 +37,7 @@ from apps.domain.soulseek.rescue import Mesh, RescueCore, Sight, may_equal, stop
 from apps.domain.soulseek.states import DownloadState, RescueState
 from overlay_node.soulseek.plane import Part
 from overlay_node.soulseek.ports import PlaneContext
+from overlay_node.soulseek.rescue_case import Case, Origin
 from overlay_node.soulseek.rescue_ports import MeshBeside, RescueRows, RescueRunner
 from overlay_node.soulseek.stream import Stream
 from overlay_node.soulseek.stream_files import StreamFileError
@@ -67,44 +69,6 @@ class RescueSettings:
     floor_kib_s: float = 10.0
 
 
-@dataclass(slots=True, eq=False)
-class _Case:
-    """One rescue. Mutable."""
-
-    id: uuid.UUID
-    stream: Stream
-    trouble: str
-    trouble_at: datetime
-    started_at: datetime
-    core: RescueCore = field(default_factory=RescueCore)
-    carried: bool = False
-    """taken up from an earlier run: its trouble holds until the stream proves well"""
-    runner: RescueRunner | None = None
-    mesh: Mesh = Mesh.NONE
-    compared: int = 0
-    """leaves of the stream that were compared with the runner's"""
-    differs: set[PayloadKey] = field(default_factory=set)
-    """payloads that are not the stream's: a whole leaf differed"""
-    opening: bool = False
-    first_byte_at: datetime | None = None
-    ended_at: datetime | None = None
-    overlay: int = 0
-    soulseek: int = 0
-    peers: int = 0
-    transfer_id: uuid.UUID | None = None
-    next_look: float = 0.0
-    changed: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Origin:
-    """What rows told, and what the ledger had counted by then."""
-
-    told: RescueOrigin
-    overlay_then: int
-    soulseek_then: int
-
-
 class Rescues(Part):
     """See the module. For the loop's thread. `mesh` None: no overlay socket is open."""
 
@@ -118,7 +82,7 @@ class Rescues(Part):
         mesh: MeshBeside | None,
         traffic: TrafficCounter | None = None,
     ) -> None:
-        self.cases: Final[dict[uuid.UUID, _Case]] = {}
+        self.cases: Final[dict[uuid.UUID, Case]] = {}
         """by download"""
         self._context: Final = context
         self._rows: Final = rows
@@ -128,7 +92,7 @@ class Rescues(Part):
         self._traffic: Final = traffic
         self._kept: dict[uuid.UUID, RescueReport] | None = None
         """what an earlier run left, until its stream is met again; None: not read yet"""
-        self._origins: dict[uuid.UUID, _Origin] = {}
+        self._origins: dict[uuid.UUID, Origin] = {}
         self._next_origins = 0.0
         self._reading = False
         self._next_record = 0.0
@@ -139,6 +103,7 @@ class Rescues(Part):
         if mesh is not None:
             mesh.begin_with(self.prefers)
             mesh.from_far_end(self.helps)
+            mesh.before_asking(self.meet)
 
     # ---- life
 
@@ -191,6 +156,35 @@ class Rescues(Part):
         ]
         return max(able, key=lambda one: one.payload_bytes, default=None)
 
+    async def meet(self, runner: RescueRunner) -> None:
+        """Before a transfer asks its first peer: it gets what the stream has, and is told how much it may ask for. However fast the mesh is, nothing is fetched
+        twice, and no guardrail is met too late."""
+        want_id = runner.work.want_id
+        stream = next((one for one in self._downloads.streams.values() if one.work.want_id == want_id), None)
+        if stream is None or self._kept is None or not self._settings.enabled:
+            return
+        try:
+            await self._met(stream, runner)
+        except Exception:  # the mesh goes on without
+            log.exception("rescue_not_met download=%s transfer=%s", stream.work.id, runner.work.id)
+
+    async def _met(self, stream: Stream, runner: RescueRunner) -> None:
+        case = self._case(stream, self._context.clock())
+        if case is None or case.core.over:
+            return
+        if stream.work.id not in self._origins:
+            await self._read_origins([stream.work.id])
+        if stream.file is None and stream.have and not stream.core.ended:
+            await self._open(case)
+        while self._runner(case) is runner:
+            had = case.compared
+            self._compare(case, runner)
+            if case.compared == had:
+                break
+            await asyncio.sleep(0)  # others have their turn between leaves
+        if self.cases.get(stream.work.id) is case:
+            self._look(stream, self._context.clock())
+
     # ---- time
 
     @override
@@ -240,13 +234,13 @@ class Rescues(Part):
             self._turned(case, before, now)
         self._act(case, runner, budget, now)
 
-    def _case(self, stream: Stream, now: float) -> _Case | None:
+    def _case(self, stream: Stream, now: float) -> Case | None:
         """The rescue of a stream: one that runs, one that was taken up, or a new one when it is in trouble."""
         assert self._kept is not None
         download_id = stream.work.id
         case = self.cases.get(download_id)
         if case is None and (kept := self._kept.pop(download_id, None)) is not None:
-            case = self.cases[download_id] = _Case(
+            case = self.cases[download_id] = Case(
                 id=kept.id,
                 stream=stream,
                 trouble=kept.trouble,
@@ -266,8 +260,8 @@ class Rescues(Part):
         assert trouble is not None
         since = stream.performance.since if stream.performance.since is not None else now
         if case is not None and case.changed:
-            self._left.append(self._report(case))
-        new = _Case(
+            self._left.append(case.report())
+        new = Case(
             id=uuid.uuid4(),
             stream=stream,
             trouble=trouble.value,
@@ -278,7 +272,7 @@ class Rescues(Part):
         self.cases[download_id] = new
         return new
 
-    def _trouble(self, case: _Case, now: float) -> str:
+    def _trouble(self, case: Case, now: float) -> str:
         stream = case.stream
         if case.carried:
             if stream.core.state in _STANDS:  # its watch began with the ask
@@ -287,7 +281,7 @@ class Rescues(Part):
             return case.trouble
         return stream.performance.trouble.value if stream.performance.trouble is not None else ""
 
-    def _runner(self, case: _Case) -> RescueRunner | None:
+    def _runner(self, case: Case) -> RescueRunner | None:
         """What the mesh fetches of the want: the stream's payload rather than another."""
         assert case.stream.work.want_id is not None
         runners = self._mesh.runners(case.stream.work.want_id) if self._mesh is not None else ()
@@ -298,12 +292,12 @@ class Rescues(Part):
             case.runner, case.compared, case.mesh = runner, 0, Mesh.NONE
         return runner
 
-    def _likeness(self, case: _Case, runner: RescueRunner) -> tuple[int, int]:
+    def _likeness(self, case: Case, runner: RescueRunner) -> tuple[int, int]:
         alike = self._alike(case, runner)
         return (0 if alike is Mesh.OTHER else 1, runner.held_bytes)
 
     @staticmethod
-    def _alike(case: _Case, runner: RescueRunner) -> Mesh:
+    def _alike(case: Case, runner: RescueRunner) -> Mesh:
         """As far as format, size and what was compared earlier tell."""
         span, work = case.stream.span, runner.work
         if PayloadKey(work.payload_format, work.payload_root) in case.differs:
@@ -317,7 +311,7 @@ class Rescues(Part):
 
     # ---- bytes
 
-    def _compare(self, case: _Case, runner: RescueRunner) -> None:
+    def _compare(self, case: Case, runner: RescueRunner) -> None:
         """Hand over what the stream has, leaf by leaf, if it is the same payload."""
         stream = case.stream
         if case.mesh is not Mesh.SAME:
@@ -344,7 +338,7 @@ class Rescues(Part):
                     return
             case.compared, case.mesh, case.changed = leaf + 1, Mesh.SAME, True
 
-    def _differs(self, case: _Case, runner: RescueRunner, leaf: int) -> None:
+    def _differs(self, case: Case, runner: RescueRunner, leaf: int) -> None:
         work = runner.work
         log.warning(
             "rescue_other_payload download=%s transfer=%s leaf=%d", case.stream.work.id, work.id, leaf
@@ -353,7 +347,7 @@ class Rescues(Part):
         case.mesh, case.changed = Mesh.OTHER, True
         case.stream.stop_before = None
 
-    async def _open(self, case: _Case) -> None:
+    async def _open(self, case: Case) -> None:
         try:
             await case.stream.opened()
         except StreamFileError as error:
@@ -361,7 +355,7 @@ class Rescues(Part):
         finally:
             case.opening = False
 
-    def _measure(self, case: _Case, runner: RescueRunner | None) -> None:
+    def _measure(self, case: Case, runner: RescueRunner | None) -> None:
         if runner is None:
             if case.core.state in {None, RescueState.LOOKING, RescueState.REFUSED, RescueState.NO_SOURCE}:
                 case.soulseek = case.stream.have
@@ -376,7 +370,7 @@ class Rescues(Part):
 
     # ---- what may be, and what is done
 
-    def _facts(self, case: _Case, origin: _Origin | None, runner: RescueRunner | None, now: float) -> RescueFacts:
+    def _facts(self, case: Case, origin: Origin | None, runner: RescueRunner | None, now: float) -> RescueFacts:
         stream, told = case.stream, origin.told if origin is not None else None
         overlay = runner.held_bytes - runner.stream_bytes if runner is not None else 0
         soulseek = stream.have
@@ -399,7 +393,7 @@ class Rescues(Part):
             already_rescued=case.core.live,
         )
 
-    def _ruling(self, case: _Case, facts: RescueFacts) -> Ruling:
+    def _ruling(self, case: Case, facts: RescueFacts) -> Ruling:
         work = case.stream.work
         assert work.want_id is not None
         if not work.rescue_allowed or (self._mesh is not None and not self._mesh.may(work.want_id)):
@@ -407,7 +401,7 @@ class Rescues(Part):
         return may_rescue(facts, self._settings.guardrails)
 
     def _sight(
-        self, case: _Case, trouble: str, ruling: Ruling, budget: int | None, runner: RescueRunner | None
+        self, case: Case, trouble: str, ruling: Ruling, budget: int | None, runner: RescueRunner | None
     ) -> Sight:
         core = case.stream.core
         enough = core.state is DownloadState.ENOUGH and case.overlay > 0
@@ -422,7 +416,7 @@ class Rescues(Part):
             stream_ended=(core.code or core.state.value) if core.ended else "",
         )
 
-    def _turned(self, case: _Case, before: RescueState | None, now: float) -> None:
+    def _turned(self, case: Case, before: RescueState | None, now: float) -> None:
         """It stands otherwise than before."""
         core = case.core
         case.changed = True
@@ -441,7 +435,7 @@ class Rescues(Part):
         if case.runner is not None and active is not (before is RescueState.ACTIVE):
             case.runner.note_rescue(begun=active, code=case.trouble if active else core.code)
 
-    def _act(self, case: _Case, runner: RescueRunner | None, budget: int | None, now: float) -> None:
+    def _act(self, case: Case, runner: RescueRunner | None, budget: int | None, now: float) -> None:
         core, stream = case.core, case.stream
         stream.rescued = core.live
         looks = core.state in {RescueState.LOOKING, RescueState.NO_SOURCE} and now >= case.next_look
@@ -481,7 +475,7 @@ class Rescues(Part):
             stream.core.put_back()
             stream.changed = True
 
-    def _gone(self, case: _Case, now: float) -> None:
+    def _gone(self, case: Case, now: float) -> None:
         """Its stream has ended, and is written."""
         if not case.core.over and case.core.state is not None:
             before = case.core.state
@@ -494,7 +488,7 @@ class Rescues(Part):
         if case.runner is not None:
             case.runner.allowance.left, case.runner.stream_bps = None, 0
         if case.changed and case.core.state is not None:
-            self._left.append(self._report(case))
+            self._left.append(case.report())
         del self.cases[case.stream.work.id]
         self._origins.pop(case.stream.work.id, None)
 
@@ -528,7 +522,7 @@ class Rescues(Part):
             case = self.cases.get(one.download_id)
             if case is not None:
                 job_id = case.stream.work.job_id
-                self._origins[one.download_id] = _Origin(
+                self._origins[one.download_id] = Origin(
                     told=one,
                     overlay_then=self._written(TrafficPlane.OVERLAY, job_id),
                     soulseek_then=self._written(TrafficPlane.SOULSEEK, job_id),
@@ -543,7 +537,7 @@ class Rescues(Part):
     async def _record(self) -> None:
         told = [case for case in self.cases.values() if case.changed and case.core.state is not None]
         left, self._left = self._left, []
-        reports = [*left, *(self._report(case) for case in told)]
+        reports = [*left, *(case.report() for case in told)]
         for case in told:
             case.changed = False
         try:
@@ -556,26 +550,3 @@ class Rescues(Part):
                 case.changed = True
         finally:
             self._recording = False
-
-    def _report(self, case: _Case) -> RescueReport:
-        core, work = case.core, case.stream.work
-        assert core.state is not None
-        params: dict[str, Param] = dict(core.params)
-        return RescueReport(
-            id=case.id,
-            download_id=work.id,
-            transfer_id=case.transfer_id,
-            job_id=work.job_id,
-            recording_mbid=work.recording_mbid,
-            trouble=case.trouble,
-            trouble_at=case.trouble_at,
-            state=core.state,
-            code=core.code,
-            params=params,
-            overlay_bytes=max(0, case.overlay),
-            soulseek_bytes=case.soulseek,
-            peers=case.peers,
-            started_at=case.started_at,
-            first_byte_at=case.first_byte_at,
-            ended_at=case.ended_at,
-        )

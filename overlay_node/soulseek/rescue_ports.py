@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol
 
 from apps.domain.contracts.node_work import TransferWork
@@ -88,3 +88,6 @@ class MeshBeside(Protocol):
 
     def from_far_end(self, beside: Callable[[uuid.UUID], bool]) -> None:
         """Who says of which wants a stream brings the beginning: transfers that begin ask peers from the end on."""
+
+    def before_asking(self, meet: Callable[[RescueRunner], Awaitable[None]]) -> None:
+        """Who gives a transfer what the stream has, once its leaves can be written and before it asks its first peer."""

@@ -100,6 +100,8 @@ class SwarmSession:
         self.completed = False
         self.storage = manifest is not None
         """True once leaves can be written"""
+        self._asks = True
+        """False: a stream beside gives what it has first"""
         self.policy: Final = policy if policy is not None else CostPolicy()
         self.budgets: Final = tuple(budgets)
         """bytes a second; shared with other sessions"""
@@ -340,9 +342,13 @@ class SwarmSession:
 
     # ---- events: storage and time
 
+    def listen_first(self) -> None:
+        """The manifest is persisted and there is room for the data: leaves of streams beside are taken; nobody is asked for any until `storage_ready`."""
+        self.storage, self._asks = True, False
+
     def storage_ready(self, now: float) -> list[Action]:
-        """The manifest is persisted and there is room for the data: chunks may be asked for."""
-        self.storage = True
+        """As before, and chunks may be asked for."""
+        self.storage = self._asks = True
         return self._follow_up(now)
 
     def leaf_lost(self, leaf: int, now: float) -> list[Action]:
@@ -564,7 +570,7 @@ class SwarmSession:
             return self._note_waiting("" if self.completed else self._reason(now), now)
         if board.map.complete:
             return self._complete(now)
-        actions = asking.fill(now) if asking.awake else []
+        actions = asking.fill(now) if asking.awake and self._asks else []
         if board.flying:
             return actions + self._note_waiting("", now) if self.waiting else actions
         return actions + self._note_waiting(self._reason(now), now)

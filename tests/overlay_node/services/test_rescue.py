@@ -20,6 +20,7 @@ from apps.domain.soulseek.guardrails import GRACE_BYTES
 from apps.domain.soulseek.performance import RescueRules
 from apps.domain.soulseek.states import DownloadState, RescueState
 from overlay_node.services.root import Node
+from overlay_node.services.swarm_runner import SwarmRunner
 from overlay_node.soulseek.downloading import Downloads
 from overlay_node.soulseek.ports import Credentials, SoulseekSupplies
 from overlay_node.soulseek.rescue import Rescues
@@ -151,6 +152,37 @@ def test_a_slow_stream_is_rescued_and_the_file_has_bytes_of_both_planes(mesh: Me
             assert scene.stream.have < len(SOUND)
             await scene.accepted(row)
             await mesh.until(lambda: scene.downloads.state(scene.id) is DownloadState.ENOUGH)
+
+    mesh.run(scenario())
+
+
+def test_a_mesh_without_any_limit_is_given_what_the_stream_has_before_it_is_asked(
+    mesh: MeshWorld, tmp_path: Path
+) -> None:
+    """However fast it is: leaves that are here when it begins are the sharer's in the file, by construction."""
+
+    async def scenario() -> None:
+        async with scene_of(mesh, tmp_path) as (scene, _bob):
+            await mesh.until(lambda: scene.stands(RescueState.LOOKING))
+            await mesh.until(lambda: len(scene.stream.leaves) > 0)
+            had: list[int] = []
+            part, meet = scene.part, scene.node.swarms.meet_streams
+
+            async def met(runner: SwarmRunner, /) -> None:
+                assert runner.asked_bytes == 0
+                had.append(len(scene.stream.leaves))
+                await meet(runner)
+                assert runner.asked_bytes == 0
+                assert runner.stream_bytes >= had[0] * LEAF_BYTES
+                assert part.cases[scene.id].core.state is RescueState.ACTIVE
+
+            scene.node.swarms.meet_streams = met
+            await mesh.seeder("seeder", entry_of(tmp_path, SOUND))
+            await mesh.until(lambda: assembled(scene.store))
+            by = {source.adapter: source for source in only_transfer(scene.store).sources.values()}
+            assert by["soulseek"].verified_bytes >= had[0] * LEAF_BYTES > 0
+            assert by["overlay"].verified_bytes > 0
+            await mesh.until(lambda: scene.stands(RescueState.FINISHED, "rescue_finished"))
 
     mesh.run(scenario())
 
