@@ -118,6 +118,7 @@ def soulseek_config(config: Config) -> SoulseekConfig:
             recovery_s=config.transfers.rescue_mode.recovery_seconds,
         ),
         rescue_enabled=config.transfers.rescue_mode.enabled,
+            recovery_kbps=config.transfers.rescue_mode.recovery_throughput_kbps,
         guardrails=GuardrailSettings(**config.transfers.rescue_mode.guardrails.model_dump()),
         prints_looked_up=config.integration.acoustid.enabled and bool(config.integration.acoustid.client_id),
     )

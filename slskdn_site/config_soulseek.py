@@ -209,7 +209,12 @@ class RescueMode(Section):
     recovery_seconds: int = Field(
         60, ge=1, le=86_400, description="Seconds that a download must do well before the mesh steps back."
     )
-    recovery_throughput_kbps: float = Field(50, ge=0, le=1_000_000, description="KiB/s that are well.")
+    recovery_throughput_kbps: float = Field(
+        50,
+        ge=0,
+        le=1_000_000,
+        description="KiB/s above which a download does well again; not below `min_throughput_kbps`.",
+    )
     guardrails: GuardrailsSection = GuardrailsSection()
 
 
@@ -224,6 +229,16 @@ class Fairness(Section):
     max_overlay_to_soulseek_upload_ratio: float = Field(
         2.0, ge=0, le=1000, description="Most upload on the mesh per upload on Soulseek; 0: no such rule."
     )
+    @model_validator(mode="after")
+    def _well_is_not_slow(self) -> Self:
+        if self.recovery_throughput_kbps < self.min_throughput_kbps:
+            sentence = (
+                f"recovery_throughput_kbps ({self.recovery_throughput_kbps:g}) must not be below min_throughput_kbps"
+                f" ({self.min_throughput_kbps:g}): a download would be slow and well at once"
+            )
+            raise ValueError(sentence)
+        return self
+
     min_soulseek_contribution: float = Field(
         0, ge=0, le=100, description="Least upload on Soulseek per download on the mesh; 0: no such rule."
     )

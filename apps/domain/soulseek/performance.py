@@ -1,8 +1,8 @@
 """When a Soulseek transfer does badly enough to be rescued: our own byte meter, three rules, and hysteresis. Pure; `now` is monotonic seconds.
 
 Rules: **queued** too long, or in a queue that does not move; **stalled**, no byte for too long while it is active; **slow**, below the floor over the whole
-time that counts as sustained. A transfer is underperforming from the moment a rule holds, and well again only when it kept `RECOVERED` times the floor for
-`recovery_s`: without that, one that wavers around the floor would be rescued and released every few seconds.
+time that counts as sustained. A transfer is underperforming from the moment a rule holds, and well again only when it was faster than `recovery_kbps` for the
+whole of `recovery_s`: without that, one that wavers around the floor would be rescued and released every few seconds.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from typing import Final
 from apps.domain.errors import Param
 
 KIB: Final = 1024
-RECOVERED: Final = 1.5
-"""Times the floor: the distance between being rescued and being left alone."""
 KEPT_S: Final = 600.0
 
 
@@ -59,7 +57,7 @@ class ByteMeter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RescueRules:
-    """`transfers.rescue_mode`. `min_throughput_kbps` is KiB/s (S4)."""
+    """`transfers.rescue_mode`. Speeds are KiB/s, as S4 has it. Raises ValueError where `recovery_kbps` is below the floor: slow and well at once."""
 
     max_queue_s: float = 1800.0
     min_throughput_kbps: float = 10.0
@@ -67,8 +65,14 @@ class RescueRules:
     """how long slow must be sustained"""
     stall_timeout_s: float = 120.0
     recovery_s: float = 60.0
+    recovery_kbps: float = 50.0
+    """faster than this for `recovery_s`: the transfer is well again"""
     queue_standing_s: float = 900.0
     """a place in the queue that did not fall for so long counts as queued too long, if half of max_queue_s is over"""
+
+    def __post_init__(self) -> None:
+        if self.recovery_kbps < self.min_throughput_kbps:
+            raise ValueError("the speed that is well must not be below the one that is slow")
 
 
 class Trouble(StrEnum):
@@ -174,12 +178,12 @@ class PerformanceWatch:
         return None
 
     def _recovered(self, now: float) -> bool:
-        """Active, and well above the floor for the whole of `recovery_s`."""
+        """Active, and faster than `recovery_kbps` for the whole of `recovery_s`."""
         if self._active_since is None:
             self._good_since = None
             return False
         window = min(10.0, self._rules.recovery_s)
-        good = self.meter.bps(now, window_s=window) >= RECOVERED * self._rules.min_throughput_kbps * KIB
+        good = self.meter.bps(now, window_s=window) > self._rules.recovery_kbps * KIB
         if not good:
             self._good_since = None
             return False

@@ -7,7 +7,13 @@ import pytest
 from apps.domain.soulseek.performance import KIB, ByteMeter, PerformanceWatch, RescueRules, Trouble
 
 RULES = RescueRules(
-    max_queue_s=100, min_throughput_kbps=10, min_duration_s=30, stall_timeout_s=20, recovery_s=15, queue_standing_s=40
+    max_queue_s=100,
+    min_throughput_kbps=10,
+    min_duration_s=30,
+    stall_timeout_s=20,
+    recovery_s=15,
+    recovery_kbps=30,
+    queue_standing_s=40,
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.domain.soulseek.guardrails import (
@@ -89,6 +89,7 @@ class TestDetection:
         """“A CLI or debug view can list underperforming transfers and the reason.”"""
         assert SOULSEEK_SENTENCES[trouble.value]
 
+    @settings(deadline=None)
     @given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 40 * KIB)), min_size=1, max_size=80))
     def test_no_transfer_is_in_trouble_that_keeps_every_threshold(self, steps: list[tuple[int, int]]) -> None:
         """The other direction of “exceeds”: whatever the pattern, a rule holds only where its own figure says so."""
@@ -117,7 +118,7 @@ class TestRescue:
             watch.arrived(second, KIB)
         assert watch.look(30).underperforming
         for second in range(31, 120):
-            watch.arrived(second, 100 * KIB)
+            watch.arrived(second, 51 * KIB)
             watch.look(second)
         assert not watch.look(119).underperforming  # preferred again
 
@@ -176,6 +177,7 @@ class TestGuardrails:
             facts = replace(SEEN, origin_seen=False, origin_alive=alive)
             assert may_rescue(facts, RULES).code == "rescue_never_on_soulseek"
 
+    @settings(deadline=None)
     @given(
         st.builds(
             RescueFacts,

@@ -38,7 +38,9 @@ from tests.overlay_node.soulseek.world import World, memory_rows, soulseek_world
 pytestmark = pytest.mark.e2e
 
 SLOW_KIB_S = 250
-RULES = RescueRules(min_throughput_kbps=600, min_duration_s=1.0, stall_timeout_s=20.0, recovery_s=3.0)
+RULES = RescueRules(
+    min_throughput_kbps=600, min_duration_s=1.0, stall_timeout_s=20.0, recovery_s=3.0, recovery_kbps=900
+)
 SOUND = flac(random.Random(9).randbytes(24 * LEAF_BYTES + 1000))
 OTHER = flac(random.Random(10).randbytes(24 * LEAF_BYTES + 1000))
 SPAN = find_span_in_bytes(SOUND)
