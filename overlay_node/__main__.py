@@ -35,6 +35,7 @@ from slskdn_site.broker import redis_url
 from slskdn_site.config import Config, data_dir, load_config
 from slskdn_site.fairness_settings import fairness_rules
 from slskdn_site.scheduler_settings import scheduler_settings
+from slskdn_site.settled import loading
 from slskdn_site.soulseek_password import password_read
 from slskdn_site.upload_rules import upload_rules
 
@@ -107,6 +108,7 @@ def soulseek_config(config: Config) -> SoulseekConfig:
             speed_kbps=section.downloads.speed_kbps,
             answer_timeout_s=section.downloads.answer_timeout_s,
             queue_timeout_s=section.downloads.queue_timeout_s,
+            queue_patience_s=section.downloads.queue_patience_s,
             attempts=section.downloads.attempts,
             stall_s=section.downloads.silence_timeout_s,
         ),
@@ -116,9 +118,9 @@ def soulseek_config(config: Config) -> SoulseekConfig:
             min_duration_s=config.transfers.rescue_mode.min_duration_seconds,
             stall_timeout_s=config.transfers.rescue_mode.stall_timeout_seconds,
             recovery_s=config.transfers.rescue_mode.recovery_seconds,
+            recovery_kbps=config.transfers.rescue_mode.recovery_throughput_kbps,
         ),
         rescue_enabled=config.transfers.rescue_mode.enabled,
-            recovery_kbps=config.transfers.rescue_mode.recovery_throughput_kbps,
         guardrails=GuardrailSettings(**config.transfers.rescue_mode.guardrails.model_dump()),
         prints_looked_up=config.integration.acoustid.enabled and bool(config.integration.acoustid.client_id),
     )
@@ -234,9 +236,10 @@ def django_store() -> DjangoStore:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "slskdn_site.settings")
     import django
 
-    django.setup()
-    import slskdn_site.celery  # noqa: F401  (tasks are sent by name through the configured broker)
-    from overlay_node.store.django_store import DjangoStore
+    with loading():
+        django.setup()
+        import slskdn_site.celery  # noqa: F401  (tasks are sent by name through the configured broker)
+        from overlay_node.store.django_store import DjangoStore
 
     return DjangoStore()
 

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 
-from slskdn_site.settled import settle
+from slskdn_site.settled import loading, settle
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -54,7 +54,10 @@ def bounded(application: Application, *, max_body_bytes: int = MAX_BODY_BYTES) -
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "slskdn_site.settings")
 # WhiteNoise hands out open files; Django reads them in a thread and says so at every static file.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
-django_application: Any = get_asgi_application()  # its stub and the specification differ in how they spell a message
-application: Application = bounded(django_application)
-import_module(settings.ROOT_URLCONF)  # pages, API and admin: else the first request would load them
+with loading():
+    django_application: Any = (
+        get_asgi_application()
+    )  # its stub and the specification differ in how they spell a message
+    application: Application = bounded(django_application)
+    import_module(settings.ROOT_URLCONF)  # pages, API and admin: else the first request would load them
 settle()

@@ -116,11 +116,13 @@ def django_setup() -> None:
     """Make models and services importable, on the configured data folder. Raises ConfigError for a wrong configuration."""
     from slskdn_site.config import data_dir, load_config
     from slskdn_site.data_folder import data_folder_prepare
+    from slskdn_site.settled import loading
 
     load_config()
     data_folder_prepare(data_dir())
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "slskdn_site.settings")
     import django
 
-    django.setup()
+    with loading():
+        django.setup()
     logs_to_stderr()

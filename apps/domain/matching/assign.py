@@ -13,7 +13,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
 
 MISSING: Final = 0.9
 """Cost of a track of the release that nobody offers; a misspelt one costs about 0.1."""
@@ -36,6 +35,9 @@ def assign(distance: npt.NDArray[np.float64]) -> tuple[tuple[int, int], ...]:
     """
     if not distance.size:
         return ()
+    # Here, not above: every process that knows the models would take 0.3 s longer to start, and few of them ever match anything.
+    from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
+
     cost = pair_cost(distance)
     rows, columns = linear_sum_assignment(cost)
     return tuple(
