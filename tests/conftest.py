@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+
 import pytest
 
 from tests.services import LANE, SQLITE
@@ -17,3 +20,12 @@ def django_db_modify_db_settings() -> None:
 
     if LANE == "sqlite":
         connections["default"].settings_dict["TEST"]["NAME"] = str(SQLITE)
+
+
+@pytest.fixture(autouse=True)
+def log_handlers() -> Iterator[None]:
+    """A command that runs inside a test sets logging up anew, on streams that end with the test: its handlers end with it as well."""
+    root = logging.getLogger()
+    kept = root.handlers[:]
+    yield
+    root.handlers[:] = kept
