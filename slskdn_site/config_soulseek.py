@@ -64,6 +64,12 @@ class SoulseekDownloads(Section):
         le=2_592_000,
         description="Seconds after which a place in a sharer's queue is given up for the next candidate.",
     )
+    queue_patience_s: int = Field(
+        300,
+        ge=10,
+        le=86_400,
+        description="Seconds in a sharer's queue without coming nearer after which somebody else with a free slot is asked.",
+    )
     attempts: int = Field(
         5, ge=1, le=50, description="Times that a broken stream is asked for again before the next candidate."
     )
@@ -72,6 +78,12 @@ class SoulseekDownloads(Section):
         description="True: jobs fetch the best candidate; false: a person picks.",
     )
     candidates_tried: int = Field(5, ge=1, le=50, description="Candidates tried for one album or track in a round.")
+    retention_days: int = Field(
+        90,
+        ge=8,
+        le=3650,
+        description="Days that downloads with their rescues, candidates of hunts, and what came of sources are kept after they ended; what failed for good is remembered.",
+    )
 
 
 class UploadGroupSection(Section):
@@ -217,6 +229,16 @@ class RescueMode(Section):
     )
     guardrails: GuardrailsSection = GuardrailsSection()
 
+    @model_validator(mode="after")
+    def _well_is_not_slow(self) -> Self:
+        if self.recovery_throughput_kbps < self.min_throughput_kbps:
+            sentence = (
+                f"recovery_throughput_kbps ({self.recovery_throughput_kbps:g}) must not be below min_throughput_kbps"
+                f" ({self.min_throughput_kbps:g}): a download would be slow and well at once"
+            )
+            raise ValueError(sentence)
+        return self
+
 
 class Transfers(Section):
     rescue_mode: RescueMode = RescueMode()
@@ -229,16 +251,6 @@ class Fairness(Section):
     max_overlay_to_soulseek_upload_ratio: float = Field(
         2.0, ge=0, le=1000, description="Most upload on the mesh per upload on Soulseek; 0: no such rule."
     )
-    @model_validator(mode="after")
-    def _well_is_not_slow(self) -> Self:
-        if self.recovery_throughput_kbps < self.min_throughput_kbps:
-            sentence = (
-                f"recovery_throughput_kbps ({self.recovery_throughput_kbps:g}) must not be below min_throughput_kbps"
-                f" ({self.min_throughput_kbps:g}): a download would be slow and well at once"
-            )
-            raise ValueError(sentence)
-        return self
-
     min_soulseek_contribution: float = Field(
         0, ge=0, le=100, description="Least upload on Soulseek per download on the mesh; 0: no such rule."
     )

@@ -23,6 +23,7 @@ from apps.peers.services import peers_forget
 from apps.soulseek.services_capture import sightings_forget
 from apps.soulseek.services_download_ends import downloads_forget
 from apps.soulseek.services_node_session import session_events_sweep
+from apps.soulseek.services_retention import hunts_forget, outcomes_forget
 from apps.soulseek.services_search import searches_forget
 from apps.soulseek.services_sharing import changes_sweep, uploads_forget
 from apps.soulseek.services_wishlist import DRY_RUN_KEPT, dry_runs_forget
@@ -44,23 +45,22 @@ TRASH_ROWS_STAY = timedelta(days=365)
 SHARE_CHANGES_STAY = timedelta(days=2)
 """Of files that changed while no node shares: the next start reads everything anyway."""
 
-DOWNLOADS_STAY = timedelta(days=90)
-"""Batches on the list of downloads after their last file ended; what was learned of their sharers stays."""
-
 
 @shared_task(name=TaskName.RETENTION.value)
 def retention() -> None:
     """Processed node events and limits of ended jobs after a week, strangers among peers after a month, traces as `swarm.tracing` says,
     files in the trash as `library.trash` says, AcoustID's answers after 90 days, the log of webhooks as `webhooks.keep_days` says, finds after
     a day, commands to the node a day after their deadline, what happened to the Soulseek session after a month, searches with their answers as
-    `soulseek.search` says, what they taught as `soulseek.capture` says, uploads as `soulseek.uploads` says."""
+    `soulseek.search` says, what they taught as `soulseek.capture` says, uploads as `soulseek.uploads` says; downloads with their rescues, candidates of
+    hunts, and what came of sources as `soulseek.downloads` says."""
     now = timezone.now()
     keep_days = load_config().library.trash.keep_days
     soulseek = load_config().soulseek
+    fetched = now - timedelta(days=soulseek.downloads.retention_days)
     log.info(
         "retention: events=%s peers=%s limits=%s traces=%s trash=%s trash_rows=%s renamings=%s acoustid=%s "
-        "webhooks_given_up=%s webhooks=%s finds=%s downloads=%s commands=%s session_events=%s "
-        "searches=%s sightings=%s dry_runs=%s uploads=%s share_changes=%s",
+        "webhooks_given_up=%s webhooks=%s finds=%s downloads=%s hunts_candidates=%s outcomes=%s commands=%s "
+        "session_events=%s searches=%s sightings=%s dry_runs=%s uploads=%s share_changes=%s",
         node_events_forget(),
         peers_forget(unseen_since=now - STRANGERS_STAY),
         job_limits_forget(ended_before=now - LIMITS_STAY),
@@ -72,7 +72,9 @@ def retention() -> None:
         deliveries_expire(),
         deliveries_forget(ended_before=now - timedelta(days=load_config().webhooks.keep_days)),
         finds_forget(made_before=now - FINDS_STAY),
-        downloads_forget(ended_before=now - DOWNLOADS_STAY),
+        downloads_forget(ended_before=fetched),
+        hunts_forget(ended_before=fetched),
+        outcomes_forget(before=fetched, now=now),
         commands_sweep(before=now - COMMANDS_STAY),
         session_events_sweep(before=now - SESSION_EVENTS_STAY),
         searches_forget(made_before=now - timedelta(days=soulseek.search.retention_days)),

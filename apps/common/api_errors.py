@@ -56,6 +56,7 @@ STATUS_OF_CODE: Mapping[str, int] = {
     "user_rules_full": 409,
     "share_rules_full": 409,
     "share_root_unknown": 404,
+    "room_unknown": 404,
     "find_unknown": 404,
     "search_unknown": 404,
     "search_id_taken": 409,

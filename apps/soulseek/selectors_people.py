@@ -12,6 +12,7 @@ from django.db.models import BigIntegerField, Exists, F, OuterRef, QuerySet, Sub
 from django.db.models.functions import Coalesce
 
 from apps.common.pagination import DEFAULT_LIMIT, Page, keyset_page
+from apps.domain.errors import DomainError
 from apps.domain.soulseek.user_rules import Effect, MatchBy, Rule, RuleBook
 from apps.soulseek.models import (
     Conversation,
@@ -30,6 +31,12 @@ COUNTED: Final = 99
 """Unread messages of one person are counted up to here."""
 LINES: Final = 100
 """Messages of one page of a conversation or room."""
+
+
+class RoomUnknown(DomainError):
+    """Nobody here heard of such a room."""
+
+    default_code = "room_unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,10 +209,12 @@ def room_list(*, text: str = "", cursor: str | None = None, limit: int = DEFAULT
     )
 
 
-def room_find(name: str) -> RoomRow | None:
-    """One room; None: nobody heard of it."""
+def room_find(name: str) -> RoomRow:
+    """One room. Raises RoomUnknown."""
     state, wanted = RoomState.objects.filter(name=name).first(), Room.objects.filter(name=name).first()
-    return _room(name, state, wanted) if state is not None or wanted is not None else None
+    if state is None and wanted is None:
+        raise RoomUnknown("Nobody here heard of this room.", room=name)
+    return _room(name, state, wanted)
 
 
 def _room(name: str, state: RoomState | None, wanted: Room | None) -> RoomRow:

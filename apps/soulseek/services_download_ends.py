@@ -27,26 +27,36 @@ log = logging.getLogger(__name__)
 LEAST_BYTES: Final = 256 << 10
 """A shorter stream says nothing of a sharer's speed."""
 ENDS_AT_ONCE: Final = 200
+FORGOTTEN: Final = 100
+"""Batches of one step: each may have a thousand files."""
 
 
 def ends_take(*, limit: int = ENDS_AT_ONCE) -> int:
     """Take in what ended, longest ago first; how many. One that fails is left for the next time and holds up no other."""
     waiting = DownloadProgress.objects.filter(state__in=sorted(DOWNLOAD_ENDS), taken_at=None)
-    taken = 0
+    taken, hunts = 0, set[uuid.UUID]()
     for download_id in list(waiting.order_by("ended_at").values_list("download_id", flat=True)[:limit]):
         try:
             with transaction.atomic():
-                taken += _take(download_id)
+                if not (row := _take(download_id)):
+                    continue
         except Exception:
             log.exception("end not taken in: download=%s", download_id)
+            continue
+        taken += 1
+        if row.hunt_id is not None:
+            hunts.add(row.hunt_id)
+    for hunt_id in sorted(hunts):  # all ends first: one that is not taken in yet still seems to be on its way
+        hunt_wake(hunt_id)
     if taken:
         ring(WEB_CHANNEL, "downloads")
     return taken
 
 
-def _take(download_id: uuid.UUID) -> bool:
+def _take(download_id: uuid.UUID) -> Batch | None:
+    """The batch it was of; None: somebody else took it in."""
     if not DownloadProgress.objects.filter(download_id=download_id, taken_at=None).update(taken_at=Now()):
-        return False
+        return None
     progress = DownloadProgress.objects.select_related("download", "download__batch", "transfer").get(
         download_id=download_id
     )
@@ -68,9 +78,7 @@ def _take(download_id: uuid.UUID) -> bool:
     _history(row.user, progress, outcome)
     if not Download.objects.filter(batch_id=row.batch_id, live=True).exists():
         Batch.objects.filter(id=row.batch_id).update(ended_at=Now())
-    if row.batch.hunt_id is not None:
-        hunt_wake(row.batch.hunt_id)
-    return True
+    return row.batch
 
 
 def _history(user: str, progress: DownloadProgress, outcome: Outcome | None) -> None:
@@ -101,5 +109,9 @@ def _list(value: object) -> list[object]:
 
 
 def downloads_forget(*, ended_before: datetime) -> int:
-    """Remove batches whose last download ended before; how many batches went. Files stay."""
-    return Batch.objects.filter(ended_at__lt=ended_before).delete()[1].get("soulseek.Batch", 0)
+    """Remove batches whose last download ended before, with their downloads and rescues; how many batches went. Files stay."""
+    gone = 0
+    while ids := list(Batch.objects.filter(ended_at__lt=ended_before).values_list("id", flat=True)[:FORGOTTEN]):
+        Batch.objects.filter(id__in=ids).delete()
+        gone += len(ids)
+    return gone

@@ -1,4 +1,5 @@
-"""Messages, rooms, users and their files, control plane: what people say and want. The only writer of `Conversation` and `Room`.
+"""Messages, rooms, users and their files, control plane: what people say and want. The only writer of `Conversation` and `Room`;
+messages of others are the node's, and deleted here when a person says so.
 
 What is said goes to the node as a command that is answered within seconds; a wish to be in a room is a row, and lasts.
 """
@@ -22,7 +23,7 @@ from apps.domain.errors import DomainError
 from apps.domain.soulseek.people import MAX_JOINED, ChatInvalid, room_name, said, user_name
 from apps.domain.soulseek.share_pack import SharedFile
 from apps.nodelink.services_command import command_ask, command_put
-from apps.soulseek.models import Conversation, Correspondent, Room, RoomMessage, RoomState
+from apps.soulseek.models import Conversation, Correspondent, PrivateMessage, Room, RoomMessage, RoomState
 from apps.soulseek.selectors_browse import share_view
 from apps.soulseek.services_download import MAX_FILES, batch_create
 
@@ -88,12 +89,29 @@ def conversation_read(user: str) -> bool:
     return bool(changed)
 
 
-def conversation_close(user: str) -> None:
-    """Out of the list until something new comes. Nothing is deleted."""
+def conversation_close(user: str) -> bool:
+    """Out of the list until something new comes; False: there is none. Nothing is deleted."""
     last = Correspondent.objects.filter(user=user).values_list("last_id", flat=True).first()
-    if last is not None:
-        Conversation.objects.update_or_create(user=user, defaults={"read_up_to": last, "closed_up_to": last})
+    if last is None:
+        return False
+    Conversation.objects.update_or_create(user=user, defaults={"read_up_to": last, "closed_up_to": last})
+    ring(WEB_CHANNEL, "soulseek_messages")
+    return True
+
+
+def conversation_delete(user: str) -> int:
+    """Delete every message from and to a user, for good; how many. What comes afterwards begins a new conversation."""
+    with transaction.atomic():
+        # The node writes a message and then its end of the conversation: whoever holds that row decides what came before and what after.
+        ends = Correspondent.objects.select_for_update().filter(user=user).first()
+        if ends is None:
+            return 0
+        last = ends.last_id
+        gone, _ = PrivateMessage.objects.filter(user=user, id__lte=last).delete()
+        Conversation.objects.filter(user=user).delete()
+        ends.delete()
         ring(WEB_CHANNEL, "soulseek_messages")
+    return gone
 
 
 # ---- rooms

@@ -1,4 +1,4 @@
-"""`./slskdn users show|browse`: what is known of a user, and their files."""
+"""`./slskdn users list|show|browse|download`: what is known of users, and their files."""
 
 from __future__ import annotations
 
@@ -7,12 +7,21 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Final
 
-from slskdn_site.cli.chat import django_ready, out, safe
+from slskdn_site.cli.chat import django_ready, more, out, safe
 
 if TYPE_CHECKING:
     from apps.soulseek.selectors_browse import Asking, BrowsePage
+    from apps.soulseek.selectors_people import UserView
 
 POLL_S: Final = 0.3
+
+
+def register_list(parser: argparse.ArgumentParser) -> None:
+    """list."""
+    parser.add_argument("--search", default="", help="part of a name")
+    parser.add_argument("--limit", type=int, default=50, help="at most so many (200)")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    parser.set_defaults(run=show_list)
 
 
 def register_show(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +44,42 @@ def register_browse(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=browse)
 
 
+def register_download(parser: argparse.ArgumentParser) -> None:
+    """download."""
+    parser.add_argument("user")
+    parser.add_argument("folder", help="a folder of the list, such as Music\\\\Artist")
+    parser.add_argument("--file", action="append", dest="names", metavar="NAME", help="only this one; may be repeated")
+    parser.add_argument("--deep", action="store_true", help="and the folders below")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    parser.set_defaults(run=download)
+
+
+def show_list(args: argparse.Namespace) -> int:
+    """Who was heard of."""
+    django_ready()
+    from apps.soulseek.selectors_people import users_recent
+
+    rows = users_recent(text=args.search, limit=max(1, min(args.limit, 200)))
+    if args.json:
+        return out({"items": [_told(row) for row in rows]})
+    for row in rows:
+        files = f"{row.files} files" if row.files is not None else ""
+        print(f"{safe(row.name):24} {row.status or '-':8} {files:>14}  {', '.join(_marks(row))}".rstrip())
+    if not rows:
+        print("Nobody.")
+    return 0
+
+
+def _marks(view: UserView) -> list[str]:
+    marks = (("buddy", view.buddy), ("ignored", view.ignored), ("banned", view.banned))
+    return [word for word, holds in marks if holds]
+
+
+def _told(view: UserView) -> dict[str, object]:
+    """As JSON: rules have a command of their own."""
+    return {one.name: getattr(view, one.name) for one in dataclasses.fields(view) if one.name != "rules"}
+
+
 def show(args: argparse.Namespace) -> int:
     """One user."""
     django_ready()
@@ -47,13 +92,9 @@ def show(args: argparse.Namespace) -> int:
         _awaited("soulseek_user", args.user)
     view, history = user_view(args.user), user_history(args.user)
     if args.json:
-        told = {name: value for name, value in _fields(view).items() if name != "rules"}
         asked = dataclasses.asdict(asking("soulseek_user", args.user))
-        return out({**told, "history": [dataclasses.asdict(row) for row in history], "asked": asked})
-    marks = [
-        word for word, holds in (("buddy", view.buddy), ("ignored", view.ignored), ("banned", view.banned)) if holds
-    ]
-    print(f"{safe(view.name)}: {view.status or 'presence not known'}{', ' + ', '.join(marks) if marks else ''}")
+        return out({**_told(view), "history": [dataclasses.asdict(row) for row in history], "asked": asked})
+    print(", ".join([f"{safe(view.name)}: {view.status or 'presence not known'}", *_marks(view)]))
     if view.files is not None:
         print(f"{view.files} files in {view.folders} folders")
     if view.info_at is not None:
@@ -65,10 +106,6 @@ def show(args: argparse.Namespace) -> int:
     for row in history:
         print(f"{'<' if row.down else '>'} {row.at:%Y-%m-%d %H:%M} {row.state:10} {safe(row.path, 200)}")
     return 0
-
-
-def _fields(view: object) -> dict[str, object]:
-    return {one.name: getattr(view, one.name) for one in dataclasses.fields(view)}  # type: ignore[arg-type]
 
 
 def browse(args: argparse.Namespace) -> int:
@@ -93,10 +130,21 @@ def browse(args: argparse.Namespace) -> int:
         print(f"{file.size_bytes:>14}  {safe(file.name, 300)}")
     for one in page.found:
         print(f"{one.file.size_bytes:>14}  {safe(one.folder + chr(92) + one.file.name, 400)}")
-    if page.next_cursor:
-        print(f"More: --cursor {safe(page.next_cursor, 400)}")
+    more(page.next_cursor)
     if not (page.branches or page.here or page.found):
         print("Nothing.")
+    return 0
+
+
+def download(args: argparse.Namespace) -> int:
+    """Into the queue."""
+    django_ready()
+    from apps.soulseek.services_people import files_download
+
+    batch, count = files_download(args.user, folder=args.folder, names=args.names, deep=args.deep)
+    if args.json:
+        return out({"batch": str(batch), "files": count})
+    print(f"{count} in the queue: ./slskdn downloads list --user {safe(args.user)}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`./slskdn chat …`: private messages of the Soulseek network."""
+"""`./slskdn chat …`: private messages of the Soulseek network. The same services as the API."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import argparse
 import dataclasses
 import json
 
-SUMMARY = "Private messages on Soulseek: list, show, send."
+SUMMARY = "Private messages on Soulseek: list, show, send, close, delete."
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """list, show and send, each with --json."""
+    """list, show, send, close and delete, each with --json."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     words = "Conversations, the newest first."
     listed = commands.add_parser("list", help=words, description=words)
@@ -25,6 +25,14 @@ def register(parser: argparse.ArgumentParser) -> None:
     sent.add_argument("user")
     sent.add_argument("text", nargs="+", help="one line; several words are joined")
     sent.set_defaults(run=send)
+    words = "Out of the list until something new comes; nothing is deleted."
+    closed = commands.add_parser("close", help=words, description=words)
+    closed.add_argument("user")
+    closed.set_defaults(run=close)
+    words = "Delete every message from and to a user, for good."
+    deleted = commands.add_parser("delete", help=words, description=words)
+    deleted.add_argument("user")
+    deleted.set_defaults(run=delete)
     for command in (listed, shown):
         command.add_argument("--limit", type=int, default=50, help="at most so many (200)")
         command.add_argument("--cursor", default=None, help="the next page, as the last one told")
@@ -47,6 +55,7 @@ def show_list(args: argparse.Namespace) -> int:
         )
     if not page.items:
         print("No messages yet.")
+    more(page.next_cursor)
     return 0
 
 
@@ -62,9 +71,11 @@ def show(args: argparse.Namespace) -> int:
     if args.json:
         return out({"items": [dataclasses.asdict(row) for row in page.items], "next": page.next_cursor})
     for row in reversed(page.items):
-        print(f"{row.at:%Y-%m-%d %H:%M}  {'you' if row.ours else safe(row.user)}: {safe(row.text, 4000)}")
+        late = " (while you were away)" if row.while_away else ""
+        print(f"{row.at:%Y-%m-%d %H:%M}  {'you' if row.ours else safe(row.user)}{late}: {safe(row.text, 4000)}")
     if not page.items:
         print("Nothing was said yet.")
+    more(page.next_cursor)
     return 0
 
 
@@ -78,6 +89,38 @@ def send(args: argparse.Namespace) -> int:
         return out(dataclasses.asdict(sent))
     print("Sent." if sent.status != "offline" else "Sent; they are offline, the server keeps it for them.")
     return 0
+
+
+def close(args: argparse.Namespace) -> int:
+    """Out of the list."""
+    django_ready()
+    from apps.soulseek.services_people import conversation_close
+
+    closed = conversation_close(args.user)
+    if args.json:
+        out({"closed": closed})
+    else:
+        print("Closed." if closed else "Nothing was said yet.")
+    return 0 if closed else 1
+
+
+def delete(args: argparse.Namespace) -> int:
+    """For good."""
+    django_ready()
+    from apps.soulseek.services_people import conversation_delete
+
+    count = conversation_delete(args.user)
+    if args.json:
+        out({"deleted": count})
+    else:
+        print(f"{count} deleted." if count else "Nothing was said yet.")
+    return 0 if count else 1
+
+
+def more(cursor: str | None) -> None:
+    """How the next page is asked for."""
+    if cursor:
+        print(f"More: --cursor {safe(cursor, 400)}")
 
 
 def safe(text: str, most: int = 60) -> str:

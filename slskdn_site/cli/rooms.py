@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
-from slskdn_site.cli.chat import django_ready, out, safe
+from slskdn_site.cli.chat import django_ready, more, out, safe
 
 SUMMARY = "Chat rooms on Soulseek: list, join, leave, show, say."
 
@@ -59,7 +59,10 @@ def show_list(args: argparse.Namespace) -> int:
     for row in page.items:
         print(f"  {safe(row.name):40} {row.members:6}{'  private' if row.private else ''}")
     if not joined and not page.items:
-        print("No rooms are known; the list comes with the session.")
+        print(
+            "Nothing has this in its name." if args.search else "No rooms are known; the list comes with the session."
+        )
+    more(page.next_cursor)
     return 0
 
 
@@ -88,9 +91,6 @@ def show(args: argparse.Namespace) -> int:
     from apps.soulseek.selectors_people import line_page, room_find, room_members
 
     row, members = room_find(args.room), room_members(args.room)
-    if row is None:
-        _say("Nobody heard of this room.")
-        return 1
     page = line_page(args.room, cursor=args.cursor, limit=args.limit)
     if args.json:
         told = {**dataclasses.asdict(row), "users": [dataclasses.asdict(one) for one in members]}
@@ -101,6 +101,7 @@ def show(args: argparse.Namespace) -> int:
     for line in reversed(page.items):
         if not line.muted:
             print(f"{line.at:%Y-%m-%d %H:%M}  {'you' if line.ours else safe(line.user)}: {safe(line.text, 4000)}")
+    more(page.next_cursor)
     return 0
 
 

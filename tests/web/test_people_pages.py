@@ -91,6 +91,12 @@ def test_who_may_answer_has_read_what_is_shown_and_the_rail_counts_people(operat
     assert unread_people() == 1
     assert operator.post("/soulseek/messages/bob/close").status_code == 302
     assert 'href="/soulseek/messages/bob"' not in operator.get("/soulseek/messages").content.decode()
+    assert 'action="/soulseek/messages/carol/delete"' in operator.get("/soulseek/messages/carol").content.decode()
+    assert "/delete" not in viewer.get("/soulseek/messages/carol").content.decode()
+    assert viewer.post("/soulseek/messages/carol/delete").status_code == 403
+    gone = operator.post("/soulseek/messages/carol/delete", follow=True).content.decode()
+    assert "1 message was deleted." in gone
+    assert message_page("carol").items == []
 
 
 @pytest.mark.django_db(transaction=True)

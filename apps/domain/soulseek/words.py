@@ -69,6 +69,7 @@ SOULSEEK_SENTENCES: Final[Mapping[str, str]] = {
     "download_queued_at": "Number {place} in their queue.",
     "no_answer": "They could not be reached within {waited_s} s.",
     "queue_timeout": "It waited in their queue for {waited_s} s, and was given up.",
+    "quicker_elsewhere": "It waited in their queue for {waited_s} s without coming nearer; somebody else has it and a free slot.",
     "banned_there": "They have banned us: {reason}",
     "not_shared": "They don't share this file (any more).",
     "refused_there": "They refused: {reason}",
@@ -115,6 +116,7 @@ SOULSEEK_SENTENCES: Final[Mapping[str, str]] = {
     "rescue_stream_whole": "Soulseek brought it whole by itself.",
     "rescue_stream_ended": "The Soulseek transfer ended.",
     "rescue_superseded": "A newer rescue took its place.",
+    "rescue_off": "Rescues are switched off in the settings.",
     "rescue_not_wished": "Whoever asked for it does not want the mesh's help.",
     # Fairness
     "fairness_fine": "What is given and taken is in balance.",
@@ -151,6 +153,7 @@ SOULSEEK_SENTENCES: Final[Mapping[str, str]] = {
     "user_offline": "{user} is not online.",
     "person_unreachable": "{user} can't be reached: their client does not answer.",
     "room_invalid": "This is no name of a room.",
+    "room_unknown": "Nobody here heard of the room {room}.",
     "room_refused": "The server does not let us in: the room is private and we are no member, or it takes no such name.",
     "room_no_answer": "The server did not answer when we wanted to join; it is asked again in ten minutes.",
     "room_left_by_server": "The server put us out of this room.",

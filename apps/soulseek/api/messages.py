@@ -8,13 +8,14 @@ from typing import cast
 from django.urls import path
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 import apps.soulseek.name_paths  # noqa: F401  (the converter)
 from apps.common.api_base import REFUSALS, ApiView, PageQuery, body_of, page_body, person_of, query_of
 from apps.soulseek.selectors_people import conversation_page, message_page, unread_people
-from apps.soulseek.services_people import conversation_close, conversation_read, message_send
+from apps.soulseek.services_people import conversation_close, conversation_delete, conversation_read, message_send
 
 
 class ConversationOut(serializers.Serializer[object]):
@@ -106,6 +107,13 @@ class Messages(ApiView):
         """Send a message, and wait (5 s at most) for the node's word."""
         sent = message_send(name, text=str(body_of(request, ChatTextIn)["text"]), by=person_of(request))
         return Response(ChatSentOut(dataclasses.asdict(sent)).data, status=201)
+
+    @extend_schema(operation_id="soulseek_conversation_delete", responses={204: None, **REFUSALS})
+    def delete(self, request: Request, name: str) -> Response:
+        """Delete the whole conversation, for good. To have it out of the list only, close it."""
+        if not conversation_delete(name):
+            raise NotFound
+        return Response(status=204)
 
 
 class MessagesRead(ApiView):

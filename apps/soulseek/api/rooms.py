@@ -80,13 +80,6 @@ class RoomCountOut(serializers.Serializer[object]):
     rooms = serializers.IntegerField()
 
 
-def _room(name: str) -> RoomRow:
-    row = room_find(name)
-    if row is None:
-        raise NotFound
-    return row
-
-
 class Rooms(ApiView):
     """All rooms."""
 
@@ -104,7 +97,7 @@ class Rooms(ApiView):
     @extend_schema(operation_id="soulseek_room_join", request=RoomIn, responses={202: RoomOut, **REFUSALS})
     def post(self, request: Request) -> Response:
         """Be in a room from now on, after restarts too. The node joins in a moment; whether it may, the room's `code` tells."""
-        return Response(RoomOut(_room(room_join(str(body_of(request, RoomIn)["name"])))).data, status=202)
+        return Response(RoomOut(room_find(room_join(str(body_of(request, RoomIn)["name"])))).data, status=202)
 
 
 class RoomsRefresh(ApiView):
@@ -122,7 +115,7 @@ class RoomOne(ApiView):
     @extend_schema(operation_id="soulseek_room", responses={200: RoomWholeOut, **REFUSALS})
     def get(self, request: Request, name: str) -> Response:
         """How it stands, and who is in it."""
-        row = _room(name)
+        row = room_find(name)
         users = [dataclasses.asdict(one) for one in room_members(name)]
         return Response({**RoomOut(row).data, "users": RoomMemberOut(users, many=True).data})
 

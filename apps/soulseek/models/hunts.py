@@ -14,7 +14,8 @@ class Hunt(models.Model):
     """A release, a recording or words that are looked for; the wishlist are the hunts that wait (state `wishing`) and those with words.
 
     `job_id` names the job (None: a wish of words, or a dry run). `dry_run`: what would be chosen is shown, nothing is fetched, and it is forgotten soon. `target`: what to compare with (apps.domain.soulseek.hunting, versioned JSON: artist, title, tracks with
-    recording, position, duration, want). `rung`: the next query of the ladder. Claimed as jobs are: next_step_at, lease_until, attempt.
+    recording, position, duration, want). `rung`: the next query of the ladder. A hunt of a job stays with its
+    job; one of words goes `soulseek.downloads.retention_days` after it ended. Claimed as jobs are: next_step_at, lease_until, attempt.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -59,7 +60,7 @@ class Candidate(models.Model):
     """A user's folder (or file) that may be it, with every reason. At most 50 per hunt; replaced by each weighing, but for those that were tried.
 
     `files`: [{path, size, attributes, position, disc, want, profile, distance, penalties}]; `terms`: [{name, value, weight, code, params}].
-    `refused`: why it may not be asked ("" = it may). `tried_at`: a batch was made of it.
+    `refused`: why it may not be asked ("" = it may). `tried_at`: a batch was made of it. Gone `soulseek.downloads.retention_days` after its hunt ended.
     """
 
     hunt = models.ForeignKey(Hunt, on_delete=models.CASCADE, related_name="candidates")
@@ -89,7 +90,8 @@ class SourceOutcome(models.Model):
     """What came of a source, for a target: appended by the node when a stream ends, by the control plane when a file was judged. Never changed.
 
     `path_digest`: SHA-256 of the remote path as told. `payload_root` once it is known. Failures for good (apps.domain.soulseek.states.FOR_GOOD) are never
-    asked again for this recording; the others not before `again_at`.
+    asked again for this recording; the others not before `again_at`. A file that is not what its owner says stays so: those rows stay, and are as many as
+    streams that failed so. The others go `soulseek.downloads.retention_days` later, once they keep nobody from asking.
     """
 
     recording_mbid = models.UUIDField(null=True, blank=True)

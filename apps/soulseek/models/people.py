@@ -30,7 +30,8 @@ class UserRule(models.Model):
 
 class SoulseekUser(models.Model):
     """What is known of a user: as the server and they said. Written by the node, but for its history (`completed` …
-    `waits`), which the control plane writes when it takes the end of a download in. `share` is the browse of their files, compressed; old ones go by age."""
+    `waits`), which the control plane writes when it takes the end of a download in. `share` is the browse of their files, compressed; old ones go by age.
+    Users of whom nothing was heard for half a year go; those with a history stay: it says how long their queue takes and whether they deliver."""
 
     name = models.CharField(max_length=120, primary_key=True)
     status = models.CharField(max_length=8, blank=True, default="")  # online | away | offline | ""
@@ -67,7 +68,10 @@ class SoulseekUser(models.Model):
 
 
 class PrivateMessage(models.Model):
-    """A private message. Written by the node. `server_id` of those received: the server repeats what was not acknowledged."""
+    """A private message. Written by the node. `server_id` of those received: the server repeats what was not acknowledged.
+
+    What people wrote to each other goes by no age: it stays until a person deletes the conversation (`conversation_delete`).
+    """
 
     user = models.CharField(max_length=120)
     incoming = models.BooleanField()

@@ -32,7 +32,8 @@ class TrafficMark(models.Model):
 
 
 class JobTraffic(models.Model):
-    """Payload bytes that a job (the want's group) took over each plane. Written by the node."""
+    """Payload bytes that a job (the want's group) took over each plane. Written by the node. At most two rows a job; they stay as jobs do: totals since the
+    beginning, which guardrails and metrics go by, are their sum."""
 
     job_id = models.UUIDField()
     plane = models.CharField(max_length=10)

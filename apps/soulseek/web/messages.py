@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import path
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_POST
 
 import apps.soulseek.name_paths  # noqa: F401  (the converter)
@@ -24,7 +25,7 @@ from apps.domain.soulseek.people import MAX_SAID, user_name
 from apps.nodelink.web.frame import frame_parts
 from apps.soulseek.selectors_people import conversation_page, message_page, user_view
 from apps.soulseek.selectors_session import session_glance
-from apps.soulseek.services_people import conversation_close, conversation_read, message_send
+from apps.soulseek.services_people import conversation_close, conversation_delete, conversation_read, message_send
 from apps.soulseek.templatetags.people import UNREAD_KEY
 from apps.soulseek.web.people_looks import chat, is_htmx, operates, person, status_look
 
@@ -111,6 +112,18 @@ def conversation_hide(request: HttpRequest, name: str) -> HttpResponse:
     return redirect("soulseek-messages")
 
 
+@require_POST
+@page_role(Role.OPERATOR)
+def conversation_drop(request: HttpRequest, name: str) -> HttpResponse:
+    """Every message of it, for good."""
+    count = conversation_delete(name)
+    cache.delete(UNREAD_KEY)
+    if count:
+        words = ngettext("%(n)s message was deleted.", "%(n)s messages were deleted.", count) % {"n": count}
+        messages.success(request, words)
+    return redirect("soulseek-messages")
+
+
 @require_GET
 @page_role(Role.VIEWER)
 def live_messages(request: HttpRequest) -> HttpResponseBase:
@@ -161,6 +174,7 @@ urlpatterns = [
     path("soulseek/messages/<name:name>", conversation, name="soulseek-chat"),
     path("soulseek/messages/<name:name>/send", message_new, name="soulseek-chat-send"),
     path("soulseek/messages/<name:name>/close", conversation_hide, name="soulseek-chat-close"),
+    path("soulseek/messages/<name:name>/delete", conversation_drop, name="soulseek-chat-delete"),
     path("live/soulseek/messages", live_messages, name="live-soulseek-messages"),
     path("live/soulseek/messages/<name:name>", live_chat, name="live-soulseek-chat"),
 ]

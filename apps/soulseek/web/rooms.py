@@ -22,17 +22,25 @@ from apps.common.text import display_text, searched
 from apps.domain.errors import DomainError
 from apps.domain.soulseek.people import MAX_SAID
 from apps.nodelink.web.frame import frame_parts
-from apps.soulseek.selectors_people import RoomRow, line_page, room_find, room_list, room_members, rooms_joined
+from apps.soulseek.selectors_people import (
+    RoomRow,
+    RoomUnknown,
+    line_page,
+    room_find,
+    room_list,
+    room_members,
+    rooms_joined,
+)
 from apps.soulseek.selectors_session import session_glance
 from apps.soulseek.services_people import room_join, room_leave, room_read, room_say, rooms_refresh
 from apps.soulseek.web.people_looks import chat, is_htmx, operates, person, status_look
 
 
 def _found(name: str) -> RoomRow:
-    row = room_find(name)
-    if row is None:
-        raise Http404
-    return row
+    try:
+        return room_find(name)
+    except RoomUnknown as error:
+        raise Http404 from error
 
 
 def _room(

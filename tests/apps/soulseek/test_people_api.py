@@ -70,6 +70,22 @@ def test_conversations_are_listed_with_what_is_unread_and_closed_ones_come_back(
     assert [(one["user"], one["unread"]) for one in body["items"]] == [("bob", 1), ("carol", 0)]
 
 
+def test_a_conversation_is_deleted_by_those_who_may_answer(client_of: ClientOf) -> None:
+    came("bob", "one", server_id=1)
+    went("bob", "two")
+    came("carol", "three", server_id=2)
+    viewer, operator = client_of("viewer"), client_of("operator")
+    operator.post("/api/soulseek/messages/bob/read")
+    assert viewer.delete("/api/soulseek/messages/bob").status_code == 403
+    assert operator.delete("/api/soulseek/messages/bob").status_code == 204
+    assert operator.delete("/api/soulseek/messages/bob").status_code == 404
+    assert [one["user"] for one in viewer.get("/api/soulseek/messages").json()["items"]] == ["carol"]
+    assert viewer.get("/api/soulseek/messages/bob").json()["items"] == []
+    came("bob", "four", server_id=3)
+    (fresh,) = (one for one in viewer.get("/api/soulseek/messages").json()["items"] if one["user"] == "bob")
+    assert (fresh["text"], fresh["unread"]) == ("four", 1)
+
+
 def test_messages_come_in_pages_the_newest_first(client_of: ClientOf) -> None:
     for number in range(7):
         came("vinyl/cat", str(number), server_id=number)
@@ -136,7 +152,8 @@ def test_rooms_are_listed_looked_through_joined_and_left(client_of: ClientOf) ->
     assert operator.delete("/api/soulseek/rooms/club").status_code == 204
     assert operator.delete("/api/soulseek/rooms/club").status_code == 404
     assert not Room.objects.get(name="club").joined
-    assert viewer.get("/api/soulseek/rooms/nowhere").status_code == 404
+    unknown = viewer.get("/api/soulseek/rooms/nowhere")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "room_unknown")
     assert operator.post("/api/soulseek/rooms", {"name": "\t"}, JSON).status_code == 400
     assert RoomState.objects.get(name="Tea").last_line > 0
 
