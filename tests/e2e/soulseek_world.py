@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import requests
 import soundfile
 import yaml
 
@@ -21,7 +22,7 @@ from slskdn_site.demo.network import SOULSEEK_NAME, SoulseekPeer
 from slskdn_site.demo.plan import NeighbourPlan, Offer, Who
 from slskdn_site.demo.run import ANSWERS
 from slskdn_site.demo.synth import write_album
-from tests.e2e.world import HTTP_S, Demonstration, Network, Person, until
+from tests.e2e.world import HTTP_S, PATIENCE_S, Demonstration, Network, Person, T, until
 from tests.nicotine import Nicotine
 
 ALBUM = album("small")
@@ -265,12 +266,34 @@ class SoulseekWorld(Demonstration):
         if tracks:
             more["tracks"] = [{"medium": 1, "position": one} for one in tracks]
         answer = person.ask(of.release_mbid, **more)
-        assert answer.status_code == 202, answer.text
+        assert answer.status_code == 202, f"{of.title} was not taken: {answer.status_code} {answer.text}"
         return str(answer.json()["id"])
 
     def downloads(self, person: Person, job: str) -> list[dict[str, Any]]:
         """Every stream of a job, as the API tells it."""
         return cast("list[dict[str, Any]]", got(person, f"/api/soulseek/downloads?job={job}&limit=100")["items"])
+
+    def told(self, person: Person, job: str) -> str:
+        """Everything that the platform tells of a job's way over Soulseek, for the message of a test that fails."""
+        job_id = f"'{job.replace('-', '')}'"
+        tree = person.job(job)
+        heads = {key: tree[key] for key in ("state", "code", "message")}
+        tracks = [
+            {key: one[key] for key in ("position", "state", "code", "transfer", "sources")} for one in tree["tracks"]
+        ]
+        facts: dict[str, object] = {
+            "job": heads,
+            "tracks": tracks,
+            "downloads": self.downloads(person, job),
+            "rescues": self.rescues(person, job),
+            "hunts": self.rows(f"SELECT title, state, code, params FROM soulseek_hunt WHERE job_id = {job_id}"),
+            "users": sorted(self.online()),
+        }
+        return f"{json.dumps(facts, indent=1, default=str)[:12000]}\n{self.words()}"
+
+    def until(self, person: Person, job: str, ask: Callable[[], T], what: str, *, within_s: float = PATIENCE_S) -> T:
+        """As `until`; a failure tells what is known of the job."""
+        return until(ask, what, within_s=within_s, told=lambda: self.told(person, job))
 
     def ended(self, person: Person, job: str) -> dict[str, Any]:
         """The job's tree, once it is completed."""
@@ -279,28 +302,36 @@ class SoulseekWorld(Demonstration):
             tree = person.job(job)
             return tree if tree["state"] in {"completed", "partial", "failed", "cancelled"} else None
 
-        try:
-            tree = until(over, "the job ends", every_s=0.2, within_s=180)
-        except AssertionError:
-            print(json.dumps([self.downloads(person, job), person.job(job)], indent=1)[:8000])
-            print(self.rows("SELECT title, state, code, params FROM soulseek_hunt"))
-            print(self.words())
-            raise
-        assert (tree["state"], tree["code"]) == ("completed", ""), tree
+        tree = self.until(person, job, over, "the job ends")
+        assert (tree["state"], tree["code"]) == ("completed", ""), self.told(person, job)
         return tree
 
+    def rescues(self, person: Person, job: str) -> list[dict[str, Any]]:
+        """Every rescue of a job, as the API tells it, newest first."""
+        return cast("list[dict[str, Any]]", got(person, f"/api/rescues?job={job}&limit=100")["items"])
 
-def got(person: Person, path: str) -> dict[str, Any]:
+
+class Answer(dict[str, Any]):
+    """What the API answered; whoever looks for something that isn't in it is told what is."""
+
+    def __init__(self, asked: str, body: Mapping[str, Any]) -> None:
+        super().__init__(body)
+        self.asked = asked
+
+    def __missing__(self, key: str) -> Any:
+        raise AssertionError(f"{self.asked} answered without {key!r}: {json.dumps(self)[:2000]}")
+
+
+def got(person: Person, path: str) -> Answer:
     """What the API answers to a GET."""
-    answer = person.http.get(f"{person.url}{path}", timeout=HTTP_S)
-    answer.raise_for_status()
-    return cast("dict[str, Any]", answer.json())
+    return _answer(f"GET {path}", person.http.get(f"{person.url}{path}", timeout=HTTP_S))
 
 
-def sent(person: Person, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+def sent(person: Person, path: str, body: Mapping[str, Any]) -> Answer:
     """What the API answers to a POST."""
-    answer = person.http.post(
-        f"{person.url}{path}", json=dict(body), headers={"X-CSRFToken": person._token()}, timeout=HTTP_S
-    )
-    answer.raise_for_status()
-    return cast("dict[str, Any]", answer.json())
+    return _answer(f"POST {path}", person.post(path, body))
+
+
+def _answer(asked: str, answer: requests.Response) -> Answer:
+    assert answer.ok, f"{asked} was refused: {answer.status_code} {answer.text[:2000]}"
+    return Answer(asked, answer.json())

@@ -70,7 +70,7 @@ def receiving(world: SoulseekWorld, person: Person, job: str, user: str, *, leas
         rows = [one for one in world.downloads(person, job) if one["user"] == user]
         return next((one for one in rows if one["state"] == "receiving" and one["bytes_have"] >= least), None)
 
-    return until(found, f"bytes come from {user}")
+    return world.until(person, job, found, f"bytes come from {user}")
 
 
 def of(world: SoulseekWorld, person: Person, job: str, user: str) -> list[dict[str, Any]]:
@@ -79,7 +79,12 @@ def of(world: SoulseekWorld, person: Person, job: str, user: str) -> list[dict[s
 
 def came_to(world: SoulseekWorld, person: Person, job: str, user: str, state: str) -> None:
     """The only stream of a job from a user ends so; its row follows the job's end by a moment."""
-    until(lambda: [one["state"] for one in of(world, person, job, user)] == [state], f"{user}'s stream is {state}")
+    world.until(
+        person,
+        job,
+        lambda: [one["state"] for one in of(world, person, job, user)] == [state],
+        f"{user}'s stream is {state}",
+    )
 
 
 def test_an_album_is_put_together_from_two_users_with_different_tags(
@@ -103,7 +108,7 @@ def test_an_album_is_put_together_from_two_users_with_different_tags(
         lambda: {one["state"] for one in world.downloads(person, album_job["id"])} == {"succeeded"},
         "every stream is told as done",
     )
-    assert got(person, f"/api/soulseek/hunts/{hunt_of(world, album_job['id'])}")["state"] == "done"
+    assert got(person, f"/api/soulseek/hunts/{hunt_of(world, album_job['id'])}")["hunt"]["state"] == "done"
     page = person.page(f"/jobs/{album_job['id']}")
     assert "ann" in page
     assert "ben" in page
@@ -230,7 +235,9 @@ def test_the_server_falls_and_comes_back_while_a_stream_goes_on_and_a_search_wai
     until(lambda: session(person)["phase"] != "online", "the session is told as lost")
     assert session(person)["health"] in {"degraded", "unavailable"}
     asked = sent(person, "/api/searches", {"query": "words for later", "anew": True})
-    until(lambda: stream(world, person, job)["bytes_have"] > before, "the stream goes on without a server")
+    world.until(
+        person, job, lambda: stream(world, person, job)["bytes_have"] > before, "the stream goes on without a server"
+    )
     assert got(person, f"/api/searches/{asked['id']}")["state"] == "queued"
     assert got(person, f"/api/searches/{asked['id']}")["started_at"] is None
     world.order("start")
@@ -296,7 +303,7 @@ def test_a_stream_of_5_kib_s_is_rescued_by_the_mesh_and_the_file_has_bytes_of_bo
     slow = world.nicotine("sloe", folder="sloe-slow", shared=music, upload_kib_s=SLOWEST_KIB_S)
     with world.users(slow):
         quick.kill()
-        until(lambda: stream(world, person, job)["trouble"] == "too_slow", "it is found to be too slow")
+        is_too_slow(world, person, job)
         assert stream(world, person, job)["id"] in {
             one["id"] for one in got(person, "/api/transfers/underperforming")["items"]
         }
@@ -307,16 +314,23 @@ def test_a_stream_of_5_kib_s_is_rescued_by_the_mesh_and_the_file_has_bytes_of_bo
         assert given["soulseek"] >= 2 * LEAF_BYTES
         assert given["overlay"] > 0
         assert sum(given.values()) == done["transfer"]["payload_bytes"]
-        until(lambda: [one[0] for one in rescues(world, job)] == ["finished"], "the rescue is told as done")
-        ((_, code, overlay, soulseek),) = rescues(world, job)
-        assert code in {"rescue_finished", "rescue_same_payload"}
-        assert min(overlay, soulseek) > 0
+        world.until(person, job, lambda: states(world, person, job) == ["finished"], "the rescue is told as done")
+        (rescue,) = world.rescues(person, job)
+        assert rescue["code"] in {"rescue_finished", "rescue_same_payload"}
+        assert min(rescue["overlay_bytes"], rescue["soulseek_bytes"]) > 0
     world.network.neighbours["helper"].process.stop()
 
 
-def rescues(world: SoulseekWorld, job: str) -> list[tuple[Any, ...]]:
-    return world.rows(
-        f"SELECT state, code, overlay_bytes, soulseek_bytes FROM soulseek_rescue WHERE job_id = {hexed(job)}"
+def states(world: SoulseekWorld, person: Person, job: str) -> list[str]:
+    return [one["state"] for one in world.rescues(person, job)]
+
+
+def is_too_slow(world: SoulseekWorld, person: Person, job: str) -> None:
+    world.until(
+        person,
+        job,
+        lambda: [one["trouble"] for one in world.downloads(person, job)] == ["too_slow"],
+        "it is found to be too slow",
     )
 
 
@@ -324,23 +338,24 @@ def test_the_mesh_gives_no_more_than_the_ratio_allows_and_says_so(world: Soulsee
     slow = world.nicotine("sam", shared=world.folder("sam", NOISE, (1,)), upload_kib_s=SLOWEST_KIB_S)
     with world.users(slow):
         job = world.ask(person, NOISE)
-        until(lambda: troubles(world, person, job) == ["too_slow"], "it is found to be too slow")
+        is_too_slow(world, person, job)
         world.neighbour("giver", "127.0.42.1", NOISE, 1)
-        until(
-            lambda: [one[:2] for one in rescues(world, job)] == [("refused", "rescue_ratio_reached")],
+        world.until(
+            person,
+            job,
+            lambda: (
+                [(one["state"], one["code"]) for one in world.rescues(person, job)]
+                == [("refused", "rescue_ratio_reached")]
+            ),
             "the guardrail holds",
         )
         had = stream(world, person, job)["bytes_have"]
-        until(lambda: stream(world, person, job)["bytes_have"] > had, "Soulseek goes on")
-        ((_, _, overlay, _),) = rescues(world, job)
-        assert GRACE_BYTES // 2 < overlay <= GRACE_BYTES + 2 * had + 8 * LEAF_BYTES
+        world.until(person, job, lambda: stream(world, person, job)["bytes_have"] > had, "Soulseek goes on")
+        (rescue,) = world.rescues(person, job)
+        assert GRACE_BYTES // 2 < rescue["overlay_bytes"] <= GRACE_BYTES + 2 * had + 8 * LEAF_BYTES
         assert person.job(job)["state"] == "running"
         person.act(job, "cancel")
     world.network.neighbours["giver"].process.stop()
-
-
-def troubles(world: SoulseekWorld, person: Person, job: str) -> list[str]:
-    return [one["trouble"] for one in world.downloads(person, job)]
 
 
 BUDGET, WINDOW_S = 6, 60

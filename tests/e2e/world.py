@@ -27,11 +27,22 @@ HTTP_S = 20.0
 T = TypeVar("T")
 
 
-def until(ask: Callable[[], T], what: str, *, within_s: float = PATIENCE_S, every_s: float = 0.05) -> T:
-    """Ask again and again until the answer is true, and give it back."""
+def until(
+    ask: Callable[[], T],
+    what: str,
+    *,
+    within_s: float = PATIENCE_S,
+    every_s: float = 0.05,
+    told: Callable[[], object] | None = None,
+) -> T:
+    """Ask again and again until the answer is true, and give it back. `told`: what to say besides the last answer when it never is."""
     deadline = time.monotonic() + within_s
     while not (answer := ask()):
-        assert time.monotonic() < deadline, f"did not happen within {within_s:.0f} s: {what}"
+        if time.monotonic() >= deadline:
+            besides = f"\n{told()}" if told is not None else ""
+            raise AssertionError(
+                f"did not happen within {within_s:.0f} s: {what}; the last answer: {answer!r}{besides}"
+            )
         time.sleep(every_s)
     return answer
 
