@@ -94,7 +94,8 @@ def _step(claim: HuntClaim, policy: HuntPolicy, lease: LeaseKeeper) -> None:
     elif claim.dry_run:
         hunt_end(claim, HuntState.DONE, code="hunt_dry_run" if parts else "hunt_nothing_found")
     elif parts and claim.auto_download:
-        hunt_fetch(dataclasses.replace(claim, target=todo), weighed, parts, rows=rows)
+        last = look.tried + len(parts) >= policy.candidates_tried
+        hunt_fetch(dataclasses.replace(claim, target=todo), weighed, parts, rows=rows, patient=last)
     elif parts:
         hunt_rest(claim, HuntState.ASKING, code="hunt_asks_person", params={"candidates": len(weighed)}, pause=None)
     elif look.live:

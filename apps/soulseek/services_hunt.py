@@ -267,6 +267,7 @@ def files_of_candidate(files: Sequence[Mapping[str, Any]], target: HuntTarget) -
                 recording_mbid=track.recording if track is not None else None,
                 duration_ms=(track.length_ms if track is not None else None) or (length_s * 1000 if length_s else None),
                 profile=one.get("profile", ""),
+                elsewhere=bool(one.get("elsewhere", False)),
             )
         )
     return asked

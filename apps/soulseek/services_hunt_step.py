@@ -27,7 +27,7 @@ from apps.domain.soulseek.answers import attributes_of
 from apps.domain.soulseek.budget import Urgency
 from apps.domain.soulseek.candidates import Candidate as Weighed
 from apps.domain.soulseek.candidates import CandidateFile
-from apps.domain.soulseek.hunting import HuntTarget, Part
+from apps.domain.soulseek.hunting import HuntTarget, Part, elsewhere
 from apps.domain.soulseek.queries import Query
 from apps.domain.soulseek.states import HUNT_LIVE, HUNT_MOVES, HuntState
 from apps.soulseek.models import Candidate, Hunt, Search
@@ -171,8 +171,17 @@ def candidates_write(claim: HuntClaim, weighed: Sequence[Weighed], *, since: dat
     return {at: row.id for at, row in enumerate(rows)}
 
 
-def hunt_fetch(claim: HuntClaim, weighed: Sequence[Weighed], parts: Sequence[Part], *, rows: Mapping[int, int]) -> bool:
-    """Ask for what was chosen: a batch for each sharer. False: not ours any more."""
+def hunt_fetch(
+    claim: HuntClaim,
+    weighed: Sequence[Weighed],
+    parts: Sequence[Part],
+    *,
+    rows: Mapping[int, int],
+    patient: bool = False,
+) -> bool:
+    """Ask for what was chosen: a batch for each sharer. `patient`: no other candidate may be tried in this round, so these are waited for. False: not
+    ours any more."""
+    leaves = not patient and claim.target.kind != "words"
     with transaction.atomic():
         first = weighed[parts[0].candidate]
         if not _give_back(
@@ -185,8 +194,10 @@ def hunt_fetch(claim: HuntClaim, weighed: Sequence[Weighed], parts: Sequence[Par
             return False
         for part in parts:
             one = weighed[part.candidate]
+            others = elsewhere(weighed, part) if leaves else frozenset()
             files = files_of_candidate(
-                [_file_json(one.files[place], claim.target) for place in part.files], claim.target
+                [{**_file_json(one.files[place], claim.target), "elsewhere": place in others} for place in part.files],
+                claim.target,
             )
             if files:
                 _batch(claim, one.user, one.folder, files, candidate_id=rows.get(part.candidate), chosen_by="rule")

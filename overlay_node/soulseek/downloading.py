@@ -10,16 +10,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import os
 import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from aioslsk.user.model import TrackingFlag
 from typing_extensions import override
 
-from apps.domain.audio.payload import PayloadFormat, PayloadSpan
 from apps.domain.contracts.soulseek_downloads import Adoption, DownloadWork, SharerPast, WholeStream
 from apps.domain.errors import DomainError
 from apps.domain.jobs.lifecycle import TransferState, WantDesired
@@ -28,12 +27,11 @@ from apps.domain.soulseek.performance import RescueRules
 from apps.domain.soulseek.states import DownloadDesired, DownloadState
 from apps.domain.soulseek.streaming import StreamRules, next_asked
 from overlay_node.soulseek.download_ports import DownloadRows
-from overlay_node.soulseek.placing import place_of, place_raw
+from overlay_node.soulseek.placing import extension_kept, linked, place_of, place_raw, profile_of
 from overlay_node.soulseek.plane import Part
 from overlay_node.soulseek.ports import PlaneContext
 from overlay_node.soulseek.stream import Stream
 from overlay_node.soulseek.stream_files import StreamFile, StreamFileError, StreamPayload, streams_folder
-from overlay_node.store.piece_store import extension_of, translated_error
 
 if TYPE_CHECKING:
     from overlay_node.soulseek.client import SoulseekClient
@@ -92,6 +90,7 @@ class Downloads(Part):
         self._next_pasts = 0.0
         self._next_sweep = 0.0
         self._places = 0
+        self._watched: set[str] = set()
         self._pasts: dict[str, SharerPast] = {}
         self._everybody = Everybody()
         self._adopt_at: dict[uuid.UUID, float] = {}
@@ -123,6 +122,7 @@ class Downloads(Part):
     async def offline(self, code: str) -> None:
         """Streams of users may well go on: they don't pass the server. What waits in queues is asked for again once we are back."""
         self._online = False
+        self._watched.clear()
         now = self._context.clock()
         for stream in self.streams.values():
             stream.core.offline(now)
@@ -164,6 +164,8 @@ class Downloads(Part):
             return
         for stream in list(self.streams.values()):
             stream.tick(now)
+            if stream.core.left:
+                self._leave_with(stream)
             if stream.sync_due(now):
                 self._spawn(stream.sync(), "stream-sync")
             if stream.core.ended and not stream.working and stream.file is not None:
@@ -175,6 +177,7 @@ class Downloads(Part):
                 self._places += 1
                 self._spawn(self._ask_place(stream), "stream-place")
         if self._online:
+            self._watch_away()
             self._ask_next(now)
         if now >= self._next_eta:
             self._next_eta = now + ETA_S
@@ -201,6 +204,29 @@ class Downloads(Part):
             stream.core.ask(now)
             stream.changed = True
             self._spawn(stream.ask(client, now), "stream-ask")
+
+    def _leave_with(self, stream: Stream) -> None:
+        """Its sharer was left for somebody else: what else waits there and may be had elsewhere is not asked for one by one."""
+        core = stream.core
+        core.left = False
+        for other in self.streams.values():
+            if (
+                other.work.user == stream.work.user
+                and not other.working
+                and other.core.leave(core.state, core.code, **core.params)
+            ):
+                other.changed = True
+                other.let_go()
+
+    def _watch_away(self) -> None:
+        """The server tells when those who are waited for come online."""
+        client = self._client
+        if client is None:
+            return
+        away = {stream.work.user for stream in self.streams.values() if stream.core.away}
+        for user in sorted(away - self._watched):
+            self._spawn(client.users.track_user(user, TrackingFlag.TRANSFER), "away-watched")
+        self._watched = away
 
     def _spawn(self, work: Coroutine[object, object, None], name: str) -> None:
         self._context.spawn(work, name)
@@ -263,6 +289,7 @@ class Downloads(Part):
         work, core = stream.work, stream.core
         if core.ended:
             return
+        core.elsewhere = work.elsewhere and not stream.rescued
         if work.transfer is not None:
             self._follow_transfer(stream)
             return
@@ -354,10 +381,10 @@ class Downloads(Part):
             transfer_id = uuid.uuid4()
             self.adopting.add(transfer_id)
             try:
-                profile = _profile(payload.span, work.profile)
-                extension = _extension(payload.span.format, profile, work.remote_path)
+                profile = profile_of(payload.span, work.profile)
+                extension = extension_kept(payload.span.format, profile, work.remote_path)
                 folder = self._partial_dir / str(transfer_id)
-                path = await asyncio.to_thread(_linked, file.path, folder, f"audio.{extension}")
+                path = await asyncio.to_thread(linked, file.path, folder, f"audio.{extension}")
                 said = await self._rows.adopt(
                     WholeStream(
                         download_id=work.id,
@@ -391,8 +418,15 @@ class Downloads(Part):
 
     async def _record(self) -> None:
         now, wall = self._context.clock(), self._context.wall()
-        told = [
-            stream for stream in self.streams.values() if stream.changed and not (stream.core.ended and stream.working)
+        closing = {
+            stream.work.batch_id
+            for stream in self.streams.values()
+            if stream.core.ended and (stream.working or stream.file is not None)
+        }
+        told = [  # what ends together is told together: whoever looks for the next candidate looks once
+            stream
+            for stream in self.streams.values()
+            if stream.changed and not (stream.core.ended and stream.work.batch_id in closing)
         ]
         reports = [stream.report(now, wall) for stream in told]
         for stream in told:
@@ -513,35 +547,6 @@ def _end_of(work: DownloadWork) -> tuple[DownloadState, str] | None:
             return None
 
 
-def _linked(source: Path, folder: Path, name: str) -> Path:
-    """A second name for a stream's file, in its transfer's folder; or a copy where files have only one."""
-    target = folder / name
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            os.link(source, target)
-        except FileExistsError:
-            pass
-        except OSError:
-            staged = folder / "copy"
-            staged.write_bytes(b"")
-            with source.open("rb") as data, staged.open("wb") as out:
-                while block := data.read(1 << 20):
-                    out.write(block)
-                out.flush()
-                os.fsync(out.fileno())
-            staged.replace(target)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        meant = translated_error(error)
-        raise StreamFileError(meant.sentence, code=meant.code, retryable=True) from error
-    return target
-
-
 def _folders(root: Path) -> list[uuid.UUID]:
     if not root.is_dir():
         return []
@@ -552,20 +557,3 @@ def _folders(root: Path) -> list[uuid.UUID]:
         except ValueError:
             continue
     return found
-
-
-def _profile(span: PayloadSpan, told: str) -> str:
-    """What the payload is: of FLAC by its header, else as it was offered."""
-    if span.format is PayloadFormat.FLAC and span.rate and span.channels and span.bits:
-        return f"flac-{span.bits}-{span.rate}-{span.channels}"
-    return told
-
-
-def _extension(payload_format: PayloadFormat, profile: str, remote_path: str) -> str:
-    """What the file is called while it is judged; of a payload taken whole as its owner calls it, if that is a plain word."""
-    if payload_format is not PayloadFormat.FILE:
-        return extension_of(payload_format, profile)
-    named = remote_path.rpartition(".")[2].casefold()
-    if 1 <= len(named) <= 8 and named.isascii() and named.isalnum():
-        return named
-    return extension_of(payload_format, profile)

@@ -1,6 +1,6 @@
 """Where an external download is put: raw, below the downloads folder and nowhere else, without ever taking a name that is taken.
 
-Every part of the path is a name made by the project's one function. Folders are entered one by one and never through a link. Blocks for the disk.
+And the name under which a whole stream is judged (`linked`). Every part of the path is a name made by the project's one function. Folders are entered one by one and never through a link. Blocks for the disk.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from apps.domain.audio.payload import PayloadFormat, PayloadSpan
 from apps.domain.library.naming import numbered, safe_name
 from overlay_node.soulseek.stream_files import StreamFileError
-from overlay_node.store.piece_store import translated_error
+from overlay_node.store.piece_store import extension_of, translated_error
 
 _MAX_NUMBER: Final = 99
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EXDEV, errno.EMLINK, errno.ENOSYS})
@@ -99,3 +100,49 @@ def _entered(stack: contextlib.ExitStack, folder: int | None, name: str) -> int:
     descriptor = os.open(name, flags if folder is None else flags | os.O_NOFOLLOW, dir_fd=folder)
     stack.callback(os.close, descriptor)
     return descriptor
+
+
+def linked(source: Path, folder: Path, name: str) -> Path:
+    """A second name for a stream's file, in its transfer's folder; or a copy where files have only one."""
+    target = folder / name
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            os.link(source, target)
+        except FileExistsError:
+            pass
+        except OSError:
+            staged = folder / "copy"
+            staged.write_bytes(b"")
+            with source.open("rb") as data, staged.open("wb") as out:
+                while block := data.read(1 << 20):
+                    out.write(block)
+                out.flush()
+                os.fsync(out.fileno())
+            staged.replace(target)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        meant = translated_error(error)
+        raise StreamFileError(meant.sentence, code=meant.code, retryable=True) from error
+    return target
+
+
+def profile_of(span: PayloadSpan, told: str) -> str:
+    """What the payload is: of FLAC by its header, else as it was offered."""
+    if span.format is PayloadFormat.FLAC and span.rate and span.channels and span.bits:
+        return f"flac-{span.bits}-{span.rate}-{span.channels}"
+    return told
+
+
+def extension_kept(payload_format: PayloadFormat, profile: str, remote_path: str) -> str:
+    """What the file is called while it is judged; of a payload taken whole as its owner calls it, if that is a plain word."""
+    if payload_format is not PayloadFormat.FILE:
+        return extension_of(payload_format, profile)
+    named = remote_path.rpartition(".")[2].casefold()
+    if 1 <= len(named) <= 8 and named.isascii() and named.isalnum():
+        return named
+    return extension_of(payload_format, profile)

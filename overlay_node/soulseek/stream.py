@@ -104,6 +104,7 @@ class Stream:
         self._next_sync = 0.0
         self._next_place = 0.0
         self._queued_for: float | None = None
+        self._seen_away = False
         self._kept: tuple[int, int, PayloadSpan | None] = (work.bytes_have, 0, None)
         """(bytes, size, payload) as of when its file was last open"""
 
@@ -304,7 +305,7 @@ class Stream:
         elif file.whole:
             core.whole()
         elif failed and transfer.fail_reason:
-            core.refused(now, str(transfer.fail_reason))
+            core.refused(now, str(transfer.fail_reason), mostly_here=self._mostly_here)
         else:
             core.broke(now, "broke_off", jitter=self._jitter())
         self._release()
@@ -343,6 +344,7 @@ class Stream:
                 self.changed = True
             if core.state is DownloadState.ASKED:
                 self._look_for_sharer(now)
+        self._look_for_return(now)
         if core.tick(now, have=self.have):
             self.changed = True
             self.let_go()
@@ -355,9 +357,26 @@ class Stream:
         if client is None or core.asked_since is None or now - core.asked_since < OFFLINE_S:
             return
         if client.users.get_user_object(self.work.user).status is UserStatus.OFFLINE:
-            core.broke(now, "went_away", away=True, jitter=self._jitter())
+            core.broke(now, "went_away", away=True, mostly_here=self._mostly_here, jitter=self._jitter())
             self.changed = True
             self._release()
+
+    def _look_for_return(self, now: float) -> None:
+        """Who was seen to be away and is there now is asked at once, however long the pause still is."""
+        core, client = self.core, self._client
+        if client is None or not core.away:
+            self._seen_away = False
+            return
+        status = client.users.get_user_object(self.work.user).status
+        if status is UserStatus.OFFLINE:
+            self._seen_away = True
+        elif self._seen_away and status in {UserStatus.ONLINE, UserStatus.AWAY}:
+            self._seen_away, self.changed = False, True
+            core.returned(now)
+
+    @property
+    def _mostly_here(self) -> bool:
+        return self.have * 2 > self.size > 0
 
     def sync_due(self, now: float) -> bool:
         """Something should be made safe."""
@@ -399,10 +418,13 @@ class Stream:
             await self._remind(client, transfer)
             return
         if place and transfer is self._transfer and self.core.state is DownloadState.QUEUED:
+            now = self._clock()
+            if self.place is None or int(place) < self.place:
+                self.core.nearer(now)
             self.place, self.changed = int(place), True
             if self.first_place is None:
                 self.first_place = self.place
-            self.watch.placed(self.place, self._clock())
+            self.watch.placed(self.place, now)
 
     async def _remind(self, client: SoulseekClient, transfer: StreamTransfer) -> None:
         """A sharer that tells no place may never have heard of us: the last word into a connection that dies is lost unnoticed. Asking twice costs no place."""
@@ -529,6 +551,7 @@ def _core_of(work: DownloadWork, rules: StreamRules, *, now: float, wall: dateti
         case DownloadState.QUEUED:
             if work.asked_at is not None:
                 core.queued_since = now - max(0.0, (wall - work.asked_at).total_seconds())
+                core.nearer_since = now
         case _:
             pass
     return core

@@ -14,9 +14,19 @@ from apps.domain.soulseek.hunting import HuntPolicy, choice, weigh
 from apps.domain.soulseek.states import DownloadDesired, DownloadState, HuntState, Outcome
 from apps.jobs.services import job_cancel, job_pause, job_resume, job_retry
 from apps.jobs.services_hunts import hunts_put_right, job_rehearse, release_rehearse
-from apps.soulseek.models import Candidate, Download, Hunt, Search, SearchAnswer, SourceOutcome, UserRule
+from apps.soulseek.models import (
+    Candidate,
+    Download,
+    DownloadProgress,
+    Hunt,
+    Search,
+    SearchAnswer,
+    SourceOutcome,
+    UserRule,
+)
 from apps.soulseek.selectors_hunt_step import hunts_due, results_of_round
 from apps.soulseek.selectors_hunts import hunt_detail
+from apps.soulseek.services_download_ends import ends_take
 from apps.soulseek.services_hunt import HuntRefused, HuntUnknown, hunt_pick
 from apps.soulseek.services_hunt_step import candidates_write, hunt_claim, hunt_end, hunt_fetch
 from apps.soulseek.services_wishlist import wish_add
@@ -113,6 +123,36 @@ def test_a_source_that_failed_for_good_is_never_asked_again_and_the_next_is_take
     answered(offer("first", folder_files(1, 2, 3)), offer("second", folder_files(1, 2, 3)))
     assert stepped(hunt).state == HuntState.FETCHING
     assert asked_of(hunt) == {"first": [1, 2, 3], "second": [1, 1, 2, 2, 3, 3]}
+
+
+def test_who_is_away_is_left_for_whoever_has_it_too_and_the_last_one_is_waited_for() -> None:
+    _job, hunt = hunted_job()
+    stepped(hunt)
+    answered(
+        offer("first", folder_files(1, 2, 3), speed_bps=900_000),
+        offer("second", folder_files(1, 2, 3)),
+        offer("busy", folder_files(1, 2, 3), free_slot=False, queue=5),
+    )
+    stepped(hunt)
+    assert asked_of(hunt) == {"first": [1, 2, 3]}
+    assert set(Download.objects.values_list("elsewhere", flat=True)) == {True}
+    for row in Download.objects.all():
+        DownloadProgress.objects.create(download=row, state=DownloadState.ABORTED, code="went_away")
+    assert ends_take() == 3
+    assert set(SourceOutcome.objects.values_list("user", "outcome")) == {("first", Outcome.WENT_AWAY)}
+    stepped(hunt)
+    assert asked_of(hunt) == {"first": [1, 2, 3], "second": [1, 2, 3]}
+    # Whoever is left now has no free slot: the second one is waited for, also when it is away for a while.
+    assert set(Download.objects.filter(user="second").values_list("elsewhere", flat=True)) == {False}
+
+
+def test_the_last_candidate_of_a_round_is_waited_for() -> None:
+    policy = dataclasses.replace(POLICY, candidates_tried=1)
+    _job, hunt = hunted_job(policy=policy)
+    stepped(hunt, policy)
+    answered(offer("first", folder_files(1, 2, 3)), offer("second", folder_files(1, 2, 3)))
+    stepped(hunt, policy)
+    assert set(Download.objects.values_list("elsewhere", flat=True)) == {False}
 
 
 def test_a_wish_asks_one_question_at_a_visit_at_the_servers_pace_and_ever_slower() -> None:

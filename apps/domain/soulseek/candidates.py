@@ -127,6 +127,8 @@ class Candidate:
     expected_s: float
     """until all its files are here, by queue and speed as told or remembered"""
     refused: str = ""
+    free_slot: bool = False
+    """it would send at once, as its user told"""
 
     @property
     def whole(self) -> bool:
@@ -236,6 +238,7 @@ def _of_words(asked: _Asked, result: SharerResult, sound: Sequence[SharedFile], 
         terms=terms,
         expected_s=expected_s,
         refused=result.barred or ("" if files else max(set(refusals), key=refusals.count)),
+        free_slot=result.free_slot,
     )
 
 
@@ -273,6 +276,7 @@ def _candidate(
         terms=terms,
         expected_s=expected_s,
         refused=refused,
+        free_slot=result.free_slot,
     )
 
 

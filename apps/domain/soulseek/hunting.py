@@ -254,6 +254,21 @@ def _choice(offered: Sequence[tuple[str, float, tuple[tuple[int, int], ...]] | N
     return tuple(parts)
 
 
+def elsewhere(candidates: Sequence[Candidate], part: Part) -> frozenset[int]:
+    """Places of a part's files that somebody else has as well and would send at once: their sharer need not be waited for if it is away."""
+    asked = candidates[part.candidate]
+    others = {
+        (file.track.disc, file.track.position)
+        for one in candidates
+        if one.user != asked.user and one.free_slot and not one.refused and one.score >= LEAST_SCORE
+        for file in one.files
+    }
+    tracks = [asked.files[place].track for place in part.files]
+    return frozenset(
+        place for place, track in zip(part.files, tracks, strict=True) if (track.disc, track.position) in others
+    )
+
+
 def wish_pause(visits: int, *, interval_s: float) -> timedelta:
     """How long a wish rests after its `visits`-th visit (from 1); never below the server's interval."""
     pace = max(interval_s, WISH_LEAST_S)

@@ -13,7 +13,7 @@ from typing import Final
 
 from apps.domain.errors import Param
 from apps.domain.soulseek.guardrails import Ruling
-from apps.domain.soulseek.states import RescueState
+from apps.domain.soulseek.states import DownloadState, RescueState
 
 LOOK_S: Final = 60.0
 """Without a source for so long, it says so; it goes on looking."""
@@ -135,6 +135,19 @@ class RescueCore:
     def _to(self, state: RescueState, code: str, params: Mapping[str, Param] | None = None) -> None:
         if (state, code) != (self.state, self.code) or params:
             self.state, self.code, self.params = state, code, dict(params or {})
+
+
+def settled(state: RescueState, end: DownloadState, *, code: str, overlay_bytes: int) -> RescueCore:
+    """How a rescue stands whose download ended while nobody looked, because the node was killed: as if it had seen the end."""
+    core = RescueCore(state=state)
+    sight = Sight(
+        ruling=Ruling(allowed=True, code="rescue_allowed", params={}),
+        mesh_whole=end is DownloadState.ENOUGH and overlay_bytes > 0,
+        stream_whole=end in {DownloadState.WHOLE, DownloadState.SUCCEEDED},
+        stream_ended=code or end.value,
+    )
+    core.step(sight, 0.0)
+    return core
 
 
 def may_equal(*, stream_bytes: int, claimed_bytes: int) -> bool:

@@ -234,12 +234,13 @@ class StreamCore:
         self._to(DownloadState.INTERRUPTED, code)
         self.next_try = now + pause * jitter
 
-    def refused(self, now: float, words: str) -> None:
-        """The sharer said no, in its words."""
+    def refused(self, now: float, words: str, *, mostly_here: bool = False) -> None:
+        """The sharer said no, in its words. `mostly_here`: see `broke`."""
         meant = refusal_of(words)
         said: dict[str, Param] = {"reason": words[:100]}
         if meant.state is DownloadState.INTERRUPTED:
-            self.broke(now, meant.code, pause_s=meant.again_s, away=meant.code == "went_away")
+            away = meant.code == "went_away"
+            self.broke(now, meant.code, pause_s=meant.again_s, away=away, mostly_here=mostly_here)
             self.params = {**self.params, **said}
         elif meant.again_s is not None:
             if self.queued_since is None:

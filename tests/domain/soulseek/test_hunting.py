@@ -18,6 +18,7 @@ from apps.domain.soulseek.hunting import (
     again_after,
     choice,
     choice_of_rows,
+    elsewhere,
     found_enough,
     ladder_of,
     plausible,
@@ -94,6 +95,22 @@ def test_the_best_is_taken_whole_and_what_it_lacks_from_others_each_track_once()
     again = weigh(TARGET, [folder("half", 1, 2)], wishes=Constraints(), spent=spent)
     assert choice(again) == ()
     assert again[0].refused == "failed_before"
+
+
+def test_what_somebody_else_would_send_at_once_need_not_be_waited_for() -> None:
+    offered = [
+        folder("a", 1, 2, 3, speed_bps=9_000_000),
+        folder("free", 2),
+        folder("busy", 1, 2, free_slot=False, queue=9),
+    ]
+    found = weigh(TARGET, offered, wishes=Constraints(), spent={})
+    (part,) = choice(found)
+    assert found[part.candidate].user == "a"
+    held = {found[part.candidate].files[place].track.position for place in elsewhere(found, part)}
+    assert held == {2}
+    spent = {("free", file.path): "rests" for file in folder("free", 2).files}
+    again = weigh(TARGET, offered, wishes=Constraints(), spent=spent)
+    assert elsewhere(again, choice(again)[0]) == frozenset()
 
 
 def test_what_is_compared_is_bounded_and_the_likeliest_stay() -> None:

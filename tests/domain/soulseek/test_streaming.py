@@ -217,3 +217,72 @@ def test_sizes_that_were_not_told_or_differ_by_tags_agree() -> None:
     assert sizes_agree(100, 120)
     assert not sizes_agree(100, 49)
     assert not sizes_agree(100, 201)
+
+
+def elsewhere() -> StreamCore:
+    made = asked()
+    made.elsewhere = True
+    return made
+
+
+def test_who_is_away_is_left_at_once_where_somebody_else_has_it_and_waited_for_where_nobody_has() -> None:
+    one = elsewhere()
+    one.broke(3, "went_away", away=True)
+    assert (one.state, one.code, one.left) == (DownloadState.ABORTED, "went_away", True)
+    assert outcome_of(one.state, one.code) is Outcome.WENT_AWAY
+    says = elsewhere()
+    says.refused(3, "User logged off")
+    assert (says.state, says.left) == (DownloadState.ABORTED, True)
+    only = asked()
+    only.broke(3, "went_away", away=True)
+    assert (only.state, only.away, only.left) == (DownloadState.INTERRUPTED, True, False)
+    assert only.next_try == 63
+
+
+def test_who_gave_most_of_it_gets_another_chance_before_it_is_left() -> None:
+    one = elsewhere()
+    one.broke(0, "broke_off")
+    one.ask(5)
+    one.broke(8, "went_away", away=True, mostly_here=True)
+    assert one.away
+    one.ask(200)
+    one.broke(203, "went_away", away=True, mostly_here=True)
+    assert (one.state, one.left) == (DownloadState.ABORTED, True)
+
+
+def test_somebody_s_coming_online_ends_the_pause_of_those_that_wait_for_it_and_of_no_other() -> None:
+    one = asked()
+    one.broke(3, "went_away", away=True)
+    one.returned(10)
+    assert not one.due(10)
+    assert one.due(11)
+    other = asked()
+    other.broke(3, "broke_off")
+    other.returned(4)
+    assert other.next_try == 8
+
+
+def test_a_queue_that_stands_is_left_where_somebody_else_has_a_free_slot_and_waited_for_where_nobody_has() -> None:
+    rules = StreamRules(queue_timeout_s=1000, queue_patience_s=100)
+    alone, one = (StreamCore(rules=rules, elsewhere=other) for other in (False, True))
+    for core_ in (alone, one):
+        core_.ask(0)
+        core_.delivered(1)
+        core_.nearer(50)
+    assert not one.tick(149, have=0)
+    assert not one.tick(150, have=5), "what has begun is not thrown away for a queue"
+    assert one.tick(150, have=0)
+    assert (one.state, one.code, one.left) == (DownloadState.TIMED_OUT, "quicker_elsewhere", True)
+    assert not alone.tick(900, have=0)
+    assert alone.tick(1001, have=0)
+
+
+def test_what_else_waits_at_a_sharer_that_is_left_goes_with_it_unless_it_is_had_nowhere_else_or_has_begun() -> None:
+    waits, nowhere, begun, runs = elsewhere(), asked(), elsewhere(), elsewhere()
+    for one in (waits, nowhere, begun):
+        one.delivered(1)
+    begun.arrived(5)
+    runs.receiving()
+    gone = [one.leave(DownloadState.ABORTED, "went_away") for one in (waits, nowhere, begun, runs)]
+    assert gone == [True, False, False, False]
+    assert (waits.state, waits.code, waits.left) == (DownloadState.ABORTED, "went_away", False)

@@ -6,9 +6,10 @@ import asyncio
 import random
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
-from apps.domain.contracts.soulseek_downloads import DownloadWork
+from apps.domain.contracts.soulseek_downloads import DownloadReport, DownloadWork
 from apps.domain.jobs.lifecycle import WantDesired
 from apps.domain.soulseek.performance import RescueRules
 from apps.domain.soulseek.states import DownloadDesired, DownloadState
@@ -26,11 +27,19 @@ SOUND = flac(random.Random(5).randbytes(SIZE))
 
 
 def download(
-    path: str, *, user: str = "bob", want: bool = True, size: int = len(SOUND), order: int = 0, priority: int = 5
+    path: str,
+    *,
+    user: str = "bob",
+    want: bool = True,
+    size: int = len(SOUND),
+    order: int = 0,
+    priority: int = 5,
+    elsewhere: bool = False,
+    batch: uuid.UUID | None = None,
 ) -> DownloadWork:
     return DownloadWork(
         id=uuid.uuid4(),
-        batch_id=uuid.uuid4(),
+        batch_id=batch or uuid.uuid4(),
         job_id=None,
         want_id=uuid.uuid4() if want else None,
         want_desired=WantDesired.ACTIVE if want else None,
@@ -45,6 +54,7 @@ def download(
         priority=priority,
         order=order,
         rescue_allowed=True,
+        elsewhere=elsewhere,
     )
 
 
@@ -54,11 +64,20 @@ class Node:
     def __init__(self, world: World, folder: Path, *, rules: StreamRules = RULES, name: str = "alice") -> None:
         self.world, self.folder, self.rules, self.name = world, folder, rules, name
         self.rows = MemoryDownloads()
+        self.told: list[Sequence[DownloadReport]] = []
         self.counted: Counter[str] = Counter()
         self.part: Downloads
         self.plane: SoulseekPlane
 
     async def start(self) -> Node:
+        record = self.rows.record
+
+        async def noted(reports: Sequence[DownloadReport]) -> None:
+            self.told.append(reports)
+            await record(reports)
+
+        self.rows.record = noted  # type: ignore[method-assign]
+
         def parts(context: PlaneContext) -> list[Downloads]:
             self.part = Downloads(
                 context,

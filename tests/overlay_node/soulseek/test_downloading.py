@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,54 @@ def test_somebody_who_is_not_there_is_given_up_with_a_code(tmp_path: Path) -> No
             one = node.rows.put(download("Music\\x.flac", user="nobody"))
             await node.until_state(one, DownloadState.TIMED_OUT, DownloadState.ABORTED)
             assert node.rows.reports[one].code in {"no_answer", "went_away"}
+
+    played(scene)
+
+
+@pytest.mark.e2e
+def test_somebody_who_is_away_is_left_with_all_that_waits_there_where_somebody_else_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("overlay_node.soulseek.stream.OFFLINE_S", 0.5)
+
+    async def scene() -> None:
+        async with soulseek_world(tmp_path) as world:
+            async with world.user("bob"):
+                pass  # known to the server, and offline
+            rules = dataclasses.replace(RULES, away_s=3600.0)
+            node = await Node(world, tmp_path / "node", rules=rules).start()
+            batch = uuid.uuid4()
+            rows = [
+                node.rows.put(download(f"Music\\{name}.flac", order=name, batch=batch, elsewhere=name != 3))
+                for name in range(4)
+            ]
+            for one in (rows[0], rows[1], rows[2]):
+                await node.until_state(one, DownloadState.ABORTED)
+                assert node.rows.reports[one].code == "went_away"
+            ends = [{one.download_id for one in told if one.state is DownloadState.ABORTED} for told in node.told]
+            assert set(rows[:3]) in ends, "they are told in one go"
+            await node.until_state(rows[3], DownloadState.INTERRUPTED)
+
+    played(scene)
+
+
+@pytest.mark.e2e
+def test_somebody_who_alone_has_it_is_asked_as_soon_as_he_comes_online(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("overlay_node.soulseek.stream.OFFLINE_S", 0.5)
+
+    async def scene() -> None:
+        async with soulseek_world(tmp_path) as world:
+            async with world.user("bob", shares=shared(tmp_path / "s", "1.flac")) as bob:
+                path = path_of(bob, "1.flac")
+            rules = dataclasses.replace(RULES, away_s=3600.0)
+            node = await Node(world, tmp_path / "node", rules=rules).start()
+            one = node.rows.put(download(path, want=False))
+            await node.until_state(one, DownloadState.INTERRUPTED)
+            assert node.rows.reports[one].code == "went_away"
+            async with world.user("bob", shares=tmp_path / "s"):
+                await node.until_state(one, DownloadState.SUCCEEDED)
 
     played(scene)
 

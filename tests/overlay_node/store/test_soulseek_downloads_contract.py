@@ -26,7 +26,7 @@ RECORDING = uuid.UUID(int=7)
 class Control(Protocol):
     """The control plane's hand."""
 
-    def put(self, name: str, *, priority: int = 5, want: bool = False) -> uuid.UUID: ...
+    def put(self, name: str, *, priority: int = 5, want: bool = False, elsewhere: bool = False) -> uuid.UUID: ...
     def desire(self, download_id: uuid.UUID, desired: DownloadDesired) -> None: ...
     def want_is(self, download_id: uuid.UUID, desired: WantDesired) -> None: ...
     def deny(self, root: bytes) -> None: ...
@@ -37,7 +37,7 @@ class MemoryControl:
     def __init__(self, rows: MemoryDownloads) -> None:
         self.rows, self.count = rows, 0
 
-    def put(self, name: str, *, priority: int = 5, want: bool = False) -> uuid.UUID:
+    def put(self, name: str, *, priority: int = 5, want: bool = False, elsewhere: bool = False) -> uuid.UUID:
         self.count += 1
         return self.rows.put(
             DownloadWork(
@@ -45,6 +45,7 @@ class MemoryControl:
                 want_desired=None, recording_mbid=RECORDING if want else None, external=not want, user="bob",
                 remote_path=name, size_bytes=10, duration_ms=None, profile="", desired=DownloadDesired.ACTIVE,
                 priority=priority, order=self.count, rescue_allowed=True,
+                elsewhere=elsewhere,
             )
         )  # fmt: skip
 
@@ -64,7 +65,7 @@ class MemoryControl:
 
 
 class DjangoControl:
-    def put(self, name: str, *, priority: int = 5, want: bool = False) -> uuid.UUID:
+    def put(self, name: str, *, priority: int = 5, want: bool = False, elsewhere: bool = False) -> uuid.UUID:
         from apps.domain.jobs.constraints import Constraints
         from apps.soulseek.models import Download
         from apps.soulseek.services_download import batch_create
@@ -75,7 +76,8 @@ class DjangoControl:
             want_id = want_create(
                 RECORDING, release_mbids=[], duration_ms=None, constraints=Constraints(), requested_by_id=None
             ).id
-        file = FileAsked(path=name, size_bytes=10, want_id=want_id, recording_mbid=RECORDING if want else None)
+        recording = RECORDING if want else None
+        file = FileAsked(path=name, size_bytes=10, want_id=want_id, recording_mbid=recording, elsewhere=elsewhere)
         batch = batch_create(user="bob", folder="", files=[file], priority=priority)
         return Download.objects.get(batch=batch).id
 
@@ -148,7 +150,8 @@ def whole(download_id: uuid.UUID, *, root: bytes = b"r" * 32) -> WholeStream:
 def test_work_is_the_head_of_the_queue_and_what_runs(rows: Rows) -> None:
     one = rows.control.put("1")
     rows.control.put("2", priority=9)
-    last = rows.control.put("3", priority=1)
+    last = rows.control.put("3", priority=1, elsewhere=True)
+    assert [rows.one(each).elsewhere for each in (one, last)] == [False, True]
     assert rows.names() == ["2", "1", "3"]
     assert rows.names(limit=1, among=(last,)) == ["2", "3"]
     assert rows.one(one).state is DownloadState.WAITING
