@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import TYPE_CHECKING
+
+from slskdn_site.cli._answers import answer_print
+from slskdn_site.cli.main import django_setup
 
 if TYPE_CHECKING:
     from apps.soulseek.models import UserRule
@@ -36,7 +38,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def make(args: argparse.Namespace) -> int:
     """A rule."""
-    _django()
+    django_setup()
     from apps.soulseek.services_sharing import rule_add
 
     rule = rule_add(
@@ -47,33 +49,25 @@ def make(args: argparse.Namespace) -> int:
         note=args.note,
         replace=args.replace,
     )
-    print(json.dumps(facts(rule), ensure_ascii=False) if args.json else _line(rule))
-    return 0
+    return answer_print(args, facts(rule), [_line(rule)])
 
 
 def show(args: argparse.Namespace) -> int:
     """All of them: they are few."""
-    _django()
+    django_setup()
     from apps.soulseek.selectors_sharing import rules_query
 
     rows = list(rules_query(effect=args.effect))
-    if args.json:
-        print(json.dumps({"items": [facts(row) for row in rows]}, ensure_ascii=False))
-        return 0
-    for row in rows:
-        print(_line(row))
-    if not rows:
-        print("No rules.")
-    return 0
+    return answer_print(args, {"items": [facts(row) for row in rows]}, [_line(row) for row in rows] or ["No rules."])
 
 
 def drop(args: argparse.Namespace) -> int:
     """1 when one was not there."""
-    _django()
+    django_setup()
     from apps.soulseek.services_sharing import rule_remove
 
     removed = [rule_id for rule_id in args.ids if rule_remove(rule_id)]
-    print(json.dumps({"removed": removed}) if args.json else f"{len(removed)} removed.")
+    answer_print(args, {"removed": removed}, [f"{len(removed)} removed."])
     return 0 if len(removed) == len(args.ids) else 1
 
 
@@ -93,9 +87,3 @@ def facts(row: UserRule) -> dict[str, object]:
 def _line(row: UserRule) -> str:
     group = f" {row.group}" if row.group else ""
     return f"{row.id:>5}  {row.effect}{group}  {row.match}  {row.pattern}  {row.note}".rstrip()
-
-
-def _django() -> None:
-    from slskdn_site.cli.main import django_setup
-
-    django_setup()

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from apps.domain.errors import DomainError
+from slskdn_site.cli._answers import clean
+from slskdn_site.cli.main import django_setup
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -89,11 +91,11 @@ def _job(args: argparse.Namespace) -> int:
         return 0
     summary = found.summary()
     name = f"{found.artist} – {found.title}" if found.title else str(found.job)
-    print(f"{_clean(name)}\n{found.job}  {summary.events} events")
+    print(f"{clean(name)}\n{found.job}  {summary.events} events")
     _print_summary(found, summary.whole)
     for track in summary.tracks:
         if track.track is not None and len(summary.tracks) > 1:
-            print(f"\n{_clean(found.track(track.track).label)}")
+            print(f"\n{clean(found.track(track.track).label)}")
             _print_summary(found, track, indent="  ", findings=False)
     return 0
 
@@ -109,7 +111,7 @@ def _track(args: argparse.Namespace) -> int:
         print(json.dumps(summary_body(summary), default=str))
         return 0
     assert summary.track is not None
-    print(_clean(found.track(summary.track).label))
+    print(clean(found.track(summary.track).label))
     for transfer in summary.transfers:
         print(f"{transfer.variant[:12]} {transfer.profile}  {transfer.outcome or 'under way'} {transfer.code}".rstrip())
     _print_summary(found, summary)
@@ -117,7 +119,7 @@ def _track(args: argparse.Namespace) -> int:
 
 
 def _tracing(args: argparse.Namespace) -> int:
-    _django()
+    django_setup()
     from apps.transfers.traces import traces_count, traces_dir, tracing_state
 
     state = tracing_state()
@@ -152,18 +154,18 @@ def _print_summary(found: JobTrace, summary: Summary, *, indent: str = "", findi
     for peer in summary.peers:
         print(f"{indent}  {_peer(peer)}")
     for reason, count in list(summary.decisions.items())[:8]:
-        print(f"{indent}  decided {_clean(reason) or 'without a reason'}: {count} ×")
+        print(f"{indent}  decided {clean(reason) or 'without a reason'}: {count} ×")
     if findings:
         from apps.jobs.traces import findings_with_tracks
 
         for finding, words, track in findings_with_tracks(found, summary.findings):
             when = f"at {_after(summary.started_at, finding.at)}" if finding.at and summary.started_at else ""
-            about = f" [{' '.join(part for part in (_clean(track), when) if part)}]" if track or when else ""
-            print(f"{indent}{'!' if finding.tone in {'bad', 'warn'} else '·'} {_clean(words)}{about}")
+            about = f" [{' '.join(part for part in (clean(track), when) if part)}]" if track or when else ""
+            print(f"{indent}{'!' if finding.tone in {'bad', 'warn'} else '·'} {clean(words)}{about}")
 
 
 def _peer(peer: PeerShare) -> str:
-    parts = [f"{peer.share:>6.1%}  {_size(peer.verified):>9}  {_clean(peer.peer)[:24]}"]
+    parts = [f"{peer.share:>6.1%}  {_size(peer.verified):>9}  {clean(peer.peer)[:24]}"]
     if peer.mean_ms is not None:
         parts.append(f"{peer.mean_ms:.0f} ms a chunk")
     for count, words in (
@@ -189,13 +191,13 @@ def _line(found: JobTrace, event: TraceEvent, begin: datetime | None) -> str:
     took = f"{event.duration_ms:.1f} ms" if event.duration_ms >= 0 else ""
     parts = (
         f"{_after(begin, event.at) if begin else '':>12}",
-        f"{_clean(str(event.action)):<18}",
+        f"{clean(str(event.action)):<18}",
         f"{event.source.value if event.peer else '':<8}",
-        f"{_clean(event.peer)[:12]:<12}",
-        f"{_clean(found.track(event.context.track).label)[:24]:<24}",
+        f"{clean(event.peer)[:12]:<12}",
+        f"{clean(found.track(event.context.track).label)[:24]:<24}",
         where.strip(),
         took,
-        _clean(event.code),
+        clean(event.code),
     )
     return " ".join(part for part in parts if part).rstrip()
 
@@ -256,7 +258,7 @@ def _found(text: str) -> JobTrace:
         job_id = uuid.UUID(text)
     except ValueError as error:
         raise DomainError("This is not a job's id; `./slskdn jobs list` shows them.", code="job_unknown") from error
-    _django()
+    django_setup()
     from apps.jobs.traces import job_trace
 
     try:
@@ -267,16 +269,3 @@ def _found(text: str) -> JobTrace:
 
             error.sentence = sentence(error.code, error.params)
         raise
-
-
-def _django() -> None:
-    from slskdn_site.cli.main import django_setup
-
-    django_setup()
-
-
-def _clean(text: str) -> str:
-    """Names and codes never reach the terminal raw."""
-    from slskdn_site.logs import one_line
-
-    return one_line(text)

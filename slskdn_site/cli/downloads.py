@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from apps.domain.errors import DomainError
+from slskdn_site.cli._answers import answer_print, clean
+from slskdn_site.cli.main import django_setup
 
 SUMMARY = "Files asked of Soulseek users: list, add, pause, resume, cancel, retry, bring forward."
 _ACTS = {
@@ -62,7 +63,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def show(args: argparse.Namespace) -> int:
     """A page of the list."""
-    _django()
+    django_setup()
     from apps.soulseek.selectors_download import download_page
 
     page = download_page(show=args.show, user=args.user, cursor=args.cursor, limit=args.limit)
@@ -70,12 +71,12 @@ def show(args: argparse.Namespace) -> int:
     lines = [line(row) for row in page.items] or ["Nothing."]
     if page.next_cursor:
         lines.append(f"More: --cursor {page.next_cursor}")
-    return _print(args, answer, lines)
+    return answer_print(args, answer, lines)
 
 
 def add(args: argparse.Namespace) -> int:
     """A batch."""
-    _django()
+    django_setup()
     from apps.domain.contracts.soulseek_downloads import FileAsked
     from apps.soulseek.services_download import batch_create
 
@@ -86,12 +87,12 @@ def add(args: argparse.Namespace) -> int:
         title=args.title,
         priority=args.priority,
     )
-    return _print(args, {"batch": str(batch_id)}, [f"batch:{batch_id}"])
+    return answer_print(args, {"batch": str(batch_id)}, [f"batch:{batch_id}"])
 
 
 def act(args: argparse.Namespace) -> int:
     """One act on downloads and batches; 0 also when nothing changed."""
-    _django()
+    django_setup()
     from apps.soulseek.download_actions import BATCH_ACTIONS, DOWNLOAD_ACTIONS
 
     ids, batches = _ids(args.ids)
@@ -100,19 +101,19 @@ def act(args: argparse.Namespace) -> int:
         if args.act not in BATCH_ACTIONS:
             raise DownloadIdInvalid("This is done to downloads, not to batches.", field="ids")
         changed += BATCH_ACTIONS[args.act](batches)
-    return _print(args, {"changed": changed}, [f"{changed} changed."])
+    return answer_print(args, {"changed": changed}, [f"{changed} changed."])
 
 
 def priority(args: argparse.Namespace) -> int:
     """Urgency."""
-    _django()
+    django_setup()
     from apps.soulseek.services_download import batch_priority, download_priority
 
     ids, batches = _ids(args.ids)
     changed = (download_priority(ids, args.priority) if ids else 0) + (
         batch_priority(batches, args.priority) if batches else 0
     )
-    return _print(args, {"changed": changed}, [f"{changed} changed."])
+    return answer_print(args, {"changed": changed}, [f"{changed} changed."])
 
 
 def facts(row: object) -> dict[str, object]:
@@ -136,8 +137,8 @@ def line(row: object) -> str:
         told.append(f"number {row.position} here")
     if row.place:
         told.append(f"number {row.place} there")
-    told.append(f"{_clean(row.user)}: {_clean(row.remote_path)}")
-    told += [_clean(str(sentence(code, row.params))) for code in (row.code, row.trouble) if code]
+    told.append(f"{clean(row.user)}: {clean(row.remote_path)}")
+    told += [clean(str(sentence(code, row.params))) for code in (row.code, row.trouble) if code]
     return "  ".join(told)
 
 
@@ -161,21 +162,3 @@ def _ids(texts: Sequence[str]) -> tuple[list[uuid.UUID], list[uuid.UUID]]:
         except ValueError as error:
             raise DownloadIdInvalid("A download is named by its id, a batch by batch:ID.", field="ids") from error
     return ids, batches
-
-
-def _django() -> None:
-    from slskdn_site.cli.main import django_setup
-
-    django_setup()
-
-
-def _print(args: argparse.Namespace, answer: Mapping[str, object], lines: Sequence[str]) -> int:
-    print(json.dumps(answer) if args.json else "\n".join(lines))
-    return 0
-
-
-def _clean(text: str) -> str:
-    """What a peer says of itself never reaches the terminal raw."""
-    from slskdn_site.logs import one_line
-
-    return one_line(text)

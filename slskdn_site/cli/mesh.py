@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from apps.domain.errors import DomainError
 from slskdn_site.cli import mesh_available, mesh_labels
+from slskdn_site.cli._answers import answer_print, clean
+from slskdn_site.cli.main import django_setup
 
 SUMMARY = "The mesh: seed and unseed releases, list labels, peers and how far they are trusted, show the node's state."
 
@@ -49,7 +50,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def seed(args: argparse.Namespace) -> int:
     """Seed a release; 0 also when it was seeded already."""
-    _django()
+    django_setup()
     from apps.library.node_selectors import release_offered
     from apps.mesh.services import release_seed
 
@@ -59,12 +60,12 @@ def seed(args: argparse.Namespace) -> int:
     tracks = sum(1 for track in held.tracks if track.variant is not None) if held is not None else 0
     answer = {"release": str(release), "seeded": True, "changed": created, "tracks_held": tracks}
     words = f"{release} is {'now' if created else 'already'} seeded; {tracks} of its tracks are in the library."
-    return _print(args, answer, [words])
+    return answer_print(args, answer, [words])
 
 
 def unseed(args: argparse.Namespace) -> int:
     """Stop seeding a release; 0 also when it was not seeded by hand. A release of mesh.seed.releases stays seeded."""
-    _django()
+    django_setup()
     from apps.mesh.services import release_unseed
     from slskdn_site.config import load_config
 
@@ -73,12 +74,12 @@ def unseed(args: argparse.Namespace) -> int:
     configured = str(release) in {text.lower() for text in load_config().mesh.seed.releases}
     answer = {"release": str(release), "seeded": configured, "changed": removed}
     words = f"{release} is {'no longer' if removed else 'not'} seeded by hand."
-    return _print(args, answer, [words, *(["mesh.seed.releases still names it."] if configured else [])])
+    return answer_print(args, answer, [words, *(["mesh.seed.releases still names it."] if configured else [])])
 
 
 def peers(args: argparse.Namespace) -> int:
     """List peers."""
-    _django()
+    django_setup()
     from apps.peers.selectors import peer_list
 
     rows = peer_list(limit=max(1, args.limit))
@@ -101,11 +102,11 @@ def peers(args: argparse.Namespace) -> int:
         ]
     }
     lines = [
-        f"{row.key[:16]}  {_clean(row.agent)[:20]:20}  down {row.down_bytes:>12}  up {row.up_bytes:>12}  "
+        f"{row.key[:16]}  {clean(row.agent)[:20]:20}  down {row.down_bytes:>12}  up {row.up_bytes:>12}  "
         f"bad leaves {row.bad_leaves:>4}  wrong claims {row.wrong_claims:>3}  last seen {_iso(row.last_seen) or 'never'}"
         for row in rows
     ]
-    return _print(args, answer, lines or ["No peer was met yet."])
+    return answer_print(args, answer, lines or ["No peer was met yet."])
 
 
 def peers_metrics(args: argparse.Namespace) -> int:
@@ -124,7 +125,7 @@ def peers_reputation(args: argparse.Namespace) -> int:
 
 def status(args: argparse.Namespace) -> int:
     """The node's last heartbeat; exit status 1 when it is not alive."""
-    _django()
+    django_setup()
     from apps.mesh.selectors import seeded_releases
     from apps.mesh.selectors_list import announcement_list, claims_by_verdict
     from apps.nodelink.selectors import node_status
@@ -144,21 +145,21 @@ def status(args: argparse.Namespace) -> int:
         "claims": claims_by_verdict(),
     }
     if node is None:
-        _print(args, answer, ["No node ran with this data folder yet: ./slskdn up starts one."])
+        answer_print(args, answer, ["No node ran with this data folder yet: ./slskdn up starts one."])
         return 1
     report = node.report
     overlay, dht, moved = _part(report, "overlay"), _part(report, "dht"), _part(report, "bytes")
     links, transfers = _list(report, "links"), _list(report, "transfers")
     lines = [
         (
-            f"Node {node.peer_id} {'is alive' if node.alive else 'does not beat'}, mode {_clean(str(report.get('mode')))}, "
+            f"Node {node.peer_id} {'is alive' if node.alive else 'does not beat'}, mode {clean(str(report.get('mode')))}, "
             f"last beat {_iso(node.beat_at)}."
         ),
         f"Overlay port {overlay.get('port')}, DHT port {dht.get('port')}, {sum(known.values()) if isinstance(known := dht.get('good_nodes'), dict) else 0} good DHT nodes.",
         f"{len(links)} links, {len(transfers)} transfers, {len(announced)} releases announced.",
         f"Payload bytes since its start: {moved.get('down')} down, {moved.get('up')} up.",
     ]
-    _print(args, answer, lines)
+    answer_print(args, answer, lines)
     return 0 if node.alive else 1
 
 
@@ -174,22 +175,11 @@ def _command(
     return command
 
 
-def _django() -> None:
-    from slskdn_site.cli.main import django_setup
-
-    django_setup()
-
-
 def _mbid(text: str) -> uuid.UUID:
     try:
         return uuid.UUID(text)
     except ValueError as error:
-        raise MbidInvalid(f"{_clean(text)[:60]} is not an MBID.") from error
-
-
-def _print(args: argparse.Namespace, answer: Mapping[str, object], lines: Sequence[str]) -> int:
-    print(json.dumps(answer) if args.json else "\n".join(lines))
-    return 0
+        raise MbidInvalid(f"{clean(text)[:60]} is not an MBID.") from error
 
 
 def _part(report: Mapping[str, object], key: str) -> Mapping[str, object]:
@@ -204,10 +194,3 @@ def _list(report: Mapping[str, object], key: str) -> Sequence[object]:
 
 def _iso(at: datetime | None) -> str | None:
     return at.isoformat(timespec="seconds") if at is not None else None
-
-
-def _clean(text: str) -> str:
-    """What a peer says of itself never reaches the terminal raw."""
-    from slskdn_site.logs import one_line
-
-    return one_line(text)

@@ -8,6 +8,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from apps.domain.errors import DomainError
+from slskdn_site.cli._answers import clean
 
 if TYPE_CHECKING:
     from apps.jobs.selectors_labels import LabelView
@@ -73,7 +74,7 @@ def _list(args: argparse.Namespace) -> int:
         return 0
     print(f"{'popularity':>10}  {'releases':>8}  {'artists':>7}  {'peers':>5}  label")
     for row in labels:
-        print(f"{row.popularity:>10.2f}  {row.releases:>8}  {row.artists:>7}  {row.peers:>5}  {_clean(row.name)[:80]}")
+        print(f"{row.popularity:>10.2f}  {row.releases:>8}  {row.artists:>7}  {row.peers:>5}  {clean(row.name)[:80]}")
     print(
         f"Labels: {totals.labels}, releases: {totals.releases}, peers: {totals.peers}; counted here only, never sent."
     )
@@ -87,7 +88,7 @@ def _one(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(_told(found)))
         return 0
-    name = _clean(found.name) or str(found.key)
+    name = clean(found.name) or str(found.key)
     if found.source == "nothing":
         print(f"{name}: the mesh knows nothing of this label, and MusicBrainz was not asked for its releases yet.")
         return 0
@@ -99,10 +100,10 @@ def _one(args: argparse.Namespace) -> int:
     else:
         print(f"{name}: the mesh knows nothing of this label; these are its releases by MusicBrainz, the newest first.")
     for line in found.releases:
-        words = f"{_clean(line.artist)} – {_clean(line.title)}" if line.title else str(line.release_mbid)
+        words = f"{clean(line.artist)} – {clean(line.title)}" if line.title else str(line.release_mbid)
         seen = f"{line.popularity:6.2f}  {line.peers:>3} peers  " if found.figures is not None else ""
         quality = f"  quality {line.quality:.2f}" if line.quality is not None else ""
-        print(f"  {seen}{words[:80]}  {line.year}  {_clean(line.kind)}{quality}")
+        print(f"  {seen}{words[:80]}  {line.year}  {clean(line.kind)}{quality}")
     if found.total > len(found.releases):
         print(f"  … and {found.total - len(found.releases)} more.")
     return 0
@@ -123,11 +124,11 @@ def _key(words: str) -> uuid.UUID:
     found = heard or {one.mbid for one in labels_named(words)}
     if len(found) > 1:
         raise LabelUnclear(
-            f"Several labels are called {_clean(words)[:60]}: say which by its MBID.",
+            f"Several labels are called {clean(words)[:60]}: say which by its MBID.",
             code="label_ambiguous", name=words[:200], count=len(found),
         )  # fmt: skip
     if not found:
-        raise LabelUnclear(f"No label called {_clean(words)[:60]} is known here.", name=words[:200])
+        raise LabelUnclear(f"No label called {clean(words)[:60]} is known here.", name=words[:200])
     return found.pop()
 
 
@@ -167,10 +168,3 @@ def _told(found: LabelView) -> dict[str, object]:
             for line in found.releases
         ],
     }
-
-
-def _clean(text: str) -> str:
-    """What a peer says never reaches the terminal raw."""
-    from slskdn_site.logs import one_line
-
-    return one_line(text)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from slskdn_site.cli._answers import answer_print
+from slskdn_site.cli.main import django_setup
 
 if TYPE_CHECKING:
     from apps.soulseek.selectors_sharing import ShareFolder, ShareTree
@@ -40,19 +41,19 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def show(args: argparse.Namespace) -> int:
     """A folder, or the roots."""
-    _django()
+    django_setup()
     from apps.soulseek.selectors_sharing import share_tree
     from apps.soulseek.services_sharing import root_of
 
     root, path = root_of(args.folder) if args.folder else (None, b"")
     tree = share_tree(root_id=root, path=path, seen_by=args.view)
     lines = [_line(one) for one in tree.folders] + [f"{one.size_bytes:>14}  {one.path}" for one in tree.files]
-    return _print(args, facts(tree), lines or ["Nothing."])
+    return answer_print(args, facts(tree), lines or ["Nothing."])
 
 
 def set_audience(args: argparse.Namespace) -> int:
     """A rule, or none."""
-    _django()
+    django_setup()
     from apps.domain.soulseek.virtual_paths import Audience
     from apps.soulseek.selectors_sharing import share_tree
     from apps.soulseek.services_sharing import root_of, share_set, share_unset
@@ -64,12 +65,12 @@ def set_audience(args: argparse.Namespace) -> int:
         share_set(root, path, audience=Audience(args.audience))
     here = share_tree(root_id=root, path=path, files=0).here
     assert here is not None
-    return _print(args, folder_facts(here), [_line(here)])
+    return answer_print(args, folder_facts(here), [_line(here)])
 
 
 def scan_status(args: argparse.Namespace) -> int:
     """As the node said last; 1 when it says nothing."""
-    _django()
+    django_setup()
     from apps.soulseek.selectors_sharing import share_status
 
     status = share_status()
@@ -81,7 +82,7 @@ def scan_status(args: argparse.Namespace) -> int:
         lines.append(f"The library is being read: {status.read} files so far.")
     elif status.read_s is not None:
         lines.append(f"The library was read in {status.read_s} s; {status.changes} files changed since the node began.")
-    _print(args, dataclasses.asdict(status), lines)
+    answer_print(args, dataclasses.asdict(status), lines)
     return 0 if status.told else 1
 
 
@@ -112,18 +113,3 @@ def _line(one: ShareFolder) -> str:
     mark = " *" if one.own else ""
     mixed = " (others below)" if one.mixed else ""
     return f"{one.audience.value + mark:10} {one.amount.files:>7} files {one.amount.size_bytes:>15} bytes  {one.name}{mixed}"
-
-
-def _print(args: argparse.Namespace, answer: object, lines: Sequence[str]) -> int:
-    if args.json:
-        print(json.dumps(answer, ensure_ascii=False))
-    else:
-        for line in lines:
-            print(line.encode("utf-8", "replace").decode())
-    return 0
-
-
-def _django() -> None:
-    from slskdn_site.cli.main import django_setup
-
-    django_setup()

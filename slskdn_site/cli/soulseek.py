@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import json
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
+
+from slskdn_site.cli._answers import answer_print
+from slskdn_site.cli.main import django_setup
 
 SUMMARY = "The session with the Soulseek server: how it stands and why, connect, disconnect, away, set the password."
 POLL_S: Final = 0.1
@@ -43,13 +45,13 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def status(args: argparse.Namespace) -> int:
     """How it stands."""
-    _django()
+    django_setup()
     return _show(args, events=max(0, args.events))
 
 
 def connect(args: argparse.Namespace) -> int:
     """Connect, and say what came of it."""
-    _django()
+    django_setup()
     from apps.soulseek.services_session import session_connect
 
     before = _stamp()
@@ -60,7 +62,7 @@ def connect(args: argparse.Namespace) -> int:
 
 def disconnect(args: argparse.Namespace) -> int:
     """Disconnect."""
-    _django()
+    django_setup()
     from apps.soulseek.selectors_session import session_glance
     from apps.soulseek.services_session import session_disconnect
 
@@ -72,7 +74,7 @@ def disconnect(args: argparse.Namespace) -> int:
 
 def away(args: argparse.Namespace) -> int:
     """Away, or back."""
-    _django()
+    django_setup()
     from apps.soulseek.selectors_session import session_glance
     from apps.soulseek.services_session import session_away
 
@@ -109,7 +111,7 @@ def password(_args: argparse.Namespace) -> int:
 
 def _connect_again() -> bool:
     """Before the first start there are no rows to write into; the node reads the new password then anyway."""
-    _django()
+    django_setup()
     from django.db import DatabaseError
 
     from apps.nodelink.selectors_status import NodePresence, node_glance
@@ -194,21 +196,9 @@ def _show(args: argparse.Namespace, *, events: int) -> int:
     for row in rows:
         said = row.params.get("text") if row.kind == "server_said" else sentence(row.code, row.params)
         lines.append(f"{_iso(row.at)}  {row.kind:12}  {said}")
-    _print(args, answer, lines)
+    answer_print(args, answer, lines)
     return 1 if glance.health == "unavailable" else 0
 
 
 def _iso(moment: datetime | None) -> str | None:
     return moment.isoformat(timespec="seconds") if moment is not None else None
-
-
-def _django() -> None:
-    from slskdn_site.cli.main import django_setup
-
-    django_setup()
-
-
-def _print(args: argparse.Namespace, answer: Mapping[str, object], lines: Sequence[str]) -> None:
-    from slskdn_site.logs import one_line
-
-    print(json.dumps(answer) if args.json else "\n".join(one_line(line) for line in lines))

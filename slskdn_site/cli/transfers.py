@@ -6,9 +6,10 @@ import argparse
 import dataclasses
 import json
 import uuid
-from collections.abc import Mapping, Sequence
 
 from apps.domain.errors import DomainError
+from slskdn_site.cli._answers import answer_print, clean
+from slskdn_site.cli.main import django_setup
 
 SUMMARY = "What is served to other nodes now; downloads that do badly, and how the mesh rescues them; rate limits for the node, a peer or a job, changed while it runs."
 
@@ -61,7 +62,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def uploads(args: argparse.Namespace) -> int:
     """What is served; exit status 1 when the node is not alive."""
-    _django()
+    django_setup()
     from apps.transfers.selectors_limits import uploads_now
 
     view = uploads_now()
@@ -71,29 +72,29 @@ def uploads(args: argparse.Namespace) -> int:
         f"{view.served} of {view.slots} slots, {view.waiting} peers wait, {view.queued} requests queued, {_speed(view.rate_bps)}."
     ]
     lines += [
-        f"{_clean(one.peer)[:16]:16}  {_clean(one.state):9}  sent {one.sent_bytes:>14}  queued {one.queued:>3}  {_speed(one.peer_bps)}"
+        f"{clean(one.peer)[:16]:16}  {clean(one.state):9}  sent {one.sent_bytes:>14}  queued {one.queued:>3}  {_speed(one.peer_bps)}"
         for one in view.uploads
     ]
     if not view.alive:
         lines = ["The node gives no sign of life."]
-    _print(args, answer, lines)
+    answer_print(args, answer, lines)
     return 0 if view.alive else 1
 
 
 def underperforming(args: argparse.Namespace) -> int:
     """What does badly; exit status 0 also when nothing does."""
-    _django()
+    django_setup()
     from apps.soulseek.selectors_download import underperforming as found
     from slskdn_site.cli.downloads import facts, line
 
     rows = found()
     lines = [f"{line(row)}  since {row.trouble_since:%Y-%m-%d %H:%M:%S} UTC" for row in rows]
-    return _print(args, {"items": [facts(row) for row in rows]}, lines or ["Every download does well enough."])
+    return answer_print(args, {"items": [facts(row) for row in rows]}, lines or ["Every download does well enough."])
 
 
 def rescues(args: argparse.Namespace) -> int:
     """A page of rescues; exit status 0 also when there are none."""
-    _django()
+    django_setup()
     from apps.common.sentences import message_of
     from apps.soulseek.selectors_rescues import rescue_page
 
@@ -109,17 +110,17 @@ def rescues(args: argparse.Namespace) -> int:
         items.append({**dataclasses.asdict(row), "says": says})
         lines.append(
             f"{row.started_at:%Y-%m-%d %H:%M:%S}  {row.state.value:9}  {row.trouble:15}  mesh {row.overlay_bytes:>11}  "
-            f"Soulseek {row.soulseek_bytes:>11}  {_clean(row.user)}: {_clean(row.name)}  {says}"
+            f"Soulseek {row.soulseek_bytes:>11}  {clean(row.user)}: {clean(row.name)}  {says}"
         )
     if page.next_cursor:
         lines.append(f"More: --cursor {page.next_cursor}")
     answer = json.loads(json.dumps({"items": items, "next": page.next_cursor}, default=str))
-    return _print(args, answer, lines or ["Nothing was to be rescued."])
+    return answer_print(args, answer, lines or ["Nothing was to be rescued."])
 
 
 def limits_show(args: argparse.Namespace) -> int:
     """All limits."""
-    _django()
+    django_setup()
     from apps.transfers.selectors_limits import rate_limit_defaults, rate_limit_list
 
     rows, defaults = rate_limit_list(), rate_limit_defaults()
@@ -142,30 +143,30 @@ def limits_show(args: argparse.Namespace) -> int:
         f"{'each peer' if row.scope == 'peer' else 'global':58}  {row.direction:4}  {_kbps(row.kbps):>14}  configured"
         for row in defaults
     ]
-    return _print(args, answer, lines)
+    return answer_print(args, answer, lines)
 
 
 def limits_set(args: argparse.Namespace) -> int:
     """Set one."""
-    _django()
+    django_setup()
     from apps.transfers.services_limits import rate_limit_set
 
     scope, key = _of(args.target)
     created = rate_limit_set(scope, key, args.direction, kbps=args.kbps)
     answer = {"scope": scope, "key": key, "direction": args.direction, "kbps": args.kbps, "created": created}
-    return _print(args, answer, [f"{_target(scope, key)}, {args.direction}: {_kbps(args.kbps)}."])
+    return answer_print(args, answer, [f"{_target(scope, key)}, {args.direction}: {_kbps(args.kbps)}."])
 
 
 def limits_clear(args: argparse.Namespace) -> int:
     """Clear one; 0 also when none was set."""
-    _django()
+    django_setup()
     from apps.transfers.services_limits import rate_limit_clear
 
     scope, key = _of(args.target)
     cleared = rate_limit_clear(scope, key, args.direction)
     answer = {"scope": scope, "key": key, "direction": args.direction, "cleared": cleared}
     words = "what is configured holds again" if cleared else "no limit was set"
-    return _print(args, answer, [f"{_target(scope, key)}, {args.direction}: {words}."])
+    return answer_print(args, answer, [f"{_target(scope, key)}, {args.direction}: {words}."])
 
 
 def _of(text: str) -> tuple[str, str]:
@@ -177,7 +178,7 @@ def _of(text: str) -> tuple[str, str]:
 
 
 def _target(scope: str, key: str) -> str:
-    return f"{scope}:{_clean(key)}" if key else scope
+    return f"{scope}:{clean(key)}" if key else scope
 
 
 def _kbps(value: int) -> str:
@@ -186,21 +187,3 @@ def _kbps(value: int) -> str:
 
 def _speed(bps: int) -> str:
     return f"{bps / 1024:.0f} KiB/s"
-
-
-def _django() -> None:
-    from slskdn_site.cli.main import django_setup
-
-    django_setup()
-
-
-def _print(args: argparse.Namespace, answer: Mapping[str, object], lines: Sequence[str]) -> int:
-    print(json.dumps(answer) if args.json else "\n".join(lines))
-    return 0
-
-
-def _clean(text: str) -> str:
-    """What a peer says of itself never reaches the terminal raw."""
-    from slskdn_site.logs import one_line
-
-    return one_line(text)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import uuid
 from typing import TYPE_CHECKING
 
 from apps.domain.errors import DomainError
+from slskdn_site.cli._answers import answer_print
+from slskdn_site.cli.main import django_setup
 
 if TYPE_CHECKING:
     from apps.soulseek.models import Upload
@@ -36,27 +37,25 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def show(args: argparse.Namespace) -> int:
     """A page."""
-    _django()
+    django_setup()
     from apps.common.pagination import keyset_page
+    from apps.common.sentences import sentence
     from apps.soulseek.selectors_sharing import UPLOAD_ORDER, uploads_query
 
     rows = uploads_query(show=args.show, user=args.user)
     page = keyset_page(rows, order=UPLOAD_ORDER, cursor=args.cursor, limit=args.limit)
-    if args.json:
-        print(json.dumps({"items": [facts(row) for row in page.items], "next": page.next_cursor}, ensure_ascii=False))
-        return 0
+    lines: list[str] = []
     for row in page.items:
-        said = facts(row)
-        print(f"{row.id}  {row.state:10} {row.user}  {row.remote_path}  {row.sent_bytes}/{row.size_bytes}")
-        if said["message"]:
-            print(f"    {said['message']}")
-    print(f"More: --cursor {page.next_cursor}" if page.next_cursor else "" if page.items else "Nothing.")
-    return 0
+        lines.append(f"{row.id}  {row.state:10} {row.user}  {row.remote_path}  {row.sent_bytes}/{row.size_bytes}")
+        lines += [f"    {sentence(row.code, row.params)}"] if row.code else []
+    lines += [f"More: --cursor {page.next_cursor}"] if page.next_cursor else []
+    answer = {"items": [facts(row) for row in page.items], "next": page.next_cursor}
+    return answer_print(args, answer, lines or ["Nothing."])
 
 
 def end(args: argparse.Namespace) -> int:
     """Cancel."""
-    _django()
+    django_setup()
     from apps.soulseek.services_sharing import upload_cancel, uploads_cancel_of
 
     if not args.ids and not args.user:
@@ -68,8 +67,7 @@ def end(args: argparse.Namespace) -> int:
         except ValueError as error:
             raise DomainError(f"{text} is no id of an upload.", code="upload_over") from error
         count += 1
-    print(json.dumps({"cancelled": count}) if args.json else f"{count} cancelled.")
-    return 0
+    return answer_print(args, {"cancelled": count}, [f"{count} cancelled."])
 
 
 def facts(row: Upload) -> dict[str, object]:
@@ -91,9 +89,3 @@ def facts(row: Upload) -> dict[str, object]:
         "asked_at": row.asked_at.isoformat(),
         "ended_at": row.ended_at.isoformat() if row.ended_at is not None else None,
     }
-
-
-def _django() -> None:
-    from slskdn_site.cli.main import django_setup
-
-    django_setup()

@@ -51,6 +51,15 @@ def test_uploads_are_listed_and_those_that_are_over_can_not_be_ended(capsys: pyt
     assert main(["uploads", "cancel"]) == 1
 
 
+def test_a_user_whose_name_would_write_to_the_terminal_is_shown_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    made = next(iter(uploads().values()))
+    type(made).objects.filter(id=made.id).update(user="bob\x1b[2J\nmallory", remote_path="music\\\u202egnp.exe")
+    assert main(["uploads", "list", "--show", "all"]) == 0
+    told = capsys.readouterr().out
+    assert "bob\\x1b[2J\\x0amallory  music\\\\u202egnp.exe" in told
+    assert "\x1b" not in told
+
+
 def test_rules_of_users_are_added_listed_removed(capsys: pytest.CaptureFixture[str]) -> None:
     made = said(capsys, "users", "rules", "add", "ban", "(?i)spam.*", "--match", "regex", "--note", "noise")
     assert isinstance(made, dict)
