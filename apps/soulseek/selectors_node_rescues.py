@@ -5,22 +5,25 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection
 
-from apps.domain.contracts.soulseek_rescues import RescueOrigin, RescueReport
+from apps.domain.contracts.soulseek_rescues import RescueKept, RescueOrigin, RescueReport
 from apps.domain.soulseek.rescue import RESCUE_OVER
-from apps.domain.soulseek.states import DOWNLOAD_ENDS, RescueState
+from apps.domain.soulseek.states import DOWNLOAD_ENDS, DownloadState, RescueState
 from apps.library.models import AudioVariant
 from apps.soulseek.models import Download, DownloadProgress, JobTraffic, OfferSighting, Rescue
 
 
-def rescues_kept() -> tuple[RescueReport, ...]:
-    """Rescues that are not over, of downloads that have not ended; the newest of each."""
-    rows = (
-        Rescue.objects.exclude(state__in=sorted(RESCUE_OVER))
-        .filter(download__live=True)
-        .exclude(download__progress__state__in=sorted(DOWNLOAD_ENDS))
-        .order_by("started_at", "id")
-    )
-    return tuple({row.download_id: _report(row) for row in rows}.values())
+def rescues_kept() -> tuple[RescueKept, ...]:
+    """Rescues that are not over, oldest first, with the ends of their downloads; one query."""
+    rows = Rescue.objects.exclude(state__in=sorted(RESCUE_OVER)).select_related("download", "download__progress")
+    return tuple(_kept(row) for row in rows.order_by("started_at", "id"))
+
+
+def _kept(row: Rescue) -> RescueKept:
+    progress: DownloadProgress | None = getattr(row.download, "progress", None)
+    state = DownloadState(progress.state) if progress is not None else None
+    if state not in DOWNLOAD_ENDS:  # a row that is history without an end was cancelled before the node ever saw it
+        state = None if row.download.live else DownloadState.CANCELLED
+    return RescueKept(report=_report(row), end=state, end_code=progress.code if progress is not None and state else "")
 
 
 def rescue_origins(downloads: Collection[uuid.UUID]) -> tuple[RescueOrigin, ...]:

@@ -12,6 +12,7 @@ Nothing here is needed after a kill but rows and folders: a rescue that was live
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import uuid
 from collections.abc import Collection, Mapping, Sequence
@@ -33,7 +34,7 @@ from apps.domain.soulseek.guardrails import (
     overlay_budget_bytes,
 )
 from apps.domain.soulseek.performance import KIB, Trouble
-from apps.domain.soulseek.rescue import Mesh, RescueCore, Sight, may_equal, stop_leaf
+from apps.domain.soulseek.rescue import Mesh, RescueCore, Sight, may_equal, settled, stop_leaf
 from apps.domain.soulseek.states import DownloadState, RescueState
 from overlay_node.soulseek.plane import Part
 from overlay_node.soulseek.ports import PlaneContext
@@ -189,11 +190,18 @@ class Rescues(Part):
 
     @override
     def tick(self, now: float) -> None:
-        if not self._settings.enabled or self._kept is None:
-            if self._settings.enabled and not self._reading and now >= self._next_origins:
+        if self._kept is None:
+            if not self._reading and now >= self._next_origins:
                 self._reading, self._next_origins = True, now + ORIGINS_S
                 self._context.spawn(self._take_up(), "rescues-kept")
             return
+        if self._settings.enabled:
+            self._look_at_all(now)
+        if now >= self._next_record and not self._recording:
+            self._recording, self._next_record = True, now + RECORD_S
+            self._context.spawn(self._record(), "rescues-record")
+
+    def _look_at_all(self, now: float) -> None:
         streams = self._downloads.streams
         for stream in list(streams.values()):
             try:
@@ -205,9 +213,6 @@ class Rescues(Part):
         if now >= self._next_origins and not self._reading and (asked := self._asked()):
             self._reading, self._next_origins = True, now + ORIGINS_S
             self._context.spawn(self._read_origins(asked), "rescues-origins")
-        if now >= self._next_record and not self._recording:
-            self._recording, self._next_record = True, now + RECORD_S
-            self._context.spawn(self._record(), "rescues-record")
 
     def _look(self, stream: Stream, now: float) -> None:
         work = stream.work
@@ -249,6 +254,9 @@ class Rescues(Part):
                 core=RescueCore(state=kept.state, code=kept.code, params=kept.params),
                 carried=True,
                 first_byte_at=kept.first_byte_at,
+                ended_at=kept.ended_at,
+                overlay=kept.overlay_bytes,
+                soulseek=kept.soulseek_bytes,
                 transfer_id=kept.transfer_id,
             )
         known = case is not None and not (
@@ -495,13 +503,36 @@ class Rescues(Part):
     # ---- rows
 
     async def _take_up(self) -> None:
-        """What an earlier run left."""
+        """What an earlier run left goes on, or is told as over, with the reason."""
         try:
-            self._kept = {one.download_id: one for one in await self._rows.kept()}
+            found = await self._rows.kept()
         except DomainError as error:
             log.warning("rescues_not_read code=%s", error.code)
+            return
         finally:
             self._reading = False
+        newest = {one.report.download_id: one for one in found}
+        self._kept = {}
+        for one in found:
+            core = None
+            if one is not newest[one.report.download_id]:
+                core = RescueCore(state=RescueState.ENDED, code="rescue_superseded")
+            elif one.end is not None:
+                core = settled(one.report.state, one.end, code=one.end_code, overlay_bytes=one.report.overlay_bytes)
+            elif not self._settings.enabled:
+                core = RescueCore(state=RescueState.ENDED, code="rescue_off")
+            if core is None or core.state is None:
+                self._kept[one.report.download_id] = one.report
+                continue
+            over = dataclasses.replace(
+                one.report,
+                state=core.state,
+                code=core.code,
+                params=core.params,
+                ended_at=one.report.ended_at or self._context.wall(),
+            )
+            log.info("rescue_left download=%s state=%s code=%s", over.download_id, over.state, over.code)
+            self._left.append(over)
 
     def _asked(self) -> list[uuid.UUID]:
         return [

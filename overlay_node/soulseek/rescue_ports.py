@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol
 
 from apps.domain.contracts.node_work import TransferWork
-from apps.domain.contracts.soulseek_rescues import RescueOrigin, RescueReport
+from apps.domain.contracts.soulseek_rescues import RescueKept, RescueOrigin, RescueReport
 from overlay_node.swarm.allowance import Allowance
 from overlay_node.swarm.choice import Candidate
 
@@ -15,8 +15,8 @@ from overlay_node.swarm.choice import Candidate
 class RescueRows(Protocol):
     """Rows of rescues. Each method raises DomainError `store_unavailable` when the database can't be reached."""
 
-    async def kept(self) -> tuple[RescueReport, ...]:
-        """What an earlier run left of downloads that have not ended: rescues that are not over."""
+    async def kept(self) -> tuple[RescueKept, ...]:
+        """What an earlier run left: rescues that are not over, oldest first, and how their downloads ended meanwhile."""
 
     async def origins(self, downloads: Collection[uuid.UUID]) -> tuple[RescueOrigin, ...]:
         """What is known of the Soulseek side of these."""

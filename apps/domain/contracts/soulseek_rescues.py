@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from apps.domain.errors import Param
-from apps.domain.soulseek.states import RescueState
+from apps.domain.soulseek.states import DownloadState, RescueState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,16 @@ class RescueReport:
     started_at: datetime
     first_byte_at: datetime | None = None
     ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RescueKept:
+    """A rescue that an earlier run left, not over. `end`: its download's, which the rescue never heard of, because the node was killed between the two; with its
+    code. None: the download goes on."""
+
+    report: RescueReport
+    end: DownloadState | None = None
+    end_code: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,9 @@ import dataclasses
 import uuid
 from collections.abc import Collection, Sequence
 
-from apps.domain.contracts.soulseek_rescues import RescueOrigin, RescueReport
+from apps.domain.contracts.soulseek_rescues import RescueKept, RescueOrigin, RescueReport
 from apps.domain.soulseek.rescue import RESCUE_LIVE, RESCUE_OVER
-from apps.domain.soulseek.states import RescueState
+from apps.domain.soulseek.states import DownloadState, RescueState
 
 
 class MemoryRescues:
@@ -21,18 +21,21 @@ class MemoryRescues:
         self.known: dict[uuid.UUID, RescueOrigin] = {}
         self.otherwise = RescueOrigin(download_id=uuid.UUID(int=0), attempted=True, seen=True, provable=True)
         """what holds for downloads of which nothing was said"""
-        self.ended: set[uuid.UUID] = set()
-        """downloads"""
+        self.ended: dict[uuid.UUID, tuple[DownloadState, str]] = {}
+        """downloads that ended, how and with which code"""
 
     def of(self, download_id: uuid.UUID) -> list[RescueReport]:
         """The rescues of a download, oldest first."""
         return [one for one in self.reports.values() if one.download_id == download_id]
 
-    async def kept(self) -> tuple[RescueReport, ...]:
+    async def kept(self) -> tuple[RescueKept, ...]:
         """What an earlier run left."""
         rows = sorted(self.reports.values(), key=lambda one: one.started_at)
-        left = {one.download_id: one for one in rows if one.state not in RESCUE_OVER}
-        return tuple(one for one in left.values() if one.download_id not in self.ended)
+        left = [one for one in rows if one.state not in RESCUE_OVER]
+        ends = [self.ended.get(one.download_id, (None, "")) for one in left]
+        return tuple(
+            RescueKept(report=one, end=end, end_code=code) for one, (end, code) in zip(left, ends, strict=True)
+        )
 
     async def origins(self, downloads: Collection[uuid.UUID]) -> tuple[RescueOrigin, ...]:
         """The Soulseek side."""

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from apps.domain.contracts.soulseek_rescues import RescueOrigin, RescueReport
+from apps.domain.contracts.soulseek_rescues import RescueKept, RescueOrigin, RescueReport
 from apps.soulseek import selectors_node_rescues as selectors
 from apps.soulseek import services_node_rescues as services
 from overlay_node.store.database_thread import DatabaseThread
@@ -19,7 +19,7 @@ class DjangoRescues:
     def __init__(self, database: DatabaseThread) -> None:
         self._database: Final = database
 
-    async def kept(self) -> tuple[RescueReport, ...]:
+    async def kept(self) -> tuple[RescueKept, ...]:
         """What an earlier run left."""
         return await self._database.read(selectors.rescues_kept)
 

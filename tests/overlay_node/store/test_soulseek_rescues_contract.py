@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 
 from apps.domain.contracts.soulseek_rescues import RescueReport
-from apps.domain.soulseek.states import RescueState
+from apps.domain.soulseek.states import DownloadState, RescueState
 from overlay_node.soulseek.rescue_ports import RescueRows
 from overlay_node.store.soulseek.memory_rescues import MemoryRescues
 
@@ -22,7 +22,12 @@ NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 class Rows:
     """`put` makes a download, `end` ends it."""
 
-    def __init__(self, rows: RescueRows, put: Callable[[str], uuid.UUID], end: Callable[[uuid.UUID], None]) -> None:
+    def __init__(
+        self,
+        rows: RescueRows,
+        put: Callable[[str], uuid.UUID],
+        end: Callable[[uuid.UUID, DownloadState, str], None],
+    ) -> None:
         self.rows, self.put, self.end = rows, put, end
         self.loop = asyncio.new_event_loop()
 
@@ -39,7 +44,7 @@ class Rows:
         return report.id
 
     def kept(self) -> dict[uuid.UUID, RescueReport]:
-        return {one.id: one for one in self.run(self.rows.kept())}
+        return {one.report.id: one.report for one in self.run(self.rows.kept())}
 
 
 def django_put(name: str) -> uuid.UUID:
@@ -49,17 +54,21 @@ def django_put(name: str) -> uuid.UUID:
     return Download.objects.create(batch=batch, user="bob", remote_path=name, size_bytes=10).id
 
 
-def django_end(download: uuid.UUID) -> None:
-    from apps.soulseek.models import Download
+def django_end(download: uuid.UUID, state: DownloadState, code: str) -> None:
+    from apps.soulseek.models import DownloadProgress
 
-    Download.objects.filter(id=download).update(live=False)
+    DownloadProgress.objects.update_or_create(download_id=download, defaults={"state": state, "code": code})
 
 
 @pytest.fixture(params=["memory", pytest.param("django", marks=pytest.mark.django_db(transaction=True))])
 def rows(request: pytest.FixtureRequest) -> Iterator[Rows]:
     if request.param == "memory":
         memory = MemoryRescues()
-        made = Rows(memory, lambda _name: uuid.uuid4(), memory.ended.add)
+        made = Rows(
+            memory,
+            lambda _name: uuid.uuid4(),
+            lambda download, state, code: memory.ended.update({download: (state, code)}),
+        )
         yield made
     else:
         from overlay_node.store.database_thread import DatabaseThread
@@ -94,11 +103,32 @@ def test_of_one_download_one_rescue_is_live(rows: Rows) -> None:
     assert list(rows.kept()) == [second]
 
 
-def test_a_download_that_ended_needs_no_rescue_and_one_that_is_gone_is_no_error(rows: Rows) -> None:
-    one = rows.put("1")
-    rows.told(one, RescueState.LOOKING, transfer_id=uuid.uuid4())
-    rows.end(one)
-    assert rows.kept() == {}
+def test_the_end_of_a_download_that_its_rescue_never_heard_of_is_told(rows: Rows) -> None:
+    one, other = rows.put("1"), rows.put("2")
+    first = rows.told(one, RescueState.LOOKING, transfer_id=uuid.uuid4())
+    second = rows.told(other, RescueState.REFUSED, minute=1)
+    rows.end(one, DownloadState.REFUSED, "banned")
+    assert [(kept.report.id, kept.end, kept.end_code) for kept in rows.run(rows.rows.kept())] == [
+        (first, DownloadState.REFUSED, "banned"),
+        (second, None, ""),
+    ]
+
+
+def test_one_of_a_download_that_is_gone_is_no_error(rows: Rows) -> None:
+    rows.told(uuid.uuid4(), RescueState.LOOKING)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_download_that_is_history_without_an_end_was_cancelled() -> None:
+    from apps.soulseek.models import Download, Rescue
+    from apps.soulseek.selectors_node_rescues import rescues_kept
+
+    download = django_put("1")
+    django_end(download, DownloadState.RECEIVING, "")
+    Rescue.objects.create(download_id=download, trouble="stalled", trouble_at=NOW, started_at=NOW)
+    assert rescues_kept()[0].end is None
+    Download.objects.filter(id=download).update(live=False)
+    assert (rescues_kept()[0].end, rescues_kept()[0].end_code) == (DownloadState.CANCELLED, "")
 
 
 def test_origins_are_told_of_every_download(rows: Rows) -> None:
