@@ -25,7 +25,7 @@ from apps.domain.jobs.lifecycle import TransferState, WantDesired
 from apps.domain.soulseek.eta import Everybody, eta, everybody
 from apps.domain.soulseek.performance import RescueRules
 from apps.domain.soulseek.states import DownloadDesired, DownloadState
-from apps.domain.soulseek.streaming import StreamRules, next_asked
+from apps.domain.soulseek.streaming import StreamRules, may_begin, next_asked
 from overlay_node.soulseek.download_ports import DownloadRows
 from overlay_node.soulseek.placing import extension_kept, linked, place_of, place_raw, profile_of
 from overlay_node.soulseek.plane import Part
@@ -275,10 +275,15 @@ class Downloads(Part):
             clock=self._context.clock,
             counted=lambda count: self._count(work.user, count, work.job_id),
             jitter=lambda: jitter.uniform(0.8, 1.3),
+            room=self._room,
         )
         if not self._online:
             stream.core.offline(now)
         return stream
+
+    def _room(self, caller: Stream) -> bool:
+        now = self._context.clock()
+        return may_begin((one.in_line(now) for one in self.streams.values()), caller.in_line(now), self._rules)
 
     def _count(self, user: str, count: int, job_id: uuid.UUID | None) -> None:
         self.received_bytes += count

@@ -62,7 +62,9 @@ class Stream:
         clock: Callable[[], float],
         counted: Callable[[int], None],
         jitter: Callable[[], float],
+        room: Callable[[Stream], bool] = lambda _stream: True,
     ) -> None:
+        """`room`: may its sharer, which calls, begin?"""
         self.work = work
         self.folder: Final = folder
         self.core: Final = _core_of(work, rules, now=now, wall=wall)
@@ -86,6 +88,7 @@ class Stream:
         self._clock: Final = clock
         self._counted: Final = counted
         self._jitter: Final = jitter
+        self._room: Final = room
         self._client: SoulseekClient | None = None
         self._transfer: StreamTransfer | None = None
         self._io: Final = asyncio.Lock()
@@ -208,6 +211,16 @@ class Stream:
         return self.file
 
     # ---- the sink
+
+    def may_begin(self) -> bool:
+        """See `StreamSink`. Who is sent away has taken us out of its queue: we wait here for a place, and ask again then."""
+        self.changed = True
+        if self._room(self):
+            self.core.called()  # at once: the next call may come before the library notes this one
+            return True
+        self.core.put_back()
+        self._release()
+        return False
 
     def next_offset(self, size: int) -> int:
         """See `StreamSink`. A file that can't be the one that was offered is not wanted at all."""

@@ -8,6 +8,7 @@ six private names of aioslsk's TransferManager, which is why its minor version i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import Any, Final, Protocol
 
@@ -31,6 +32,9 @@ BLOCK_TIMEOUT_S: Final = 60.0
 
 class StreamSink(Protocol):
     """Takes one file's bytes."""
+
+    def may_begin(self) -> bool:
+        """Its sharer calls: is there a place for it now? If not, the sharer is told that the file is queued here, and it is asked for again."""
 
     def next_offset(self, size: int) -> int:
         """Where to begin; `size` is what the sharer says the whole file has. Anything ≥ `size`: nothing is wanted."""
@@ -84,6 +88,11 @@ class StreamTransferManager(TransferManager):  # type: ignore[misc]
     ) -> None:
         if not isinstance(transfer, StreamTransfer):
             await super()._initialize_download(transfer, peer_connection, request)
+            return
+        if not transfer.sink.may_begin():
+            reply = PeerTransferReply.Request(ticket=request.ticket, allowed=False, reason=FailReason.QUEUED)
+            with contextlib.suppress(ConnectionWriteError):
+                await peer_connection.send_message(reply)
             return
         await transfer.state.initialize()
         transfer.filesize = request.filesize

@@ -403,6 +403,14 @@ def next_asked(line: Iterable[InLine], rules: StreamRules) -> tuple[uuid.UUID, .
     return tuple(chosen)
 
 
+def may_begin(line: Iterable[InLine], caller: InLine, rules: StreamRules) -> bool:
+    """May a sharer that calls begin? Not where `per_user` of its files come already: whoever calls with several at once gets no more than that. `at_once`
+    does not count here: a place in somebody's queue that was waited for is not thrown away for it."""
+    comes = {DownloadState.CONNECTING, DownloadState.RECEIVING}
+    running = sum(1 for one in line if one.user == caller.user and one.id != caller.id and one.state in comes)
+    return running < rules.per_user
+
+
 def sizes_agree(told: int, said: int) -> bool:
     """May a file be what a search told of? `told` 0: nothing was told. Tags change between two scans; half or twice as much is another file."""
     return told <= 0 or told / 2 <= said <= told * 2

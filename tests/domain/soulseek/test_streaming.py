@@ -16,6 +16,7 @@ from apps.domain.soulseek.streaming import (
     InLine,
     StreamCore,
     StreamRules,
+    may_begin,
     next_asked,
     outcome_of,
     refusal_of,
@@ -210,6 +211,20 @@ def test_behind_a_settled_place_in_a_queue_more_of_the_folder_may_wait() -> None
     assert next_asked(settled, StreamRules()) == (settled[1].id,)
     full = [line("a", order, DownloadState.QUEUED, settled=True) for order in range(AHEAD)] + [line("a", 99)]
     assert next_asked(full, StreamRules()) == ()
+
+
+def test_a_sharer_that_calls_with_several_at_once_gets_no_more_than_its_share() -> None:
+    calls = line("a", 1, DownloadState.QUEUED)
+    comes = [
+        line("a", 2, DownloadState.RECEIVING),
+        line("a", 3, DownloadState.ASKED),
+        line("b", 4, DownloadState.CONNECTING),
+    ]
+    assert not may_begin([calls, *comes], calls, StreamRules(per_user=1))
+    assert may_begin([calls, *comes], calls, StreamRules(per_user=2))
+    assert may_begin([calls, *comes[1:]], calls, StreamRules(per_user=1))
+    begun = line("a", 1, DownloadState.CONNECTING)
+    assert may_begin([begun], begun, StreamRules(per_user=1)), "it does not stand in its own way"
 
 
 def test_sizes_that_were_not_told_or_differ_by_tags_agree() -> None:

@@ -17,6 +17,7 @@ from aioslsk.protocol.messages import PeerTransferQueue
 from apps.domain.audio.payload import find_span_in_bytes, leaf_hashes, payload_root
 from apps.domain.jobs.lifecycle import TransferState, WantDesired
 from apps.domain.soulseek.states import DownloadDesired, DownloadState
+from overlay_node.soulseek.stream import Stream
 from tests.overlay_node.soulseek.downloads_world import RULES, SOUND, Node, download
 from tests.overlay_node.soulseek.world import played, soulseek_world
 
@@ -270,6 +271,49 @@ def test_streams_stay_within_their_limits_and_the_queue_s_order(tmp_path: Path) 
             await world.until(done, within_s=60)
             assert most == 2
             assert [one for one in ended if one in rows[:4]] == rows[:4]
+
+    played(scene)
+
+
+@pytest.mark.e2e
+def test_a_sharer_that_calls_with_several_at_once_is_held_to_its_share_and_all_of_them_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("overlay_node.soulseek.stream.SETTLED_S", 0.0)
+
+    async def scene() -> None:
+        names = [f"{number}.flac" for number in range(3)]
+        async with soulseek_world(tmp_path) as world, world.user("bob", shares=shared(tmp_path / "s", *names)) as bob:
+            bob.settings.transfers.limits.upload_slots = 0
+            node = await Node(world, tmp_path / "node").start()
+            rows = [node.rows.put(download(path_of(bob, name), want=False)) for name in names]
+            await world.until(lambda: len(bob.transfers.get_uploads()) == len(rows))
+            for one in rows:
+                await node.until_state(one, DownloadState.QUEUED)
+            most, calls = 0, list[bool]()
+            room = node.part._room
+
+            def noted(stream: Stream) -> bool:
+                calls.append(room(stream))
+                return calls[-1]
+
+            for stream in node.part.streams.values():
+                monkeypatch.setattr(stream, "_room", noted)
+
+            def came() -> bool:
+                nonlocal most
+                states = [one.core.state for one in node.part.streams.values()]
+                most = max(most, states.count(DownloadState.RECEIVING) + states.count(DownloadState.CONNECTING))
+                return all(node.rows.state(one) is DownloadState.SUCCEEDED for one in rows)
+
+            limited(bob, 3000)
+            for upload in bob.transfers.get_uploads():
+                upload._transfer_task = asyncio.create_task(bob.transfers._initialize_upload(upload))
+            await world.until(lambda: len(calls) >= len(rows))
+            assert sorted(calls[: len(rows)]) == [False, False, True]
+            bob.settings.transfers.limits.upload_slots = 5
+            await world.until(came)
+            assert most == 1
 
     played(scene)
 

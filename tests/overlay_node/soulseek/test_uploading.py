@@ -51,6 +51,9 @@ class Kept:
         self.start = start
         self.content = bytearray()
 
+    def may_begin(self) -> bool:
+        return True
+
     def next_offset(self, size: int) -> int:
         del size
         return self.start
