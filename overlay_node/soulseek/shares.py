@@ -9,6 +9,7 @@ replies under way, lists under way.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -234,7 +235,7 @@ class SharePart(Part):
         for at in range(0, len(entries), PUT):
             fresh: dict[str, SharedEntry] = {}
             for entry in entries[at : at + PUT]:
-                named = _unique(entry, index.at(entry.path) or fresh.get(entry.path))
+                named = _unique(entry, fresh, index)
                 old = [path for path in index.paths_of(entry.file_id) if path != named.path]
                 if old:
                     index.drop(old)
@@ -254,14 +255,9 @@ class SharePart(Part):
             self._telling = False
 
 
-def _unique(entry: SharedEntry, taken: SharedEntry | None) -> SharedEntry:
-    """The entry, under a name that no other file has: two names of the disk may become one of the network."""
-    if taken is None or taken.file_id == entry.file_id:
-        return entry
-    return SharedEntry(
-        file_id=entry.file_id,
-        path=numbered(entry.path, entry.file_id),
-        size=entry.size,
-        attributes=entry.attributes,
-        audience=entry.audience,
-    )
+def _unique(entry: SharedEntry, fresh: Mapping[str, SharedEntry], index: ShareIndex) -> SharedEntry:
+    """The entry, under a name that no other file has: two names of the disk may become one of the network, and a third may look like the numbered one."""
+    path = entry.path
+    while (taken := fresh.get(path) or index.at(path)) is not None and taken.file_id != entry.file_id:
+        path = numbered(path, entry.file_id)
+    return entry if path == entry.path else dataclasses.replace(entry, path=path)

@@ -459,14 +459,15 @@ class UploadPart(Part):
 
     async def _open(self, live: _Live) -> SharedFile:
         """The file as its row is now, if this user may still have it. Raises FileRefused."""
+        entry = self._shares.at(live.path, user=live.user)
+        if entry is not None:
+            live.file_id = entry.file_id  # a path that changed hands meanwhile means what it means now
         found = await self._rows.file_to_send(live.file_id)
-        if found is None:
+        if found is None or (entry is None and self._shares.feed_s is not None):
             raise FileRefused("It is not shared any more.", code="file_not_shared")
         wanted, audience = found
         if audience is not Audience.EVERYONE and not self._standings.standing(live.user).buddy:
             raise FileRefused("It is not shared with this user.", code="file_not_shared")
-        if self._shares.at(live.path, user=live.user) is None and self._shares.feed_s is not None:
-            raise FileRefused("It is not shared any more.", code="file_not_shared")
         file = await asyncio.to_thread(open_shared, wanted)
         live.size = file.size
         return file
