@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -16,63 +14,32 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from apps.domain.audio.payload import LEAF_BYTES
 from overlay_node.store.piece_store import PieceStore
+from tests.overlay_node.node_process import MIGRATE, PROJECT, NodeProcess
 from tests.overlay_node.services.mesh_world import RECORDING, RELEASE, MeshWorld, library_entry
 
-PROJECT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.e2e
 
-PREPARE = f"""
+PREPARE = f"""{MIGRATE}
 import uuid
-import django
-django.setup()
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
 from apps.transfers.services import want_create
 from apps.domain.jobs.constraints import Constraints
 want_create(uuid.UUID("{RECORDING}"), release_mbids=[uuid.UUID("{RELEASE}")], duration_ms=None, constraints=Constraints(), requested_by_id=None)
 """
 
 
-class Daemon:
-    """A data folder and the node process in it."""
+class Daemon(NodeProcess):
+    """One of the mesh."""
 
     def __init__(self, folder: Path, dht_port: int, database: Path | None = None) -> None:
-        self.folder = folder
-        self.process: subprocess.Popen[bytes] | None = None
-        folder.mkdir()
         config = {
             "mode": "mesh",
             "overlay": {"host": "127.0.0.1", "port": 0, "allow_private": True},
             "mesh": {"dht": {"host": "127.0.0.1", "port": 0, "bootstrap": [f"127.0.0.1:{dht_port}"]}},
         }
-        (folder / "slskdn.yml").write_text(yaml.safe_dump(config))
-        (folder / "slskdn.yml").chmod(0o600)
-        self.environment = {key: value for key, value in os.environ.items() if not key.startswith("SLSKDN_")}
-        self.environment |= {
-            "SLSKDN_DATA": str(folder),
-            "PYTHONPATH": str(PROJECT),
-            "DJANGO_SETTINGS_MODULE": "slskdn_site.settings",
-        }
-        if database is None:
-            self.python("-c", PREPARE)
-        else:
-            (folder / "db").mkdir(mode=0o700)
-            shutil.copyfile(database, self.database)
-
-    @property
-    def database(self) -> Path:
-        return self.folder / "db" / "slskdn.sqlite3"
-
-    def python(self, *argv: str) -> str:
-        done = subprocess.run(
-            [sys.executable, *argv], env=self.environment, cwd=PROJECT, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        super().__init__(folder, config, database=database, prepare=PREPARE)
 
     def transfers(self) -> list[tuple[str, int, str]]:
         with contextlib.closing(sqlite3.connect(self.database)) as rows:
@@ -88,19 +55,6 @@ class Daemon:
             )
             hours, jobs, peers = (rows.execute(text).fetchone()[0] or 0 for text in found)
             return hours, jobs, peers
-
-    def start(self) -> None:
-        with (self.folder / "node.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "overlay_node"], env=self.environment, cwd=PROJECT, stdout=log, stderr=log
-            )
-
-    def end(self, number: int) -> int:
-        assert self.process is not None
-        self.process.send_signal(number)
-        status = self.process.wait(10)
-        self.process = None
-        return status
 
     def log(self) -> str:
         return (self.folder / "node.log").read_text()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
 import signal
 import socket
 import sqlite3
@@ -17,18 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-PROJECT = Path(__file__).resolve().parents[3]
+from tests.overlay_node.node_process import PROJECT, NodeProcess
+
 WAIT_S = 90.0
 pytestmark = pytest.mark.e2e
 
-MIGRATE = """
-import django
-django.setup()
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
-"""
 ASK = """
 import json
 import django
@@ -83,8 +75,8 @@ class Server:
         self.process.stdout.close()
 
 
-class Daemon:
-    """A data folder and the node process in it."""
+class Daemon(NodeProcess):
+    """One with a Soulseek account."""
 
     def __init__(
         self,
@@ -95,9 +87,6 @@ class Daemon:
         mode: str = "legacy",
         username: str = "alice",
     ) -> None:
-        self.folder = folder
-        self.process: subprocess.Popen[bytes] | None = None
-        folder.mkdir()
         self.listen_port = free_port()
         config = {
             "mode": mode,
@@ -110,36 +99,8 @@ class Daemon:
                 "listen_port": self.listen_port,
             },
         }
-        (folder / "slskdn.yml").write_text(yaml.safe_dump(config))
-        (folder / "slskdn.yml").chmod(0o600)
-        self.environment = {key: value for key, value in os.environ.items() if not key.startswith("SLSKDN_")}
-        self.environment |= {
-            "SLSKDN_DATA": str(folder),
-            "PYTHONPATH": str(PROJECT),
-            "DJANGO_SETTINGS_MODULE": "slskdn_site.settings",
-        }
-        if database is None:
-            self.python("-c", MIGRATE)
-        else:
-            self.database.parent.mkdir(mode=0o700)
-            shutil.copyfile(database, self.database)
-
-    @property
-    def database(self) -> Path:
-        return self.folder / "db" / "slskdn.sqlite3"
-
-    def python(self, *argv: str, given: str = "", status: int = 0) -> str:
-        done = subprocess.run(
-            [sys.executable, *argv],
-            env=self.environment,
-            cwd=PROJECT,
-            capture_output=True,
-            text=True,
-            input=given,
-            check=False,
-        )
-        assert done.returncode == status, done.stdout + done.stderr
-        return done.stdout
+        # A password in any line of its log would be found.
+        super().__init__(folder, config, database=database, log_level="DEBUG")
 
     def cli(self, *argv: str, given: str = "", status: int = 0) -> str:
         return self.python("-m", "slskdn_site.cli", "soulseek", *argv, given=given, status=status)
@@ -172,23 +133,6 @@ class Daemon:
                 elif parts[3] == "0A":
                     listening.add(int(parts[1].rpartition(":")[2], 16))
         return listening, datagrams
-
-    def start(self) -> None:
-        with (self.folder / "node.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "overlay_node"],
-                env={**self.environment, "SLSKDN_LOG_LEVEL": "DEBUG"},  # a password in any line of it would be found
-                cwd=PROJECT,
-                stdout=log,
-                stderr=log,
-            )
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        assert self.process is not None
-        self.process.send_signal(number)
-        status = self.process.wait(10)
-        self.process = None
-        return status
 
 
 @pytest.fixture
