@@ -89,7 +89,7 @@ def _step(claim: HuntClaim, policy: HuntPolicy, lease: LeaseKeeper) -> None:
     parts = () if tired else choice(weighed)
     if claim.target.kind == "words":
         parts = parts[:1]
-    if left and not tired and not found_enough(weighed):
+    if left and not tired and not found_enough(weighed, asked=look.asked):
         hunt_ask(claim, left[0], rung=_rung(claim, ladder_length=len(ladder), asked=look.asked), wish=wish)
     elif claim.dry_run:
         hunt_end(claim, HuntState.DONE, code="hunt_dry_run" if parts else "hunt_nothing_found")

@@ -23,6 +23,7 @@ from tests.workers.assembled import SECONDS, release_facts
 from workers.hunting import step
 
 POLICY = HuntPolicy()
+Offered = tuple[str, tuple[SharedFile, ...], dict[str, object]]
 
 
 def hunted_job(*, tracks: int = 3, policy: HuntPolicy = POLICY, **wishes: object) -> tuple[Job, Hunt]:
@@ -51,13 +52,11 @@ def folder_files(
     )
 
 
-def offer(
-    user: str, files: Sequence[SharedFile], **more: object
-) -> tuple[str, tuple[SharedFile, ...], dict[str, object]]:
+def offer(user: str, files: Sequence[SharedFile], **more: object) -> Offered:
     return user, tuple(files), {"free_slot": True, "speed_bps": 500_000, **more}
 
 
-def answered(*offers: tuple[str, tuple[SharedFile, ...], dict[str, object]]) -> list[str]:
+def answered(*offers: Offered) -> list[str]:
     """The node sends every search that waits, and these users answer each; the words that were asked."""
     asked = []
     for work in searches_open().searches:

@@ -34,6 +34,7 @@ from apps.transfers.models import Want
 from tests.workers.assembled import release_facts
 from tests.workers.hunt_world import (
     POLICY,
+    Offered,
     answered,
     asked_of,
     ended,
@@ -77,18 +78,43 @@ def test_a_job_asks_its_first_question_and_fetches_the_whole_folder_that_is_foun
     assert Download.objects.count() == 3
 
 
-def test_what_a_folder_lacks_comes_from_others_after_the_whole_ladder_was_asked() -> None:
-    _job, hunt = hunted_job()
-    asked = []
+def fetched_after(hunt: Hunt, *offers: Offered) -> list[str]:
+    """The questions that were asked before it fetched, each answered so."""
+    asked: list[str] = []
     for _ in range(20):
-        stepped(hunt)
-        if hunt.state == HuntState.FETCHING:
+        if stepped(hunt).state == HuntState.FETCHING:
             break
-        asked += answered(offer("carol", folder_files(1, 2)), offer("dave", folder_files(3, 2)))
-    assert len(asked) == len(set(asked)) > 2
+        asked += answered(*offers)
+    assert len(asked) == len(set(asked))
+    return asked
+
+
+def test_what_two_have_together_is_fetched_after_the_second_question() -> None:
+    _job, hunt = hunted_job()
+    asked = fetched_after(hunt, offer("carol", folder_files(1, 2)), offer("dave", folder_files(3, 2)))
+    assert len(asked) == 2
     found = asked_of(hunt)
     assert sorted(number for some in found.values() for number in some) == [1, 2, 3]
     assert set(found) == {"carol", "dave"}
+
+
+def test_a_whole_folder_that_the_second_question_finds_is_preferred_to_what_two_have_together() -> None:
+    _job, hunt = hunted_job()
+    halves = offer("carol", folder_files(1, 2)), offer("dave", folder_files(3, 2))
+    stepped(hunt)
+    answered(*halves)
+    stepped(hunt)
+    assert hunt.state == HuntState.SEARCHING
+    answered(*halves, offer("whole", folder_files(1, 2, 3)))
+    stepped(hunt)
+    assert asked_of(hunt) == {"whole": [1, 2, 3]}
+
+
+def test_what_must_be_put_together_from_many_is_fetched_after_the_whole_ladder_was_asked() -> None:
+    _job, hunt = hunted_job()
+    asked = fetched_after(hunt, *(offer(f"user {at}", folder_files(at)) for at in (1, 2, 3)))
+    assert len(asked) > 2
+    assert asked_of(hunt) == {f"user {at}": [at] for at in (1, 2, 3)}
 
 
 def test_a_source_that_failed_for_good_is_never_asked_again_and_the_next_is_taken() -> None:

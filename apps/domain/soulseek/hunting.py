@@ -1,7 +1,7 @@
 """A hunt's theory: what is compared with (target), which question is asked next, when enough was found, which candidates together make the whole.
 
 A hunt asks the ladder of queries step by step and weighs all answers of the round after each. It stops early where a whole folder that fits well can be had
-soon, or where several can. What a chosen folder lacks is taken from others (at most SHARERS_AT_ONCE at a time). When nothing (more) may be asked for, it
+soon, or where several can; and, one question later, where two users have it together. What a chosen folder lacks is taken from others (at most SHARERS_AT_ONCE at a time). When nothing (more) may be asked for, it
 becomes a wish: one question of its ladder at a visit, not before the pace that the server gives, and ever slower while nothing comes.
 
 Pure: values in, values out.
@@ -49,6 +49,10 @@ LEAST_SCORE: Final = 0.4
 SHARERS_AT_ONCE: Final = 4
 """A whole is put together from so many people at most: each is a queue of its own."""
 MIN_GAIN: Final = 1
+TOGETHER: Final = 2
+"""So many users who have it together, soon and as it should be, end the ladder …"""
+TOGETHER_ASKED: Final = 2
+"""… once so many questions were asked: a whole folder gets one more chance to be found."""
 WISH_LEAST_S: Final = 720.0
 """The wishlist interval that the server usually names."""
 WISH_MOST_S: Final = 6 * 3600.0
@@ -188,11 +192,28 @@ def ladder_of(target: HuntTarget, *, excluded: Collection[str] = ()) -> tuple[Qu
     return release_ladder(release, excluded=excluded)
 
 
-def found_enough(candidates: Sequence[Candidate]) -> bool:
-    """The ladder may stop here."""
+def found_enough(candidates: Sequence[Candidate], *, asked: int) -> bool:
+    """The ladder may stop here. `asked`: questions of the round."""
     whole = [one for one in candidates if one.whole and not one.refused and one.score >= LEAST_SCORE]
     good = any(one.score >= GOOD_SCORE and one.expected_s <= SOON_S for one in whole)
-    return good or len(whole) >= SEVERAL
+    return good or len(whole) >= SEVERAL or (asked >= TOGETHER_ASKED and _together(candidates))
+
+
+def _together(candidates: Sequence[Candidate]) -> bool:
+    """Those who would be chosen are few, and each would be good enough if its folder were whole."""
+    parts = choice(candidates)
+    chosen = [candidates[part.candidate] for part in parts]
+    if not chosen or len(chosen) > TOGETHER:
+        return False
+    held = {(file.track.disc, file.track.position) for one in chosen for file in one.files}
+    lacks = any((track.disc, track.position) not in held for track in chosen[0].missing)
+    return not lacks and all(_score_if_whole(one) >= GOOD_SCORE and one.expected_s <= SOON_S for one in chosen)
+
+
+def _score_if_whole(candidate: Candidate) -> float:
+    weight = sum(term.weight for term in candidate.terms)
+    lost = sum(term.weight * (1 - term.value) for term in candidate.terms if term.name == "completeness")
+    return candidate.score + (lost / weight if weight else 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,11 +65,23 @@ def test_each_kind_has_its_own_ladder_and_excluded_words_are_not_asked() -> None
 
 
 def test_one_good_whole_folder_or_several_are_enough() -> None:
-    assert found_enough(weigh(TARGET, [folder("a", 1, 2, 3)], wishes=Constraints(), spent={}))
+    assert found_enough(weigh(TARGET, [folder("a", 1, 2, 3)], wishes=Constraints(), spent={}), asked=1)
     slow = [folder(name, 1, 2, 3, free_slot=False, queue=90) for name in "abc"]
-    assert not found_enough(weigh(TARGET, slow[:2], wishes=Constraints(), spent={}))
-    assert found_enough(weigh(TARGET, slow, wishes=Constraints(), spent={}))
-    assert not found_enough(weigh(TARGET, [folder("a", 1, 2)], wishes=Constraints(), spent={}))
+    assert not found_enough(weigh(TARGET, slow[:2], wishes=Constraints(), spent={}), asked=1)
+    assert found_enough(weigh(TARGET, slow, wishes=Constraints(), spent={}), asked=1)
+    assert not found_enough(weigh(TARGET, [folder("a", 1, 2)], wishes=Constraints(), spent={}), asked=9)
+
+
+def test_two_users_who_have_it_together_are_enough_after_one_more_question() -> None:
+    def enough(*offered: SharerResult, asked: int = 2) -> bool:
+        return found_enough(weigh(TARGET, offered, wishes=Constraints(), spent={}), asked=asked)
+
+    pair = folder("a", 1, 2), folder("b", 3, 2)
+    assert enough(*pair)
+    assert not enough(*pair, asked=1), "a whole folder may yet be found"
+    assert not enough(folder("a", 1), folder("b", 2), folder("c", 3)), "three queues are too many to stop for"
+    assert not enough(folder("a", 1, 2), folder("b", 3, free_slot=False, queue=40)), "one of them is far away"
+    assert not enough(folder("a", 1, 2), folder("b", 2)), "a track is missing"
 
 
 def test_the_best_is_taken_whole_and_what_it_lacks_from_others_each_track_once() -> None:
