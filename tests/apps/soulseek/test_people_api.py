@@ -7,7 +7,6 @@ from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.utils import timezone
 
@@ -17,6 +16,7 @@ from apps.nodelink.models import NodeCommand
 from apps.soulseek.models import Batch, Conversation, Download, Room, RoomState, UserRule
 from apps.soulseek.selectors_people import unread_people
 from apps.soulseek.services_node_people import rooms_report
+from tests.apps.soulseek.conftest import ClientOf
 from tests.apps.soulseek.people_rows import (
     GIF,
     HOSTILE,
@@ -32,19 +32,6 @@ from tests.apps.soulseek.people_rows import (
 
 pytestmark = pytest.mark.django_db
 JSON = "application/json"
-ClientOf = Callable[[str], Client]
-
-
-@pytest.fixture
-def client_of(db: None) -> ClientOf:
-    def made(role: str) -> Client:
-        user = User.objects.create_user(role)
-        user.groups.add(Group.objects.get(name=role))
-        client = Client()
-        client.force_login(user)
-        return client
-
-    return made
 
 
 def test_conversations_are_listed_with_what_is_unread_and_closed_ones_come_back(client_of: ClientOf) -> None:

@@ -7,8 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
-from django.test import Client
 from django.utils import timezone
 
 from apps.domain.contracts.node_work import Heartbeat
@@ -20,6 +18,7 @@ from apps.nodelink.services import heartbeat_record
 from apps.soulseek.models import SessionEvent, SoulseekIntent
 from apps.soulseek.selectors_session import session_glance
 from apps.soulseek.services_node_session import session_events_sweep, session_record
+from tests.apps.soulseek.conftest import ClientOf
 
 pytestmark = pytest.mark.django_db
 
@@ -42,19 +41,7 @@ def stand(**changes: Any) -> None:
     )
 
 
-@pytest.fixture
-def client_of(db: None) -> Any:
-    def made(role: str) -> Client:
-        user = User.objects.create_user(role)
-        user.groups.add(Group.objects.get(name=role))
-        client = Client()
-        client.force_login(user)
-        return client
-
-    return made
-
-
-def test_the_api_tells_how_it_stands_and_why(client_of: Any) -> None:
+def test_the_api_tells_how_it_stands_and_why(client_of: ClientOf) -> None:
     beat()
     now = timezone.now()
     stand(
@@ -75,7 +62,7 @@ def test_the_api_tells_how_it_stands_and_why(client_of: Any) -> None:
     assert body["retry_at"] is not None
 
 
-def test_operators_connect_disconnect_and_go_away_and_viewers_do_not(client_of: Any) -> None:
+def test_operators_connect_disconnect_and_go_away_and_viewers_do_not(client_of: ClientOf) -> None:
     beat()
     viewer, operator = client_of("viewer"), client_of("operator")
     for deed in ("connect", "disconnect", "away"):
@@ -107,7 +94,7 @@ def test_a_node_that_is_dead_has_no_session_whatever_its_row_says() -> None:
     assert (session_glance().health, session_glance().code) == ("off", "soulseek_mode_mesh")
 
 
-def test_hybrid_without_an_account_says_that_it_acts_as_mesh(client_of: Any) -> None:
+def test_hybrid_without_an_account_says_that_it_acts_as_mesh(client_of: ClientOf) -> None:
     beat(acting="mesh")
     stand(phase=Phase.IDLE, health=Health.OFF, code="soulseek_acts_as_mesh")
     body = client_of("viewer").get("/api/soulseek/session").json()
@@ -130,7 +117,7 @@ def test_the_check_fails_only_where_a_session_is_wanted_and_not_there(health: st
     assert (check.state, check.code, check.needed) == (state, "soulseek_kicked", False)
 
 
-def test_metrics_tell_health_and_budget(client_of: Any) -> None:
+def test_metrics_tell_health_and_budget(client_of: ClientOf) -> None:
     beat()
     stand(health=Health.DEGRADED, code="soulseek_unsteady", searches_waiting=4, shared_files=9)
     text = client_of("viewer").get("/metrics").content.decode()

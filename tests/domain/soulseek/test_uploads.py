@@ -26,6 +26,19 @@ LEECHERS = UploadGroup(name="leechers", priority=9, slots=1, speed_kib_s=50, day
 RULES = UploadRules(slots=2, groups=(BUDDIES, LEECHERS, DEFAULT))
 
 
+def places_are_kept(one: UploadQueue) -> None:
+    """Each is served in the place that it is told."""
+    told = {(upload.user, upload.path): one.place(upload.user, upload.path) for upload in one.waiting()}
+    happened: list[tuple[str, str]] = []
+    while sum(one.counts()):
+        started = one.due(speed_kib_s=None)
+        happened += [(upload.user, upload.path) for upload in started]
+        if not started:
+            first = one.running()[0]
+            one.over(first.user, first.path)
+    assert {key: place + 1 for place, key in enumerate(happened)} == told
+
+
 def queue(rules: UploadRules = RULES) -> UploadQueue:
     return UploadQueue(rules)
 
@@ -144,15 +157,7 @@ def test_places_that_are_told_are_those_that_are_kept(asked: list[tuple[str, int
     groups = {user: group for user, _, group in asked}
     for user, path, _ in asked:
         one.ask(user, str(path), size=1, groups=(groups[user],))
-    told = {(upload.user, upload.path): one.place(upload.user, upload.path) for upload in one.waiting()}
-    happened: list[tuple[str, str]] = []
-    while sum(one.counts()):
-        started = one.due(speed_kib_s=None)
-        happened += [(upload.user, upload.path) for upload in started]
-        if not started:
-            first = one.running()[0]
-            one.over(first.user, first.path)
-    assert {key: place + 1 for place, key in enumerate(happened)} == told
+    places_are_kept(one)
 
 
 @given(
@@ -171,15 +176,7 @@ def test_places_hold_also_after_withdrawals_and_some_service(steps: list[tuple[s
         elif not one.due(speed_kib_s=None) and one.running():
             first = one.running()[0]
             one.over(first.user, first.path)
-    told = {(upload.user, upload.path): one.place(upload.user, upload.path) for upload in one.waiting()}
-    happened: list[tuple[str, str]] = []
-    while sum(one.counts()):
-        started = one.due(speed_kib_s=None)
-        happened += [(upload.user, upload.path) for upload in started]
-        if not started:
-            first = one.running()[0]
-            one.over(first.user, first.path)
-    assert {key: place + 1 for place, key in enumerate(happened)} == told
+    places_are_kept(one)
 
 
 @pytest.mark.parametrize("discipline", list(Discipline))

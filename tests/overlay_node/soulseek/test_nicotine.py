@@ -16,8 +16,8 @@ from overlay_node.soulseek.streams import StreamTransfer
 from overlay_node.store.soulseek.memory_searches import MemorySearches
 from slskdn_site.demo.soulseek_server.server import ServerSettings, SoulseekServer
 from tests.nicotine import Nicotine
-from tests.overlay_node.soulseek.test_streams import CONTENT, SIZE, Kept, client_of, ended, played
-from tests.overlay_node.soulseek.world import soulseek_world
+from tests.overlay_node.soulseek.test_streams import CONTENT, SIZE, Kept, ended, played
+from tests.overlay_node.soulseek.world import client_of, soulseek_world
 
 
 @pytest.mark.e2e

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.overlay_node.node_process import PROJECT, NodeProcess
+from tests.overlay_node.soulseek.world import free_port
 
 WAIT_S = 90.0
 pytestmark = pytest.mark.e2e
@@ -38,12 +39,6 @@ def until(condition: Callable[[], Any]) -> Any:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class Server:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 from aioslsk.exceptions import AuthenticationError
-from aioslsk.settings import SharedDirectorySettingEntry
 from aioslsk.transfer.state import TransferState
 
 from overlay_node.soulseek.client import Account, SoulseekClient, settings_of
 from overlay_node.soulseek.streams import StreamTransfer
 from slskdn_site.demo.soulseek_server.server import ServerSettings, SoulseekServer
+from tests.overlay_node.soulseek.world import client_of
 
 WAIT_S = 45.0
 SIZE = 3_000_000
@@ -46,36 +45,6 @@ class Kept:
     def content(self) -> bytes:
         assert all(one[0] + len(one[1]) == other[0] for one, other in zip(self.blocks, self.blocks[1:], strict=False))
         return b"".join(block for _, block in self.blocks)
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-@asynccontextmanager
-async def client_of(server: SoulseekServer, name: str, *, shares: Path | None = None) -> AsyncIterator[SoulseekClient]:
-    account = Account(
-        username=name,
-        password="pw",
-        server_host="127.0.0.1",
-        server_port=server.port,
-        listen_host="127.0.0.1",
-        listen_port=free_port(),
-        race=False,
-    )
-    client = SoulseekClient(account)
-    if shares is not None:
-        client.settings.shares.directories = [SharedDirectorySettingEntry(path=str(shares))]
-    await client.start()
-    if shares is not None:
-        await client.shares.scan()
-    await client.login()
-    try:
-        yield client
-    finally:
-        await client.stop()
 
 
 @asynccontextmanager

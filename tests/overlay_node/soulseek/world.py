@@ -17,7 +17,7 @@ import asyncio
 import random
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,34 @@ def memory_rows() -> PlaneRows:
         sharing=MemorySharingRows(),
         people=MemoryPeopleRows(),
     )
+
+
+@asynccontextmanager
+async def client_of(
+    server: SoulseekServer, name: str, *, shares: Path | None = None, password: str = "pw"
+) -> AsyncIterator[SoulseekClient]:
+    """A user of the server, by the library's own client, logged in."""
+    client = SoulseekClient(
+        Account(
+            username=name,
+            password=password,
+            server_host="127.0.0.1",
+            server_port=server.port,
+            listen_host="127.0.0.1",
+            listen_port=free_port(),
+            race=False,
+        )
+    )
+    if shares is not None:
+        client.settings.shares.directories = [SharedDirectorySettingEntry(path=str(shares))]
+    await client.start()
+    if shares is not None:
+        await client.shares.scan()
+    await client.login()
+    try:
+        yield client
+    finally:
+        await client.stop()
 
 
 class World:
@@ -135,32 +163,11 @@ class World:
         await plane.start()
         return plane
 
-    @asynccontextmanager
-    async def user(
+    def user(
         self, name: str, *, shares: Path | None = None, password: str = "pw"
-    ) -> AsyncIterator[SoulseekClient]:
+    ) -> AbstractAsyncContextManager[SoulseekClient]:
         """Another user of the server, by the library's own client, logged in."""
-        client = SoulseekClient(
-            Account(
-                username=name,
-                password=password,
-                server_host="127.0.0.1",
-                server_port=self.server.port,
-                listen_host="127.0.0.1",
-                listen_port=free_port(),
-                race=False,
-            )
-        )
-        if shares is not None:
-            client.settings.shares.directories = [SharedDirectorySettingEntry(path=str(shares))]
-        await client.start()
-        if shares is not None:
-            await client.shares.scan()
-        await client.login()
-        try:
-            yield client
-        finally:
-            await client.stop()
+        return client_of(self.server, name, shares=shares, password=password)
 
     @staticmethod
     async def until(condition: Callable[[], object], *, within_s: float = WAIT_S) -> None:
