@@ -1,7 +1,8 @@
-"""Searches in memory: for tests of the plane."""
+"""Searches in memory, for tests of the plane. Passes the same contract tests as `searches`."""
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -51,7 +52,7 @@ class MemorySearches:
                     files=one.files,
                     truncated=one.truncated,
                 )
-                for one, ended_at in answered
+                for one, ended_at in sorted(answered, key=lambda each: each[1], reverse=True)
             ),
         )
 
@@ -76,4 +77,5 @@ class MemorySearches:
                 continue
             old = self.progress.get(report.search_id)
             if old is None or old.ended_at is None or report.state is SearchState.OVER:
-                self.progress[report.search_id] = report
+                home = report.answers_in if report.answers_in in self.searches else None
+                self.progress[report.search_id] = dataclasses.replace(report, answers_in=home)
