@@ -25,18 +25,7 @@ def job_hunt_open(job: Job, *, policy: HuntPolicy) -> uuid.UUID | None:
     if not policy.hunting:
         return None
     rows = JobTrack.objects.filter(job_id=job.id).exclude(state__in=sorted(TRACK_ENDED)).exclude(want=None)
-    tracks = [
-        HuntTrack(
-            recording=row.recording_mbid,
-            title=row.title,
-            disc=row.medium_position,
-            position=row.position,
-            artist=row.artist,
-            length_ms=row.length_ms,
-            want=row.want_id,
-        )
-        for row in rows.order_by("medium_position", "position")
-    ]
+    tracks = [_track(row, want=row.want_id) for row in rows.order_by("medium_position", "position")]
     return hunt_open(
         job.id,
         kind="recording" if job.kind == JobKind.RECORDING else "release",
@@ -81,17 +70,7 @@ def job_rehearse(job_id: uuid.UUID, *, lossless: bool = False) -> uuid.UUID | No
         title=job.title,
         year=job.year,
         release=job.release_mbid,
-        tracks=tuple(
-            HuntTrack(
-                recording=row.recording_mbid,
-                title=row.title,
-                disc=row.medium_position,
-                position=row.position,
-                artist=row.artist,
-                length_ms=row.length_ms,
-            )
-            for row in rows[:MAX_TRACKS]
-        ),
+        tracks=tuple(_track(row) for row in rows[:MAX_TRACKS]),
     )
     wishes = Constraints.from_json(job.constraints)
     return hunt_rehearse(target, title=f"{job.artist} – {job.title}", constraints=_wishes(wishes, lossless=lossless))
@@ -124,6 +103,18 @@ def release_rehearse(mbid: uuid.UUID, *, lossless: bool = False) -> uuid.UUID:
     )
     title = f"{facts.artist_credit} – {facts.title}"
     return hunt_rehearse(target, title=title, constraints=_wishes(Constraints(), lossless=lossless))
+
+
+def _track(row: JobTrack, *, want: uuid.UUID | None = None) -> HuntTrack:
+    return HuntTrack(
+        recording=row.recording_mbid,
+        title=row.title,
+        disc=row.medium_position,
+        position=row.position,
+        artist=row.artist,
+        length_ms=row.length_ms,
+        want=want,
+    )
 
 
 def _wishes(wishes: Constraints, *, lossless: bool) -> Constraints:
