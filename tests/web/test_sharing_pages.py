@@ -36,7 +36,7 @@ def test_the_tree_is_seen_with_everybodys_eyes(viewer: Client) -> None:
     sharing_seed.fill()
     root = LibraryRoot.objects.get(path="/music")
     page = shown(viewer, "/soulseek/shares")
-    assert "4 files in 3 folders" in page
+    assert "4 files · 3 folders" in page
     assert "others below" in page
     inside = shown(viewer, f"/soulseek/shares?root={root.id}")
     assert all(name in inside for name in ("Band", "Private", "Diary", "own rule", "Buddies", "Nobody"))

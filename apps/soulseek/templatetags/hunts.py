@@ -7,12 +7,14 @@ from collections.abc import Mapping
 
 from django import template
 
+from apps.nodelink.web.frame import Rights
 from apps.soulseek.web.hunts import panel_of_job
 
 register = template.Library()
 
 
-@register.inclusion_tag("soulseek/_hunt_of_job.html")
-def hunt_of_job(job_id: uuid.UUID) -> Mapping[str, object]:
+@register.inclusion_tag("soulseek/_hunt_of_job.html", takes_context=True)
+def hunt_of_job(context: Mapping[str, object], job_id: uuid.UUID) -> Mapping[str, object]:
     """See the module."""
-    return panel_of_job(job_id)
+    rights = context.get("rights")
+    return panel_of_job(job_id, operates=isinstance(rights, Rights) and rights.operate)

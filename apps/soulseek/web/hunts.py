@@ -117,14 +117,15 @@ def live_hunt(request: HttpRequest, hunt_id: uuid.UUID) -> HttpResponseBase:
 @page_role(Role.VIEWER)
 def hunt_on_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """The panel on a job's page, anew. Empty for a job without a hunt."""
-    return render(request, "soulseek/_hunt_of_job.html", panel_of_job(job_id))
+    return render(request, "soulseek/_hunt_of_job.html", panel_of_job(job_id, operates=rights_of(request).operate))
 
 
-def panel_of_job(job_id: uuid.UUID) -> dict[str, object]:
-    """The panel's context."""
+def panel_of_job(job_id: uuid.UUID, *, operates: bool) -> dict[str, object]:
+    """The panel's context. Where a person is asked, one who `operates` can take a candidate right there."""
     view = hunt_of_job(job_id)
     context = _hunt(view.id, most=ON_JOB) if view is not None else {}
-    return {**context, "job_id": job_id}
+    asks = operates and view is not None and view.state == HuntState.ASKING
+    return {**context, "job_id": job_id, "asks": asks}
 
 
 @require_POST
@@ -144,6 +145,8 @@ def hunt_act(request: HttpRequest, hunt_id: uuid.UUID, name: str) -> HttpRespons
                     paths=request.POST.getlist("path") or None,
                     requested_by=person,
                 )
+                if request.POST.get("back") == "job" and view.job_id is not None:
+                    return redirect("job", job_id=view.job_id)
                 return redirect("download-batch", batch_id=batch)
             case "now":
                 hunt_search_now(hunt_id)
