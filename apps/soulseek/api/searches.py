@@ -203,7 +203,7 @@ class Searches(ApiView):
     @extend_schema(
         operation_id="search_create",
         request=SearchIn,
-        responses={200: SearchOut, 202: SearchOut, 409: ErrorBody, **REFUSALS},
+        responses={200: SearchOut, 202: SearchOut, 409: ErrorBody, 503: ErrorBody, **REFUSALS},
     )
     def post(self, request: Request) -> Response:
         """Hand one in: 202; 200 if this id had handed it in before. It waits for its turn and says when that is."""

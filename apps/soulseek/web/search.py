@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from apps.common.api_errors import status_of
 from apps.common.pagination import CursorInvalid
 from apps.common.permissions import page_role
 from apps.common.roles import Role
@@ -140,7 +141,7 @@ def _ask(request: HttpRequest) -> HttpResponse:
             "lines": (),
             "queue": search_queue(),
         }
-        return render(request, "soulseek/search.html", context, status=400)
+        return render(request, "soulseek/search.html", context, status=status_of(error))
     return redirect("search-answers", search_id=asked.id)
 
 

@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
+from apps.common.api_errors import STATUS_OF_CODE
 from apps.soulseek.models import Batch, Hunt, Search
 from slskdn_site.cli import hunts as hunts_cli
 from slskdn_site.cli import search as search_cli
@@ -46,6 +47,19 @@ def test_a_search_is_handed_in_read_and_withdrawn(api: Client) -> None:
     assert api.delete(f"/api/searches/{mine}").json()["state"] == "withdrawn"
     assert api.get(f"/api/searches/{uuid.uuid4()}").status_code == 404
     assert api.get("/api/searches/queue").json()["waiting"] == 0
+
+
+def test_whoever_searches_is_never_told_to_slow_down_and_a_program_gone_wrong_gets_503(
+    api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert {post(api, "/api/searches", {"query": f"words {number}"})[0] for number in range(40)} == {202}
+    monkeypatch.setattr("apps.soulseek.services_search.MAX_OPEN", 40)
+    status, refusal = post(api, "/api/searches", {"query": "one more"})
+    assert (status, refusal["code"], refusal["retryable"]) == (503, "searches_full", True)
+    page = api.post("/search", {"words": "one more"})
+    assert (page.status_code, "40 searches wait already" in page.content.decode()) == (503, True)
+    codes = {code for code in STATUS_OF_CODE if code.startswith(("search", "offer", "hunt", "wish"))}
+    assert {STATUS_OF_CODE[code] for code in codes} <= {404, 409, 503}
 
 
 def test_answers_come_page_by_page_and_are_downloaded(api: Client) -> None:
