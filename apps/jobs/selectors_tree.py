@@ -12,6 +12,7 @@ from apps.common.pagination import DEFAULT_LIMIT, Page, keyset_page
 from apps.domain.jobs.lifecycle import JOB_ENDED, JobState, TrackState
 from apps.domain.jobs.sentences import sentence
 from apps.jobs.models import Job, JobTrack, PlannedRelease, PlannedState
+from apps.soulseek.selectors_rescues import RescueSum, rescues_of_jobs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,3 +151,9 @@ def _planned(row: PlannedRelease) -> PlannedView:
         child_code=child.code if child else "",
         child_params=child.params if child else {},
     )
+
+
+def job_rescues(job_id: uuid.UUID) -> RescueSum:
+    """What the mesh gives to Soulseek downloads of a job and of all jobs below it that do badly; one query."""
+    below = Job.objects.filter(Q(id=job_id) | Q(parent_id=job_id) | Q(parent__parent_id=job_id))
+    return rescues_of_jobs(below.values_list("id", flat=True))

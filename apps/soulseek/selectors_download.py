@@ -232,14 +232,15 @@ def streams_of_wants(want_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Downloa
 
 def underperforming(*, limit: int = 200) -> tuple[DownloadView, ...]:
     """Live downloads that do badly, the longest so first."""
-    rows = (
+    rows = list(
         Download.objects.filter(live=True, progress__trouble_since__isnull=False)
         .exclude(progress__trouble="")
         .exclude(progress__state__in=sorted(DOWNLOAD_ENDS))
         .select_related("progress", "batch")
         .order_by("progress__trouble_since", "id")[:limit]
     )
-    return tuple(view_of(row, row.batch.job_id, {}) for row in rows)
+    rescues = rescues_of([row.id for row in rows])
+    return tuple(view_of(row, row.batch.job_id, {}, rescues) for row in rows)
 
 
 def queue_positions() -> dict[uuid.UUID, int]:

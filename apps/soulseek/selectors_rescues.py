@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PureWindowsPath
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 from apps.common.pagination import Page, keyset_page
 from apps.domain.soulseek.rescue import RESCUE_LIVE
@@ -42,11 +42,39 @@ class RescueView:
     started_at: datetime
     first_byte_at: datetime | None
     ended_at: datetime | None
+    download_live: bool = True
+    """its download has not ended"""
 
     @property
     def live(self) -> bool:
         """The mesh helps, or is looked at for help."""
         return self.state in RESCUE_LIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RescueSum:
+    """Rescues of a job. `live`: help is looked for or given, `active` of them: given; `refused`: a guardrail says no now; `finished`: came whole with help.
+    Bytes and speeds (bytes a second) of those that are live."""
+
+    live: int = 0
+    active: int = 0
+    refused: int = 0
+    finished: int = 0
+    overlay_bytes: int = 0
+    soulseek_bytes: int = 0
+    overlay_bps: int = 0
+    soulseek_bps: int = 0
+
+    @property
+    def share(self) -> float | None:
+        """The mesh's part of the bytes, 0..1; None: there are none."""
+        both = self.overlay_bytes + self.soulseek_bytes
+        return self.overlay_bytes / both if both else None
+
+    @property
+    def percent(self) -> int:
+        """Likewise, for people."""
+        return round(100 * (self.share or 0.0))
 
 
 def rescue_page(
@@ -77,6 +105,26 @@ def rescues_of(downloads: Collection[uuid.UUID]) -> dict[uuid.UUID, RescueView]:
     """The newest rescue of each of these; one query."""
     rows = _rows().filter(download_id__in=list(downloads)).order_by("started_at", "id") if downloads else ()
     return {row.download_id: _view(row) for row in rows}
+
+
+def rescues_of_jobs(jobs: QuerySet[Model, uuid.UUID] | Collection[uuid.UUID]) -> RescueSum:
+    """What goes on for some jobs together, by their ids or a query of them: the newest rescue of each download counts; one query. Bytes are those of rescues
+    that are under way."""
+    newest: dict[uuid.UUID, Rescue] = {
+        row.download_id: row for row in _rows().filter(job_id__in=jobs).order_by("started_at", "id")
+    }
+    views = [_view(row) for row in newest.values()]
+    live = [one for one in views if one.live]
+    return RescueSum(
+        live=len(live),
+        active=sum(one.state is RescueState.ACTIVE for one in live),
+        refused=sum(one.state is RescueState.REFUSED and one.download_live for one in views),
+        finished=sum(one.state is RescueState.FINISHED for one in views),
+        overlay_bytes=sum(one.overlay_bytes for one in live),
+        soulseek_bytes=sum(one.soulseek_bytes for one in live),
+        overlay_bps=sum(one.overlay_bps for one in live),
+        soulseek_bps=sum(one.soulseek_bps for one in live),
+    )
 
 
 def _rows() -> QuerySet[Rescue]:
@@ -110,4 +158,5 @@ def _view(row: Rescue) -> RescueView:
         started_at=row.started_at,
         first_byte_at=row.first_byte_at,
         ended_at=row.ended_at,
+        download_live=row.download.live,
     )

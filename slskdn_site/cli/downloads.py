@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from apps.domain.errors import DomainError
 from slskdn_site.cli._answers import answer_print, clean
 from slskdn_site.cli.main import django_setup
+
+if TYPE_CHECKING:  # Django is set up before it is imported
+    from apps.soulseek.selectors_rescues import RescueView
 
 SUMMARY = "Files asked of Soulseek users: list, add, pause, resume, cancel, retry, bring forward."
 _ACTS = {
@@ -117,9 +121,15 @@ def priority(args: argparse.Namespace) -> int:
 
 
 def facts(row: object) -> dict[str, object]:
-    """A download as JSON."""
-    told = dataclasses.asdict(row)  # type: ignore[call-overload]
-    return {name: _plain(value) for name, value in told.items()}
+    """A download as JSON; its rescue too, with the reason in words."""
+    from apps.soulseek.selectors_download import DownloadView
+
+    assert isinstance(row, DownloadView)
+    told = {name: _plain(value) for name, value in dataclasses.asdict(row).items()}
+    if row.rescue is not None:
+        rescue = {name: _plain(value) for name, value in dataclasses.asdict(row.rescue).items()}
+        told["rescue"] = {**rescue, "says": _says(row.rescue.code, row.rescue.params)}
+    return told
 
 
 def line(row: object) -> str:
@@ -139,7 +149,26 @@ def line(row: object) -> str:
         told.append(f"number {row.place} there")
     told.append(f"{clean(row.user)}: {clean(row.remote_path)}")
     told += [clean(str(sentence(code, row.params))) for code in (row.code, row.trouble) if code]
+    if row.rescue is not None and row.live:
+        told.append(_rescue(row.rescue))
     return "  ".join(told)
+
+
+def _rescue(row: RescueView) -> str:
+    """What the mesh gives to a download, or why not."""
+    both = ""
+    if row.overlay_bytes:
+        both = (
+            f" ({row.soulseek_bytes >> 10} KiB of Soulseek + {row.overlay_bytes >> 10} KiB of the mesh,"
+            f" {round(100 * (row.share or 0))} %; {row.soulseek_bps >> 10} + {row.overlay_bps >> 10} KiB/s)"
+        )
+    return f"rescue {row.state.value}{both}: {clean(_says(row.code, row.params))}"
+
+
+def _says(code: str, params: Mapping[str, object]) -> str:
+    from apps.common.sentences import message_of
+
+    return message_of(code, params, fallback=code) if code else ""
 
 
 def _percent(row: object) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import get_args
+import uuid
+from collections.abc import Mapping
+from typing import Final, get_args
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -11,9 +13,16 @@ from apps.common.api_base import PageQuery
 from apps.domain.jobs.constraints import CODECS, Constraints, DownloadMode
 from apps.domain.jobs.lifecycle import JobState, TrackState
 from apps.domain.jobs.tree import JOB_KINDS
+from apps.jobs.selectors import JobTree, TrackView
+from apps.jobs.selectors_tree import job_rescues
+from apps.soulseek.api.downloads import DownloadOut
+from apps.soulseek.api.rescues import RescueSumOut
+from apps.soulseek.selectors_download import DownloadView, streams_of_wants
 
 SOULSEEK_ONLY = "false: from Soulseek only, the mesh is never asked; refused (`constraint_unavailable`) without a Soulseek account and in mesh mode."
 STATES = [state.value for state in JobState]
+STREAMS: Final = "streams"
+"""In a serializer's context: downloads of Soulseek by want."""
 TRACK_STATES = [state.value for state in TrackState]
 
 
@@ -305,6 +314,22 @@ class TrackOut(serializers.Serializer[object]):
     sources = SourceOut(many=True)
     rejected = RejectedOut(many=True)
     beside = TransferOut(allow_null=True, help_text="The other payload of a track that fetches two; nothing is mixed.")
+    download = serializers.SerializerMethodField(
+        help_text="The Soulseek download that says most of it now, with its rescue; null: there is none."
+    )
+
+    @extend_schema_field(DownloadOut(allow_null=True))
+    def get_download(self, track: TrackView) -> Mapping[str, object] | None:
+        """Of the streams that the job's answer looked up for all tracks at once."""
+        streams: Mapping[uuid.UUID, DownloadView] = self.context.get(STREAMS, {})
+        stream = streams.get(track.want_id) if track.want_id is not None else None
+        return DownloadOut(stream).data if stream is not None else None
+
+
+def streams_of_tracks(tree: JobTree) -> Mapping[uuid.UUID, DownloadView]:
+    """What Soulseek brings of a job's tracks, by want: for the context of `TrackOut`."""
+    wants = [track.want_id for track in tree.tracks if track.want_id is not None]
+    return streams_of_wants(wants) if wants else {}
 
 
 class JobHeadOut(serializers.Serializer[object]):
@@ -344,5 +369,17 @@ class JobTreeOut(JobHeadOut):
     """A job with everything below it."""
 
     tracks = TrackOut(many=True)
+    rescue = serializers.SerializerMethodField(help_text="Of a job of jobs: of everything below it.")
     plan_code = serializers.CharField(help_text="Of a job of jobs: what was missing in the list it was planned from.")
     plan_params = serializers.DictField()
+
+    def to_representation(self, instance: object) -> dict[str, object]:
+        """Streams of all tracks are looked up at once."""
+        assert isinstance(instance, JobTree)
+        self._context = {**self._context, STREAMS: streams_of_tracks(instance)}
+        return super().to_representation(instance)
+
+    @extend_schema_field(RescueSumOut)
+    def get_rescue(self, tree: JobTree) -> Mapping[str, object]:
+        """Together."""
+        return RescueSumOut(job_rescues(tree.id)).data

@@ -15,7 +15,7 @@ from apps.common.api_errors import error_response
 from apps.common.auth import ApiKeyRefused, request_principal
 from apps.common.sse import Snapshot, stream_response
 from apps.jobs import selectors
-from apps.jobs.api.serializers import JobHeadOut, JobRowOut, TrackOut
+from apps.jobs.api.serializers import STREAMS, JobHeadOut, JobRowOut, TrackOut, streams_of_tracks
 from apps.jobs.selectors_list import job_page
 
 LIST_ROWS = 50  # newest jobs that `/api/events` tells of
@@ -48,7 +48,8 @@ def job_parts(job_id: uuid.UUID) -> Mapping[str, object]:
     tree = selectors.job_tree(job_id)
     if tree is None:
         return {"error": {"code": "job_unknown"}}
-    tracks = {f"track:{track.id}": TrackOut(track).data for track in tree.tracks}
+    told = {STREAMS: streams_of_tracks(tree)}
+    tracks = {f"track:{track.id}": TrackOut(track, context=told).data for track in tree.tracks}
     return {"job": JobHeadOut(tree).data, **tracks}
 
 

@@ -16,6 +16,7 @@ from apps.common.api_base import REFUSALS, ApiView, PageQuery, body_of, page_bod
 from apps.common.api_errors import ErrorBody
 from apps.common.sentences import message_of
 from apps.domain.contracts.soulseek_downloads import FileAsked
+from apps.soulseek.api.rescues import RescueOut
 from apps.soulseek.download_actions import BATCH_ACTIONS, DOWNLOAD_ACTIONS
 from apps.soulseek.selectors_download import (
     BatchView,
@@ -77,6 +78,10 @@ class DownloadOut(serializers.Serializer[object]):
     ended_at = serializers.DateTimeField(allow_null=True)
     path = serializers.CharField(help_text="Of an external download that is here.")
     transfer_id = serializers.UUIDField(allow_null=True)
+    rescue = RescueOut(
+        allow_null=True,
+        help_text="The newest one: what the mesh gives to it, or why it is not let help; null: there was none.",
+    )
 
     def get_says(self, row: DownloadView) -> str:
         """The code in words."""

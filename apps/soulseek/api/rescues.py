@@ -51,6 +51,20 @@ class RescueOut(serializers.Serializer[object]):
         return message_of(row.code, row.params, fallback=row.code) if row.code else ""
 
 
+class RescueSumOut(serializers.Serializer[object]):
+    """The rescues of a job, or of all jobs below it, together."""
+
+    live = serializers.IntegerField(help_text="Downloads for which help is looked for or given.")
+    active = serializers.IntegerField(help_text="Of those, for which the mesh gives.")
+    refused = serializers.IntegerField(help_text="Downloads that the mesh may not help now.")
+    finished = serializers.IntegerField(help_text="Downloads that came whole with the mesh's help.")
+    overlay_bytes = serializers.IntegerField(help_text="From the mesh, in files whose rescue is live.")
+    soulseek_bytes = serializers.IntegerField(help_text="Likewise from Soulseek.")
+    share = serializers.FloatField(allow_null=True, help_text="The mesh's part of those bytes, 0..1.")
+    overlay_bps = serializers.IntegerField(help_text="Bytes a second now.")
+    soulseek_bps = serializers.IntegerField()
+
+
 class RescueListOut(serializers.Serializer[object]):
     """A page of rescues, newest first."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -74,13 +75,22 @@ def rescue_line(row: RescueView) -> RescueLine:
 def rescues(request: HttpRequest) -> HttpResponse:
     """All of them, newest first."""
     show = request.GET.get("show", "") if request.GET.get("show", "") in SHOWS else ""
+    job_id = _uuid(request.GET.get("job", ""))
     try:
-        page = rescue_page(state=show, cursor=request.GET.get("cursor") or None)
+        page = rescue_page(state=show, job_id=job_id, cursor=request.GET.get("cursor") or None)
     except CursorInvalid:
-        page = rescue_page(state=show)
+        page = rescue_page(state=show, job_id=job_id)
     tabs = [("", lazy("All")), ("live", lazy("Under way")), ("refused", lazy("Refused")), ("finished", lazy("Rescued"))]
-    context = {"lines": [rescue_line(row) for row in page.items], "page": page, "show": show, "tabs": tabs}
+    lines = [rescue_line(row) for row in page.items]
+    context = {"lines": lines, "page": page, "show": show, "tabs": tabs, "job_id": job_id}
     return render(request, "soulseek/rescues.html", context)
+
+
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
 
 
 urlpatterns = [path("soulseek/rescues", rescues, name="rescues")]
