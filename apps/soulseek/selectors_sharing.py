@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from django.db.models import Case, Count, IntegerField, Min, Q, QuerySet, Sum, Value, When
 
+from apps.common.sentences import sentence
+from apps.domain.errors import Param
 from apps.domain.soulseek.states import UPLOAD_ENDS, UploadState
 from apps.domain.soulseek.virtual_paths import Audience, root_names, virtual_path
 from apps.library.models import AudioFile, LibraryRoot
 from apps.nodelink.models import NodeHeartbeat
+from apps.nodelink.selectors_status import node_glance
 from apps.soulseek.models import SoulseekSession, Upload, UserRule
 from apps.soulseek.models.session import ONLY
 from apps.soulseek.selectors_node_sharing import share_rules
@@ -246,6 +250,36 @@ def uploads_live(limit: int = 200) -> list[Upload]:
     )
     rows = Upload.objects.filter(~Q(state__in=sorted(UPLOAD_ENDS))).annotate(turn=running)
     return list(rows.order_by("turn", "asked_at", "id")[:limit])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadPlace:
+    """What the node says of an upload that waits: its place as its user hears it, why it does not begin (`code` "": it does in a moment), and within which
+    seconds it is likely to; None: not known."""
+
+    place: int
+    code: str = ""
+    params: Mapping[str, Param] = field(default_factory=dict)
+    low_s: int | None = None
+    high_s: int | None = None
+
+    @property
+    def message(self) -> str:
+        """The code as a sentence."""
+        return str(sentence(self.code, self.params))
+
+
+def upload_places() -> Mapping[uuid.UUID, UploadPlace]:
+    """Of those who are next (the node tells a hundred, with each heartbeat); nothing while it is away."""
+    said = node_glance().report.get("soulseek")
+    uploads = said.get("uploads") if isinstance(said, dict) else None
+    rows = uploads.get("waits") if isinstance(uploads, dict) else None
+    found = {}
+    for row in rows if isinstance(rows, list) else ():
+        match row:
+            case [str(upload), int(place), str(code), dict(params), (int() | None) as low, (int() | None) as high]:
+                found[uuid.UUID(upload)] = UploadPlace(place=place, code=code, params=params, low_s=low, high_s=high)
+    return found
 
 
 def uploads_query(*, show: str = "all", user: str = "") -> QuerySet[Upload]:

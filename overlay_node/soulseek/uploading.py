@@ -10,17 +10,17 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from aioslsk.exceptions import AioSlskException
 from aioslsk.protocol.messages import PeerTransferQueueFailed, PeerUploadFailed, SendUploadSpeed
 from aioslsk.user.model import TrackingFlag, UserStatus
 
-from apps.domain.contracts.soulseek_sharing import UploadKept, UploadReport, UserBytes
+from apps.domain.contracts.soulseek_sharing import UploadKept, UserBytes
 from apps.domain.errors import DomainError, Param
 from apps.domain.soulseek.states import UPLOAD_ENDS, UploadState
+from apps.domain.soulseek.upload_waits import UploadMoment, waits
 from apps.domain.soulseek.uploads import Refusal, Upload, UploadQueue, leecher
 from apps.domain.soulseek.user_rules import groups_of
 from apps.domain.soulseek.virtual_paths import Audience
@@ -30,7 +30,8 @@ from overlay_node.soulseek.share_files import FileRefused, SharedFile, open_shar
 from overlay_node.soulseek.shares import SharePart
 from overlay_node.soulseek.sharing_rows import SharingRows
 from overlay_node.soulseek.standing import Standings
-from overlay_node.soulseek.upload_stream import Pace, UploadStopped, send_file
+from overlay_node.soulseek.upload_live import LiveUpload
+from overlay_node.soulseek.upload_stream import UploadStopped, send_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +43,6 @@ log = logging.getLogger(__name__)
 CANCEL: Final = "soulseek.upload.cancel"
 """Command: payload {"upload_id": …} or {"user": …} (all of theirs); body {"cancelled": n}."""
 WRITE_S: Final = 1.0
-MEASURE_S: Final = 5.0
 RETRY_S: Final = 60.0
 TRIES: Final = 3
 """A user who can't be reached is called so often, a minute apart."""
@@ -66,50 +66,6 @@ REFUSALS: Final = {
 """What other clients understand; everything else is `File not shared.`"""
 
 
-@dataclass(slots=True, kw_only=True)
-class _Live:
-    """An upload that waits or runs. Mutable: the hot path."""
-
-    id: uuid.UUID
-    user: str
-    path: str
-    file_id: int
-    size: int
-    group: str
-    asked_at: datetime
-    state: UploadState = UploadState.QUEUED
-    code: str = ""
-    params: Mapping[str, Param] = field(default_factory=dict)
-    offset: int = 0
-    sent: int = 0
-    speed_bps: int = 0
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    tries: int = 0
-    pace: Pace = field(default_factory=Pace)
-    task: asyncio.Task[None] | None = None
-    measured: list[tuple[float, int]] = field(default_factory=list)
-
-    def report(self) -> UploadReport:
-        return UploadReport(
-            id=self.id,
-            user=self.user,
-            remote_path=self.path,
-            file_id=self.file_id,
-            size=self.size,
-            state=self.state,
-            group=self.group,
-            asked_at=self.asked_at,
-            code=self.code,
-            params=self.params,
-            offset=self.offset,
-            sent_bytes=self.sent,
-            speed_bps=self.speed_bps,
-            started_at=self.started_at,
-            ended_at=self.ended_at,
-        )
-
-
 class UploadPart(Part):
     """See the module. `sent(user, bytes)` hears of every payload byte."""
 
@@ -126,8 +82,8 @@ class UploadPart(Part):
         config = context.config
         self._least = (config.leecher_files, config.leecher_folders)
         self.queue: Final = UploadQueue(config.uploads)
-        self._live: Final[dict[tuple[str, str], _Live]] = {}
-        self._dirty: Final[dict[uuid.UUID, _Live]] = {}
+        self._live: Final[dict[tuple[str, str], LiveUpload]] = {}
+        self._dirty: Final[dict[uuid.UUID, LiveUpload]] = {}
         self._client: SoulseekClient | None = None
         self._given: dict[str, tuple[str, UserBytes]] = {}
         self._stats: dict[str, tuple[float, bool]] = {}
@@ -179,7 +135,8 @@ class UploadPart(Part):
                 live = self._live.get(key)
                 if live is not None:
                     live.pace.kib_s = kib_s
-                    self._measure(live, now)
+                    if live.measure(now):
+                        self._note(live)
         if now >= self._next_write and self._dirty and not self._writing:
             self._writing = True
             self._next_write = now + WRITE_S
@@ -205,6 +162,29 @@ class UploadPart(Part):
             "slskdn_soulseek_uploads_running": float(running),
             **{f"slskdn_soulseek_uploads_{name}_total": float(count) for name, count in self._counts.items()},
         }
+
+    def report(self) -> Mapping[str, object]:
+        """See `Part.report`: of those who wait next, [upload, place, why, its params, seconds from, seconds to]."""
+        if not self.queue.counts()[0]:
+            return {"uploads": {"waits": []}}
+        now, local = self._context.clock(), self._context.wall().astimezone()
+        moment = UploadMoment(
+            speed_kib_s=self._speed_now(),
+            day=local.weekday(),
+            minute=local.hour * 60 + local.minute,
+            online=self._online(),
+            calls={user: at - now for user, at in self._not_before.items() if at > now},
+            left={key: one.left for key, one in self._live.items() if one.task is not None},
+            each_bps=self._average,
+        )
+        found = waits(self.queue, moment)
+        rows = [(self._live.get((one.upload.user, one.upload.path)), one) for one in found]
+        told = [
+            [str(live.id), one.place, one.code, dict(one.params), one.low_s, one.high_s]
+            for live, one in rows
+            if live is not None
+        ]
+        return {"uploads": {"waits": told}}
 
     # ---- what others are told
 
@@ -251,7 +231,7 @@ class UploadPart(Part):
         if (user, path) in self._live:  # asked twice while we looked
             return ""
         found = self.queue.ask(user, path, size=entry.size, groups=groups, day_bytes=given.day, week_bytes=given.week)
-        live = _Live(
+        live = LiveUpload(
             id=uuid.uuid4(),
             user=user,
             path=path,
@@ -299,7 +279,7 @@ class UploadPart(Part):
     # ---- inside: whose turn
 
     def _restore(self, one: UploadKept) -> None:
-        live = _Live(
+        live = LiveUpload(
             id=one.id,
             user=one.user,
             path=one.remote_path,
@@ -326,14 +306,21 @@ class UploadPart(Part):
         local = self._context.wall().astimezone()
         return self.queue.rules.speed_now(day=local.weekday(), minute=local.hour * 60 + local.minute)
 
+    def _online(self) -> frozenset[str]:
+        """Who waits and is there, as the server told last."""
+        client = self._client
+        if client is None:
+            return frozenset()
+        known = ((user, client.users.get_user_object(user).status) for user in self.queue.users())
+        return frozenset(user for user, status in known if status is not UserStatus.OFFLINE)
+
     def _reachable(self, now: float) -> frozenset[str]:
         """Users with something waiting whom we may call now."""
-        assert self._client is not None
-        found = set()
+        online, found = self._online(), set()
         for user in self.queue.users():
             if self._not_before.get(user, 0.0) > now:
                 continue
-            if self._client.users.get_user_object(user).status is UserStatus.OFFLINE:
+            if user not in online:
                 since = self._away_since.setdefault(user, now)
                 if now - since > GONE_S:
                     self._context.spawn(self._drop(user, "user_went_away", UploadState.ABORTED), "upload")
@@ -418,7 +405,7 @@ class UploadPart(Part):
         self._note(live)
         live.task = asyncio.create_task(self._run(live, upload), name="soulseek upload")
 
-    async def _run(self, live: _Live, upload: Upload) -> None:
+    async def _run(self, live: LiveUpload, upload: Upload) -> None:
         client = self._client
         file: SharedFile | None = None
         try:
@@ -457,7 +444,7 @@ class UploadPart(Part):
             if file is not None:
                 file.close()
 
-    async def _open(self, live: _Live) -> SharedFile:
+    async def _open(self, live: LiveUpload) -> SharedFile:
         """The file as its row is now, if this user may still have it. Raises FileRefused."""
         entry = self._shares.at(live.path, user=live.user)
         if entry is not None:
@@ -472,29 +459,18 @@ class UploadPart(Part):
         live.size = file.size
         return file
 
-    def _begun(self, live: _Live, offset: int) -> None:
+    def _begun(self, live: LiveUpload, offset: int) -> None:
         live.state, live.offset, live.started_at = UploadState.SENDING, offset, self._context.wall()
         live.measured = [(self._context.clock(), 0)]
         self._note(live)
 
-    def _moved(self, live: _Live, count: int) -> None:
+    def _moved(self, live: LiveUpload, count: int) -> None:
         live.sent += count
         self._counts["bytes"] += count
         self._sent(live.user, count)
         self._note(live)
 
-    def _measure(self, live: _Live, now: float) -> None:
-        if live.state is not UploadState.SENDING or not live.measured:
-            return
-        if now - live.measured[-1][0] >= WRITE_S / 2:
-            live.measured.append((now, live.sent))
-            while len(live.measured) > 2 and now - live.measured[1][0] > MEASURE_S:
-                live.measured.pop(0)
-            since, had = live.measured[0]
-            live.speed_bps = int((live.sent - had) / max(now - since, 0.001))
-            self._note(live)
-
-    async def _stopped(self, live: _Live, upload: Upload, error: UploadStopped) -> None:
+    async def _stopped(self, live: LiveUpload, upload: Upload, error: UploadStopped) -> None:
         if error.retryable and live.tries + 1 < TRIES:
             self._later(live, upload, error.code)
             return
@@ -506,7 +482,7 @@ class UploadPart(Part):
         if error.code in ("user_closed", "user_stalled"):  # so that they know it was no end
             await self._tell(live.user, PeerUploadFailed.Request(live.path))
 
-    def _later(self, live: _Live, upload: Upload, code: str) -> None:
+    def _later(self, live: LiveUpload, upload: Upload, code: str) -> None:
         live.tries += 1
         live.task = None
         live.state, live.code, live.speed_bps = UploadState.QUEUED, code, 0
@@ -514,7 +490,7 @@ class UploadPart(Part):
         self.queue.again(upload)
         self._note(live)
 
-    def _end(self, live: _Live, state: UploadState, code: str, params: Mapping[str, Param] | None = None) -> None:
+    def _end(self, live: LiveUpload, state: UploadState, code: str, params: Mapping[str, Param] | None = None) -> None:
         if live.state in UPLOAD_ENDS:
             return
         live.state, live.code, live.params = state, code, dict(params or {})
@@ -575,11 +551,11 @@ class UploadPart(Part):
         except AioSlskException as error:
             log.debug("user_not_told user=%s error=%r", user, error)
 
-    def _tell_speed(self, live: _Live) -> None:
+    def _tell_speed(self, live: LiveUpload) -> None:
         if self._client is not None and live.speed_bps:
             self._client.network.queue_server_messages(SendUploadSpeed.Request(min(live.speed_bps, 0xFFFF_FFFF)))
 
-    def _note(self, live: _Live) -> None:
+    def _note(self, live: LiveUpload) -> None:
         self._dirty[live.id] = live
 
     async def _write(self) -> None:

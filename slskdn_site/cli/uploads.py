@@ -11,7 +11,10 @@ from slskdn_site.cli._answers import answer_print
 from slskdn_site.cli.main import django_setup
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from apps.soulseek.models import Upload
+    from apps.soulseek.selectors_sharing import UploadPlace
 
 SUMMARY = "Files that Soulseek users asked of us: list, cancel."
 
@@ -40,16 +43,22 @@ def show(args: argparse.Namespace) -> int:
     django_setup()
     from apps.common.pagination import keyset_page
     from apps.common.sentences import sentence
-    from apps.soulseek.selectors_sharing import UPLOAD_ORDER, uploads_query
+    from apps.soulseek.interval_words import interval_words
+    from apps.soulseek.selectors_sharing import UPLOAD_ORDER, upload_places, uploads_query
 
+    places = upload_places()
     rows = uploads_query(show=args.show, user=args.user)
     page = keyset_page(rows, order=UPLOAD_ORDER, cursor=args.cursor, limit=args.limit)
     lines: list[str] = []
     for row in page.items:
         lines.append(f"{row.id}  {row.state:10} {row.user}  {row.remote_path}  {row.sent_bytes}/{row.size_bytes}")
         lines += [f"    {sentence(row.code, row.params)}"] if row.code else []
+        if (told := _place(row, places)) is not None:
+            begins = interval_words(told.low_s, told.high_s)
+            lines.append("    " + ", ".join([f"place {told.place}", *([f"begins in {begins}"] if begins else [])]))
+            lines += [f"    {told.message}"] if told.code else []
     lines += [f"More: --cursor {page.next_cursor}"] if page.next_cursor else []
-    answer = {"items": [facts(row) for row in page.items], "next": page.next_cursor}
+    answer = {"items": [facts(row, _place(row, places)) for row in page.items], "next": page.next_cursor}
     return answer_print(args, answer, lines or ["Nothing."])
 
 
@@ -70,7 +79,11 @@ def end(args: argparse.Namespace) -> int:
     return answer_print(args, {"cancelled": count}, [f"{count} cancelled."])
 
 
-def facts(row: Upload) -> dict[str, object]:
+def _place(row: Upload, places: Mapping[uuid.UUID, UploadPlace]) -> UploadPlace | None:
+    return places.get(row.id) if row.state == "queued" else None
+
+
+def facts(row: Upload, place: UploadPlace | None = None) -> dict[str, object]:
     """As JSON."""
     from apps.common.sentences import sentence
 
@@ -82,6 +95,15 @@ def facts(row: Upload) -> dict[str, object]:
         "state": row.state,
         "code": row.code,
         "message": str(sentence(row.code, row.params)) if row.code else "",
+        "wait": None
+        if place is None
+        else {
+            "place": place.place,
+            "code": place.code,
+            "message": place.message,
+            "low_s": place.low_s,
+            "high_s": place.high_s,
+        },
         "group": row.group,
         "offset": row.offset,
         "sent_bytes": row.sent_bytes,

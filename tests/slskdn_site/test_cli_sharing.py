@@ -6,9 +6,10 @@ import json
 
 import pytest
 
+from apps.domain.soulseek.states import UploadState
 from apps.soulseek.models import ShareRule, UserRule
 from slskdn_site.cli.main import main
-from tests.apps.soulseek.sharing_rows import library, rules, uploads
+from tests.apps.soulseek.sharing_rows import library, rules, uploads, waiting
 
 pytestmark = pytest.mark.django_db
 
@@ -58,6 +59,26 @@ def test_a_user_whose_name_would_write_to_the_terminal_is_shown_as_text(capsys: 
     told = capsys.readouterr().out
     assert "bob\\x1b[2J\\x0amallory  music\\\\u202egnp.exe" in told
     assert "\x1b" not in told
+
+
+def test_a_waiting_upload_has_its_place_its_reason_and_a_time(capsys: pytest.CaptureFixture[str]) -> None:
+    made = uploads()
+    queued = made[UploadState.QUEUED]
+    waiting([[str(queued.id), 3, "upload_waits_group", {"group": "leechers", "slots": 1}, 60, 300]])
+    items = said(capsys, "uploads", "list")
+    assert isinstance(items, dict)
+    waits = {one["state"]: one["wait"] for one in items["items"]}
+    assert waits.pop("queued") == {
+        "place": 3,
+        "code": "upload_waits_group",
+        "message": "All 1 slots of the group leechers are taken.",
+        "low_s": 60,
+        "high_s": 300,
+    }
+    assert set(waits.values()) == {None}
+    assert main(["uploads", "list"]) == 0
+    shown = capsys.readouterr().out
+    assert "    place 3, begins in 1–5 min\n    All 1 slots of the group leechers are taken.\n" in shown
 
 
 def test_rules_of_users_are_added_listed_removed(capsys: pytest.CaptureFixture[str]) -> None:

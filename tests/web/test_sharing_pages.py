@@ -10,9 +10,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from apps.domain.soulseek.states import UploadState
 from apps.library.models import LibraryRoot
 from apps.soulseek.models import ShareRule, Upload, UserRule
-from tests.apps.soulseek.sharing_rows import library
+from tests.apps.soulseek.sharing_rows import NOW, library, uploads, waiting
 from tests.web import sharing_seed
 
 pytestmark = pytest.mark.django_db
@@ -66,6 +67,22 @@ def test_an_operator_says_who_sees_a_folder_and_a_viewer_does_not(operator: Clie
     assert not ShareRule.objects.filter(display="Band").exists()
     operator.post("/soulseek/shares/rule", {**data, "path": b"../etc".hex()})
     assert not ShareRule.objects.filter(display__contains="etc").exists()
+
+
+def test_each_waiting_upload_has_its_place_why_it_waits_and_a_time(viewer: Client) -> None:
+    made = uploads()
+    later = Upload.objects.create(user="zoe", remote_path="music\\x.flac", size_bytes=1, asked_at=NOW)
+    waiting(
+        [
+            [str(made[UploadState.QUEUED].id), 1, "", {}, 0, 0],
+            [str(later.id), 2, "upload_waits_slots", {"slots": 4}, 120, 500],
+        ]
+    )
+    page = shown(viewer, "/soulseek/uploads")
+    assert "Place 1" in page
+    assert re.search(r"Place 2 All 4 slots are taken\. begins in 2–9 min", page)
+    assert page.index("Place 1") < page.index("Place 2")  # although the other was asked for earlier
+    assert re.search(r"29–47 s to go", page)  # 15 MB at 400 kB/s
 
 
 def test_uploads_are_told_in_words_live_and_ended(viewer: Client, operator: Client) -> None:

@@ -229,14 +229,21 @@ class UploadQueue:
         wanted = self._waiting.get((user, path))
         if wanted is None:
             return None
+        upcoming = self.upcoming(EXACT_PLACES, until=wanted)
+        if upcoming and upcoming[-1] is wanted:
+            return len(upcoming)
+        return max(EXACT_PLACES + 1, self._counted(wanted)) if len(upcoming) == EXACT_PLACES else None
+
+    def upcoming(self, most: int, *, until: Upload | None = None) -> tuple[Upload, ...]:
+        """The next `most` of those that wait, or up to and with `until`: in the order of their places."""
         play = _Play(self, None)
-        for place in range(1, EXACT_PLACES + 1):
+        found: list[Upload] = []
+        while len(found) < most and not (found and found[-1] is until):
             while (chosen := play.next()) is None:
                 if not play.end_oldest():
-                    return None
-            if chosen is wanted:
-                return place
-        return max(EXACT_PLACES + 1, self._counted(wanted))
+                    return tuple(found)
+            found.append(chosen)
+        return tuple(found)
 
     def speeds(self, *, speed_kib_s: int | None) -> Mapping[tuple[str, str], float | None]:
         """KiB/s of each running upload: its group's limit, and an equal share of the global one with what others leave over; None: unlimited."""

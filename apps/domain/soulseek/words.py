@@ -171,6 +171,15 @@ SOULSEEK_SENTENCES: Final[Mapping[str, str]] = {
     "quota_week": "This user's share of the week is used up.",
     "too_many_files": "This user has {most} files in the queue already.",
     "queue_full": "The queue is full.",
+    # Why an upload waits
+    "upload_waits_schedule": "The schedule lets no upload begin before {until}.",
+    "upload_waits_days": "The schedule lets no upload begin for {days} days.",
+    "upload_waits_closed": "The schedule lets no upload begin at any time.",
+    "upload_waits_offline": "This user is not online now; the place is kept for an hour.",
+    "upload_waits_call": "This user could not be reached and is called again in {seconds} s.",
+    "upload_waits_user": "This user is being sent {most} at a time, and that is under way.",
+    "upload_waits_group": "All {slots} slots of the group {group} are taken.",
+    "upload_waits_slots": "All {slots} slots are taken.",
     # How uploads ended
     "file_not_shared": "It is not shared (any more).",
     "shared_file_gone": "The file is no longer where the last scan saw it.",

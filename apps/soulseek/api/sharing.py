@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import cast
 
 from django.http import Http404
 from django.urls import path
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,6 +17,7 @@ from apps.common.api_base import REFUSALS, ApiView, PageQuery, body_of, page_bod
 from apps.common.api_errors import ErrorBody
 from apps.common.pagination import Page, keyset_page
 from apps.common.sentences import sentence
+from apps.domain.soulseek.states import UploadState
 from apps.domain.soulseek.user_rules import Effect, MatchBy
 from apps.domain.soulseek.virtual_paths import Audience
 from apps.soulseek.selectors_sharing import (
@@ -25,6 +27,7 @@ from apps.soulseek.selectors_sharing import (
     rules_query,
     share_status,
     share_tree,
+    upload_places,
     upload_sums,
     uploads_query,
 )
@@ -158,6 +161,18 @@ class UploadQuery(PageQuery):
     user = serializers.CharField(required=False, default="", max_length=120)
 
 
+class UploadWaitOut(serializers.Serializer[object]):
+    """How an upload waits."""
+
+    place = serializers.IntegerField(help_text="1: next. What its user is told, too.")
+    code = serializers.CharField(help_text="Why it does not begin; empty: it does in a moment.")
+    message = serializers.CharField()
+    low_s = serializers.IntegerField(
+        allow_null=True, help_text="It is likely to begin in so many seconds at the least."
+    )
+    high_s = serializers.IntegerField(allow_null=True)
+
+
 class SoulseekUploadOut(serializers.Serializer[object]):
     """A file that somebody asked of us."""
 
@@ -169,6 +184,7 @@ class SoulseekUploadOut(serializers.Serializer[object]):
     code = serializers.CharField()
     params = serializers.JSONField()
     message = serializers.SerializerMethodField()
+    wait = serializers.SerializerMethodField()
     group = serializers.CharField()
     offset = serializers.IntegerField(help_text="Where the user wanted it to begin.")
     sent_bytes = serializers.IntegerField()
@@ -180,6 +196,12 @@ class SoulseekUploadOut(serializers.Serializer[object]):
     def get_message(self, row: UploadRow) -> str:
         """The code as a sentence."""
         return str(sentence(row.code, row.params)) if row.code else ""
+
+    @extend_schema_field(UploadWaitOut(allow_null=True))
+    def get_wait(self, row: UploadRow) -> dict[str, object] | None:
+        """Of one that waits among the next hundred."""
+        told = self.context.get("places", {}).get(row.id) if row.state == UploadState.QUEUED else None
+        return dict(UploadWaitOut(told).data) if told is not None else None
 
 
 class UploadPageOut(serializers.Serializer[object]):
@@ -223,7 +245,11 @@ class Uploads(ApiView):
             cursor=cast("str | None", query.get("cursor")),
             limit=cast("int", query["limit"]),
         )
-        return Response(page_body(cast("Page[object]", page), SoulseekUploadOut(page.items, many=True).data))
+        return Response(page_body(cast("Page[object]", page), _uploads(page.items)))
+
+
+def _uploads(rows: Sequence[UploadRow]) -> object:
+    return SoulseekUploadOut(rows, many=True, context={"places": upload_places()}).data
 
 
 class UploadsNow(ApiView):

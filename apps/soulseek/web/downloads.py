@@ -27,6 +27,7 @@ from apps.domain.errors import DomainError
 from apps.domain.soulseek.states import DownloadState, RescueState
 from apps.nodelink.web.frame import frame_parts
 from apps.soulseek.download_actions import BATCH_ACTIONS, DOWNLOAD_ACTIONS, UNDO
+from apps.soulseek.interval_words import interval_words
 from apps.soulseek.selectors_download import (
     GOOD_ENDS,
     BatchView,
@@ -110,7 +111,7 @@ def line_of(row: DownloadView) -> Line:
         trouble=sentence(row.trouble, row.params) if row.trouble and row.live else sentence(""),
         total=total,
         segments=({"value": have, "tone": "soulseek"},) if have else (),
-        eta=_eta(row) if row.live else "",
+        eta=interval_words(row.eta_low_s, row.eta_high_s) if row.live else "",
         rescue=rescue_line(row.rescue)
         if row.rescue is not None and row.rescue.state is not RescueState.ENDED
         else None,
@@ -123,19 +124,6 @@ def _waits(row: DownloadView) -> Sentence:
     if row.state is DownloadState.QUEUED:
         return sentence("download_queued_at", {"place": row.place}) if row.place else sentence("download_queued")
     return sentence("")
-
-
-def _eta(row: DownloadView) -> str:
-    if row.eta_low_s is None or row.eta_high_s is None:
-        return ""
-    low, high = row.eta_low_s, row.eta_high_s
-    if high < 90:
-        return _("%(low)s–%(high)s s") % {"low": low, "high": high}
-    if high < 90 * 60:
-        return _("%(low)s–%(high)s min") % {"low": low // 60, "high": -(-high // 60)}
-    if high < 48 * 3600:
-        return _("%(low)s–%(high)s h") % {"low": low // 3600, "high": -(-high // 3600)}
-    return _("%(low)s–%(high)s days") % {"low": low // 86400, "high": -(-high // 86400)}
 
 
 def _group(view: BatchView) -> Group:

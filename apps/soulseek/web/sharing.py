@@ -32,14 +32,17 @@ from apps.domain.soulseek.states import UploadState
 from apps.domain.soulseek.user_rules import Effect, MatchBy
 from apps.domain.soulseek.virtual_paths import Audience
 from apps.nodelink.web.frame import frame_parts, rights_of
+from apps.soulseek.interval_words import interval_words
 from apps.soulseek.selectors_sharing import (
     UPLOAD_ORDER,
     VIEWS,
+    UploadPlace,
     UploadRow,
     rules_of,
     rules_query,
     share_status,
     share_tree,
+    upload_places,
     upload_sums,
     uploads_live,
     uploads_query,
@@ -150,11 +153,15 @@ def _place(root: str, path_hex: str) -> tuple[int | None, bytes]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadLine:
-    """An upload as shown. `rules`: effects of rules about its user by name."""
+    """An upload as shown. `rules`: effects of rules about its user by name. `place`: in the queue, as its user hears it (0: not known); `eta`: until it
+    begins, or until it is through; "" = not known."""
 
     row: UploadRow
     look: Look
     says: Sentence | None
+    place: int
+    waits: Sentence | None
+    eta: str
     group: Promise | str
     percent: int
     rules: frozenset[str]
@@ -162,16 +169,21 @@ class UploadLine:
     folder: str
 
 
-def _lines(rows: list[UploadRow]) -> list[UploadLine]:
+def _lines(rows: list[UploadRow], places: Mapping[uuid.UUID, UploadPlace] | None = None) -> list[UploadLine]:
     rules = rules_of(sorted({row.user for row in rows}))
+    places = places or {}
     found = []
     for row in rows:
         folder, _separator, name = row.remote_path.rpartition("\\")
+        told = places.get(row.id) if row.state == UploadState.QUEUED else None
         found.append(
             UploadLine(
                 row=row,
                 look=STATES[row.state],
                 says=sentence(row.code, row.params) if row.code else None,
+                place=told.place if told is not None else 0,
+                waits=sentence(told.code, told.params) if told is not None and told.code else None,
+                eta=interval_words(told.low_s, told.high_s) if told is not None else _left(row),
                 group=GROUPS.get(row.group, row.group),
                 percent=min(100, (row.offset + row.sent_bytes) * 100 // row.size_bytes) if row.size_bytes else 0,
                 rules=frozenset(rules.get(row.user, ())),
@@ -182,10 +194,22 @@ def _lines(rows: list[UploadRow]) -> list[UploadLine]:
     return found
 
 
+def _left(row: UploadRow) -> str:
+    """How long one that runs will go on at its present speed."""
+    if row.state != UploadState.SENDING or not row.speed_bps:
+        return ""
+    seconds = max(0, row.size_bytes - row.offset - row.sent_bytes) // row.speed_bps
+    return interval_words(seconds * 4 // 5, seconds * 5 // 4 + 1)
+
+
 def _live_context() -> dict[str, object]:
-    live = uploads_live(LIVE_SHOWN + 1)
+    live, places = uploads_live(LIVE_SHOWN + 1), upload_places()
+    known = [row for row in live if row.id in places]  # in the order in which they will begin, before those behind them
+    known.sort(key=lambda row: places[row.id].place)
+    running = [row for row in live if row.state != UploadState.QUEUED]
+    shown = list(dict.fromkeys([*running, *known, *live]))
     return {
-        "live": _lines(live[:LIVE_SHOWN]),
+        "live": _lines(shown[:LIVE_SHOWN], places),
         "more": len(live) > LIVE_SHOWN,
         "sums": upload_sums(),
     }

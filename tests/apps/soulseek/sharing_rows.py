@@ -6,8 +6,12 @@ import hashlib
 import uuid
 from datetime import UTC, datetime, timedelta
 
+from django.utils import timezone
+
+from apps.domain.contracts.node_work import Heartbeat
 from apps.domain.soulseek.states import UPLOAD_ENDS, UploadState
 from apps.library.models import AudioFile, AudioVariant, LibraryRoot
+from apps.nodelink.services import heartbeat_record
 from apps.soulseek.models import ShareRule, Upload
 
 NOW = datetime(2026, 5, 20, 12, tzinfo=UTC)
@@ -54,6 +58,19 @@ def library(path: str = "/music", names: tuple[str, ...] = ()) -> LibraryRoot:
 def rules(root: LibraryRoot) -> None:
     for path, audience in ((b"Private", "buddies"), (b"Diary", "nobody")):
         ShareRule.objects.create(root=root, relative_path=path, display=path.decode(), audience=audience)
+
+
+def waiting(rows: list[list[object]]) -> None:
+    """The node's heartbeat says how uploads wait: [upload, place, why, its params, seconds from, seconds to]."""
+    heartbeat_record(
+        Heartbeat(
+            peer_id="me",
+            boot_id="b",
+            started_at=timezone.now(),
+            version="1",
+            report={"soulseek": {"uploads": {"waits": rows}}},
+        )
+    )
 
 
 def uploads() -> dict[UploadState, Upload]:

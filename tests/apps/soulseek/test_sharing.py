@@ -14,10 +14,11 @@ from apps.domain.soulseek.states import UploadState
 from apps.domain.soulseek.user_rules import BadPattern
 from apps.domain.soulseek.virtual_paths import Audience
 from apps.library.models import AudioFile
+from apps.nodelink.models import NodeHeartbeat
 from apps.soulseek import selectors_node_sharing as node
 from apps.soulseek import services_node_sharing as node_writes
 from apps.soulseek.models import ShareChange, Upload, UserRule
-from apps.soulseek.selectors_sharing import share_tree, upload_sums, uploads_live
+from apps.soulseek.selectors_sharing import UploadPlace, share_tree, upload_places, upload_sums, uploads_live
 from apps.soulseek.services_sharing import (
     ShareRefused,
     changes_sweep,
@@ -28,7 +29,7 @@ from apps.soulseek.services_sharing import (
     share_unset,
     uploads_forget,
 )
-from tests.apps.soulseek.sharing_rows import NOW, library, rules, uploads
+from tests.apps.soulseek.sharing_rows import NOW, library, rules, uploads, waiting
 
 pytestmark = pytest.mark.django_db
 
@@ -180,6 +181,36 @@ def test_live_uploads_are_listed_running_first() -> None:
     assert [one.state for one in uploads_live()] == ["sending", "connecting", "queued"]
     assert dataclasses.astuple(upload_sums()) == (2, 1, 400_000)
     assert len(made) == Upload.objects.count()
+
+
+def test_how_an_upload_waits_is_the_nodes_word_while_it_is_alive(viewer_api: APIClient) -> None:
+    made = uploads()
+    queued, sending = made[UploadState.QUEUED], made[UploadState.SENDING]
+
+    def told() -> dict[str, object]:
+        items = viewer_api.get("/api/soulseek/uploads?show=live").json()["items"]
+        return {one["state"]: one["wait"] for one in items}
+
+    assert set(told().values()) == {None}
+    waiting(
+        [
+            [str(queued.id), 3, "upload_waits_schedule", {"until": "06:00"}, None, None],
+            [str(sending.id), 1, "", {}, 0, 0],  # it began meanwhile
+            ["nonsense"],
+        ]
+    )
+    assert upload_places()[queued.id] == UploadPlace(place=3, code="upload_waits_schedule", params={"until": "06:00"})
+    waits = told()
+    assert waits["queued"] == {
+        "place": 3,
+        "code": "upload_waits_schedule",
+        "message": "The schedule lets no upload begin before 06:00.",
+        "low_s": None,
+        "high_s": None,
+    }
+    assert waits["sending"] is None
+    NodeHeartbeat.objects.update(beat_at=NOW)  # long ago
+    assert set(told().values()) == {None}
 
 
 def test_old_changes_that_no_node_took_go() -> None:

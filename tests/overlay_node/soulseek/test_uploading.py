@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import hashlib
+import json
 import os
 import random
 import time
@@ -149,6 +150,25 @@ def test_every_place_in_the_queue_is_answered(tmp_path: Path) -> None:
             assert [await place(bob, path) for path in PATHS[:4]] == [1, 3, 4, 5]
             assert await place(carol, PATHS[0]) == 2
             assert alice.uploads.place("bob", PATHS[7]) is None
+
+    played(scene)
+
+
+def test_the_heartbeat_tells_places_and_why_each_waits(tmp_path: Path) -> None:
+    async def scene() -> None:
+        rows = library(tmp_path)
+        async with two(tmp_path, rows, NOTHING_NOW) as (world, alice, bob):
+            assert alice.uploads.report() == {"uploads": {"waits": []}}
+            for path in PATHS[:3]:
+                assert await asked(bob, path) == ""
+            told = alice.plane.report()["uploads"]
+            assert isinstance(told, dict)
+            await world.until(lambda: len(rows.uploads) == 3)
+            ids = {str(upload_id): one.remote_path for upload_id, one in rows.uploads.items()}
+            assert [(ids[row[0]], *row[1:]) for row in told["waits"]] == [
+                (path, number, "upload_waits_closed", {}, None, None) for number, path in enumerate(PATHS[:3], 1)
+            ]
+            json.dumps(told)
 
     played(scene)
 
