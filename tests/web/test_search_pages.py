@@ -119,6 +119,12 @@ def test_a_hunt_shows_every_candidate_with_its_reasons_and_takes_a_persons_pick(
     assert "All candidates and reasons" in on_job
     assert reverse("hunt-on-job", args=[seed.JOB]) in page_of(viewer, reverse("job", args=[seed.JOB]))
     assert page_of(viewer, reverse("hunt-on-job", args=[uuid.UUID(int=5)])).strip() == ""
+    take = f'formaction="{reverse("hunt-act", args=[seed.HUNT, "pick"])}"'
+    assert take not in on_job, "who only looks is offered nothing to do"
+    assert take in page_of(operator, reverse("hunt-on-job", args=[seed.JOB]))
+    assert take in page_of(operator, reverse("job", args=[seed.JOB]))
+    refused = operator.post(reverse("hunt-act", args=[seed.HUNT, "pick"]), {"candidate": 0, "back": "job"})
+    assert refused["Location"] == reverse("job", args=[seed.JOB])
     answer = operator.post(reverse("hunt-act", args=[seed.HUNT, "pick"]), {"candidate": best.id})
     assert answer.status_code == 302  # its tracks have no wants here, so none is open
     assert "None of it is wanted any more" in page_of(operator, reverse("hunt", args=[seed.HUNT]))

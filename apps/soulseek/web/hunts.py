@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import path
@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from apps.common.pagination import CursorInvalid
 from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.common.sentences import message_of
@@ -145,9 +146,7 @@ def hunt_act(request: HttpRequest, hunt_id: uuid.UUID, name: str) -> HttpRespons
                     paths=request.POST.getlist("path") or None,
                     requested_by=person,
                 )
-                if request.POST.get("back") == "job" and view.job_id is not None:
-                    return redirect("job", job_id=view.job_id)
-                return redirect("download-batch", batch_id=batch)
+                return _back(request, view) or redirect("download-batch", batch_id=batch)
             case "now":
                 hunt_search_now(hunt_id)
                 messages.success(request, _("It is looked for now, as soon as its turn comes."))
@@ -165,9 +164,18 @@ def hunt_act(request: HttpRequest, hunt_id: uuid.UUID, name: str) -> HttpRespons
                 raise Http404
     except DomainError as error:
         messages.error(request, message_of(error.code, error.params))
-    if request.POST.get("back") == "wishlist":
-        return redirect("wishlist")
-    return redirect("hunt", hunt_id=hunt_id)
+    return _back(request, view) or redirect("hunt", hunt_id=hunt_id)
+
+
+def _back(request: HttpRequest, view: HuntView) -> HttpResponse | None:
+    """To the page of the button, where it is another than the hunt's own."""
+    match request.POST.get("back"):
+        case "wishlist":
+            return redirect("wishlist")
+        case "job" if view.job_id is not None:
+            return redirect("job", job_id=view.job_id)
+        case _:
+            return None
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -190,19 +198,41 @@ def wishlist(request: HttpRequest) -> HttpResponse:
             return redirect("wishlist")
         except DomainError as error:
             code, params = error.code, dict(error.params)
-    show, text = request.GET.get("show", ""), request.GET.get("q", "")[:250]
-    page = wish_page(show=show, text=text, cursor=request.GET.get("cursor") or None)
-    context = {
+    context = {**_wishes(request.GET), "words": words, "code": code, "params": params}
+    return render(request, "soulseek/wishlist.html", context, status=400 if code else 200)
+
+
+@require_GET
+@page_role(Role.VIEWER)
+def live_wishlist(request: HttpRequest) -> HttpResponseBase:
+    """Patches of that page."""
+    query, rights = request.GET, rights_of(request)
+    return stream_response(lambda: _wish_parts(query, rights))
+
+
+def _wishes(query: QueryDict) -> dict[str, object]:
+    show, text = query.get("show", ""), query.get("q", "")[:250]
+    try:
+        page = wish_page(show=show, text=text, cursor=query.get("cursor") or None)
+    except CursorInvalid:
+        page = wish_page(show=show, text=text)
+    return {
         "page": page,
         "lines": [hunt_line(one) for one in page.items],
         "show": show,
         "text": text,
-        "words": words,
-        "code": code,
-        "params": params,
         "narrowed": bool(show or text),
     }
-    return render(request, "soulseek/wishlist.html", context, status=400 if code else 200)
+
+
+def _wish_parts(query: QueryDict, rights: Rights) -> Mapping[str, object]:
+    lines = _wishes(query)["lines"]
+    assert isinstance(lines, list)
+    rows = {
+        f"wish-{line.view.id}": render_to_string("soulseek/_wish_row.html", {"line": line, "rights": rights})
+        for line in lines
+    }
+    return {**frame_parts(), **rows}
 
 
 def _hunt(hunt_id: uuid.UUID, *, most: int = 50) -> dict[str, object]:
@@ -243,5 +273,6 @@ urlpatterns = [
     path("soulseek/hunts/<uuid:hunt_id>", hunt, name="hunt"),
     path("soulseek/hunts/of-job/<uuid:job_id>", hunt_on_job, name="hunt-on-job"),
     path("soulseek/hunts/<uuid:hunt_id>/<slug:name>", hunt_act, name="hunt-act"),
+    path("live/wishlist", live_wishlist, name="live-wishlist"),
     path("live/hunt/<uuid:hunt_id>", live_hunt, name="live-hunt"),
 ]
