@@ -278,6 +278,11 @@ class SwarmRunner:
     def held_bytes(self) -> int:
         """Verified, from whomever."""
         return self._session.verified_bytes if self._session is not None else 0
+    def rescues(self, *, active: bool) -> None:
+        """Its requests go before those of other transfers, while a rescue is active."""
+        if self._session is not None:
+            self._session.rescues(active=active)
+
 
     @property
     def whole(self) -> bool:

@@ -297,6 +297,7 @@ class Rescues(Part):
         if runner is not case.runner:
             if case.runner is not None:
                 case.runner.allowance.left = None
+                case.runner.rescues(active=False)
             case.runner, case.compared, case.mesh = runner, 0, Mesh.NONE
         return runner
 
@@ -456,6 +457,7 @@ class Rescues(Part):
         if core.state is RescueState.ACTIVE:
             case.transfer_id = runner.work.id
         runner.allowance.left = core.allowance(budget)
+        runner.rescues(active=core.state is RescueState.ACTIVE)
         runner.stream_bps = stream.speed_bps(now) if case.mesh is Mesh.SAME else 0
         if core.live and case.mesh is not Mesh.OTHER:
             runner.from_far_end()
@@ -495,6 +497,7 @@ class Rescues(Part):
                 self._turned(case, before, now)
         if case.runner is not None:
             case.runner.allowance.left, case.runner.stream_bps = None, 0
+            case.runner.rescues(active=False)
         if case.changed and case.core.state is not None:
             self._left.append(case.report())
         del self.cases[case.stream.work.id]

@@ -89,6 +89,8 @@ class Asking:
     ) -> None:
         self.board: Final = board
         self.urgent: tuple[UrgentRange, ...] = ()
+        self.rescued = False
+        """every leaf is as urgent as a rescue"""
         self._policy: Final = policy
         self._budgets: Final = tuple(budgets)
         self._peer_budgets: Final = peer_budgets
@@ -225,6 +227,7 @@ class Asking:
             held_count=pieces.held_count,
             retried=leaf in self._retried,
             urgent=self.urgent,
+            rescued=self.rescued,
         )[0]
 
     def affordable(self, source: Source, now: float) -> bool:

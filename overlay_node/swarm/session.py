@@ -120,6 +120,7 @@ class SwarmSession:
         self._beside: Final[dict[str, Source]] = {}
         """who gives leaves and is asked for nothing: streams of another network"""
         self._backwards = False
+        self._rescued = False
         self._resumed = 0
         """leaves that an earlier run left, verified"""
         self._reviewed_at = now
@@ -325,6 +326,12 @@ class SwarmSession:
         if self.board is not None:
             self.board.turned()
 
+    def rescues(self, *, active: bool) -> None:
+        """What is asked for from now on is as urgent as a rescue, or no more so. Which leaf comes next stays as it is: from the far end."""
+        self._rescued = active
+        if self._asking is not None:
+            self._asking.rescued = active
+
     @property
     def beside_bytes(self) -> int:
         """Verified bytes that streams beside gave."""
@@ -489,6 +496,7 @@ class SwarmSession:
             all_sources=self.all_sources,
             drop=lambda source, code, at: self._drop(source, _E.CANCELLED, code, at),
         )
+        self._asking.rescued = self._rescued
         self._resumed = self.map.held_count
         if self._backwards:
             self.board.turned()

@@ -56,10 +56,22 @@ def end_of_file(leaf_count: int, *, leaves: int = 1) -> UrgentRange:
 
 
 def priority_of(
-    leaf: int, *, leaf_count: int, held_count: int, retried: bool, urgent: tuple[UrgentRange, ...] = ()
+    leaf: int,
+    *,
+    leaf_count: int,
+    held_count: int,
+    retried: bool,
+    urgent: tuple[UrgentRange, ...] = (),
+    rescued: bool = False,
 ) -> tuple[int, Urgency]:
-    """0-10, and the main reason."""
+    """0-10, and the main reason.
+
+    `rescued`: the payload is that of a rescue, every leaf of which is urgent. A seeder orders by it only what one peer asked of it: a rescue, for which somebody
+    waited too long already, goes before our own other transfers there, and takes nothing from anybody else.
+    """
     value, reason = (RETRY_PRIORITY, Urgency.RETRY) if retried else (NORMAL_PRIORITY, Urgency.NORMAL)
+    if rescued:
+        value, reason = BASE_PRIORITY[Urgency.RESCUE], Urgency.RESCUE
     for one in urgent:
         if one.first <= leaf < one.end and BASE_PRIORITY[one.urgency] > value:
             value, reason = BASE_PRIORITY[one.urgency], one.urgency

@@ -9,14 +9,15 @@ from overlay_node.swarm.actions import Action, AskChunk, Completed, KeepManifest
 from overlay_node.swarm.session import SwarmSession
 from tests.overlay_node.swarm.payloads import make_payload
 
-LEAVES = 6
+LEAVES = 40
 PAYLOAD = make_payload(LEAF_BYTES * (LEAVES - 1) + 77)
 STREAM = "soulseek:bob"
 
 
-def listening() -> SwarmSession:
+def listening(*, rescued: bool = False) -> SwarmSession:
     """A session that knows the payload, has a peer with all of it, and listens to streams first."""
     session = SwarmSession(PAYLOAD.key)
+    session.rescues(active=rescued)
     session.from_far_end()
     session.peer_added("p", 0.0)
     manifest = PAYLOAD.manifest
@@ -38,7 +39,7 @@ def asked(actions: list[Action]) -> list[AskChunk]:
     return [one for one in actions if isinstance(one, AskChunk)]
 
 
-@pytest.mark.parametrize("given", range(LEAVES))
+@pytest.mark.parametrize("given", [0, 1, 2, 17, LEAVES - 1])
 def test_what_a_stream_has_is_taken_before_anybody_is_asked_and_never_asked_for(given: int) -> None:
     session = listening()
     for leaf in range(given):
@@ -61,6 +62,24 @@ def test_what_a_stream_has_is_taken_before_anybody_is_asked_and_never_asked_for(
     assert session.beside_bytes == given * LEAF_BYTES
     assert {session.sender(leaf) for leaf in range(given)} <= {STREAM}
     assert not session.violations.total()
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_while_a_rescue_is_active_its_requests_go_before_our_other_ones(*, early: bool) -> None:
+    """PROTOCOL-FACTS: rescue 9, three more for the first and last leaf, at most 10."""
+    session = listening(rescued=early)
+    if not early:
+        session.rescues(active=True)
+    requests = asked(session.storage_ready(1.0))
+    leaves = [one.offset // LEAF_BYTES for one in requests]
+    assert leaves[0] >= LEAVES - 2  # from the far end all the same
+    assert {one.priority for one in requests} <= {9, 10}
+    session.rescues(active=False)
+    request = requests[0]
+    data = PAYLOAD.data[request.offset : request.offset + request.length]
+    later = asked(session.chunk_received("p", request.offset, data, 1.0))
+    assert later
+    assert all(one.priority < 9 for one in later)
 
 
 def test_a_stream_that_has_it_all_makes_it_whole_and_nobody_is_asked() -> None:
