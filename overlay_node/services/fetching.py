@@ -18,7 +18,8 @@ from overlay_node.ports import Store
 from overlay_node.protocol.messages import CancelReason
 from overlay_node.services.payload_choice import PayloadChoice
 from overlay_node.services.pursuit import AVOID_S, Pursuit
-from overlay_node.services.swarm_runner import RunnerState, SwarmRunner
+from overlay_node.services.runner_ports import RunnerState
+from overlay_node.services.swarm_runner import SwarmRunner
 from overlay_node.services.swarms import MAX_RUNNING, Swarms
 from overlay_node.swarm import race
 from overlay_node.swarm.choice import Candidate, PayloadKey, explain

@@ -8,7 +8,8 @@ from typing import Final
 
 from apps.domain.mesh.policy import Mode
 from overlay_node.services.reconciler import Reconciler
-from overlay_node.services.swarm_runner import RunnerState, SwarmRunner
+from overlay_node.services.runner_ports import RunnerState
+from overlay_node.services.swarm_runner import SwarmRunner
 from overlay_node.services.swarms import Swarms
 from overlay_node.soulseek.rescue_ports import RescueRunner
 from overlay_node.swarm.choice import Candidate

@@ -9,21 +9,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from blake3 import blake3
 
 from apps.domain.audio.payload import PayloadFacts, PayloadFormat
-from apps.domain.contracts.node_work import ProgressReport, SourceReport, TransferWork
+from apps.domain.contracts.node_work import ProgressReport, TransferWork
 from apps.domain.errors import DomainError
 from apps.domain.mesh.claims import UNDELIVERED_CODES
 from apps.domain.swarm.trace import TraceAction, TraceSink
 from overlay_node.net.errors import RequestFailed
-from overlay_node.net.link import Link
 from overlay_node.ports import Store
 from overlay_node.protocol.envelope import Attachment
 from overlay_node.protocol.errors import LocalProtocolError, RemoteProtocolError
@@ -40,6 +38,8 @@ from overlay_node.protocol.messages import (
 from overlay_node.services.background import Background
 from overlay_node.services.blobs import PartialBlobs
 from overlay_node.services.deliveries import Deliveries
+from overlay_node.services.runner_ports import ChunkDesk, MeetStreams, NewSession, RunnerState
+from overlay_node.services.source_reports import STREAM_PREFIX, source_report
 from overlay_node.store.piece_store import PieceStore, PieceStoreError, extension_of
 from overlay_node.swarm.actions import (
     Action,
@@ -58,7 +58,6 @@ from overlay_node.swarm.actions import (
 from overlay_node.swarm.allowance import Allowance
 from overlay_node.swarm.choice import PayloadKey
 from overlay_node.swarm.session import SwarmSession
-from overlay_node.swarm.source import Source
 
 log = logging.getLogger(__name__)
 
@@ -67,44 +66,6 @@ NEVER_AGAIN: Final = frozenset({"corrupt", "bad_manifest", "preamble_refused"})
 RETRY_PEER_S: Final = 10.0  # before a peer that timed out or refused is asked again; doubles, at most 5 min
 MAX_RETRY_PEER_S: Final = 300.0
 SPEED_WINDOW_S: Final = 3.0
-STREAM_PREFIX: Final = "soulseek:"
-"""before a Soulseek user's name, where peers' ids stand otherwise"""
-
-
-class NewSession(Protocol):
-    """Makes the session of one transfer, with everything the node's sessions share."""
-
-    def __call__(self, manifest: Manifest | None, held: Iterable[int]) -> SwarmSession:
-        """`manifest` and the leaves held already when an earlier run left some."""
-
-
-class MeetStreams(Protocol):
-    """Hands a transfer what streams beside it have, before it asks its first peer."""
-
-    async def __call__(self, runner: SwarmRunner, /) -> None:
-        """Never raises; returns soon."""
-
-
-class RunnerState(StrEnum):
-    """What became of a runner."""
-
-    RUNNING = "running"
-    ASSEMBLED = "assembled"
-    BLOCKED = "blocked"
-    STOPPED = "stopped"
-
-
-class ChunkDesk(Protocol):
-    """Where chunk requests go: links accept only so many at once, over all transfers."""
-
-    def link_of(self, peer: str) -> Link | None:
-        """The open link to a peer."""
-
-    def ask_chunk(self, peer: str, request: ChunkRequest) -> None:
-        """Send now, or when the link has room."""
-
-    def cancel_chunks(self, peer: str, cancel: ChunkCancel) -> None:
-        """Drop what waits, and take back what was sent."""
 
 
 @dataclass(slots=True)
@@ -278,11 +239,6 @@ class SwarmRunner:
     def held_bytes(self) -> int:
         """Verified, from whomever."""
         return self._session.verified_bytes if self._session is not None else 0
-    def rescues(self, *, active: bool) -> None:
-        """Its requests go before those of other transfers, while a rescue is active."""
-        if self._session is not None:
-            self._session.rescues(active=active)
-
 
     @property
     def whole(self) -> bool:
@@ -321,6 +277,11 @@ class SwarmRunner:
         """Peers are asked from the payload's end on."""
         if self._session is not None:
             self._session.from_far_end()
+
+    def rescues(self, *, active: bool) -> None:
+        """Its requests go before those of other transfers, while a rescue is active."""
+        if self._session is not None:
+            self._session.rescues(active=active)
 
     def note_rescue(self, *, begun: bool, code: str) -> None:
         """For its trace."""
@@ -389,7 +350,7 @@ class SwarmRunner:
             verified_bytes=session.verified_bytes,
             refetched_bytes=session.refetched_bytes,
             speed_bps=self._speed(),
-            sources=tuple(_source_report(source, stream_bps=self.stream_bps) for source in session.all_sources()),
+            sources=tuple(source_report(source, stream_bps=self.stream_bps) for source in session.all_sources()),
         )
 
     @property
@@ -635,23 +596,3 @@ class SwarmRunner:
 
 def _preamble_hash(manifest: Manifest) -> str:
     return blake3(manifest.preamble).hexdigest()
-
-
-def _source_report(source: Source, *, stream_bps: int) -> SourceReport:
-    if source.peer.startswith(STREAM_PREFIX):
-        return SourceReport(
-            peer=source.peer.removeprefix(STREAM_PREFIX),
-            adapter="soulseek",
-            state=source.state.value,
-            verified_bytes=source.verified_bytes,
-            speed_bps=stream_bps,
-        )
-    return SourceReport(
-        peer=source.peer,
-        state=source.state.value,
-        code=source.code,
-        verified_bytes=source.verified_bytes,
-        wasted_bytes=source.wasted_bytes,
-        bad_leaves=source.bad_leaves,
-        speed_bps=int(source.speed_bps or 0) if source.active else 0,
-    )

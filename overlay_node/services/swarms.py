@@ -35,7 +35,8 @@ from overlay_node.protocol.messages import (
 from overlay_node.services.background import Background
 from overlay_node.services.blobs import PartialBlobs
 from overlay_node.services.deliveries import Deliveries
-from overlay_node.services.swarm_runner import MeetStreams, RunnerState, SwarmRunner
+from overlay_node.services.runner_ports import MeetStreams, RunnerState
+from overlay_node.services.swarm_runner import SwarmRunner
 from overlay_node.soulseek.traffic import TrafficCounter
 from overlay_node.swarm.actions import Charge, Manifest
 from overlay_node.swarm.allowance import Allowance

@@ -29,7 +29,7 @@ from overlay_node.services.background import Background
 from overlay_node.services.deliveries import Deliveries
 from overlay_node.services.payload_choice import PayloadChoice
 from overlay_node.services.reconciler import Reconciler, utc_now
-from overlay_node.services.swarm_runner import RunnerState
+from overlay_node.services.runner_ports import RunnerState
 from overlay_node.store.memory_store import MemoryStore
 from overlay_node.swarm.choice import PayloadKey
 from overlay_node.swarm.peer_book import MemoryPeerBook
