@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from apps.domain.contracts.events import (
@@ -18,13 +17,8 @@ from apps.domain.contracts.events import (
     TransferSampled,
     TransferStarted,
 )
-from apps.domain.contracts.label_work import ReleaseSighted
 from apps.domain.contracts.node_work import (
     AddressTried,
-    AdvertHeld,
-    AdvertisedSources,
-    AdvertisedVariant,
-    AdvertReport,
     AnnouncedRelease,
     ClaimReport,
     DeliveryReport,
@@ -40,7 +34,6 @@ from apps.domain.contracts.node_work import (
     PeerReport,
     ProgressReport,
     RateLimitWork,
-    SourceReport,
     TransferWork,
     VerdictApplied,
     VerdictWork,
@@ -51,80 +44,23 @@ from apps.domain.contracts.peer_work import PeerHistory, PeerMetricsReport
 from apps.domain.ids import uuid7
 from apps.domain.jobs.lifecycle import TRANSFER_LIVE, TRANSFER_MOVES, TransferRole, TransferState, WantDesired
 from apps.domain.jobs.verdicts import CHARGING, PREAMBLE_CODES
-from apps.domain.mesh.claims import contradicts, cooling_s, measured_facts, stated_facts
+from apps.domain.mesh.claims import contradicts, cooling_s, measured_facts
 from apps.domain.mesh.policy import MAX_ANNOUNCED
 from apps.domain.peers.reputation import reputation_of
+from overlay_node.store.memory_rows import LibraryEntry, PeerRow, TransferRow
+from overlay_node.store.memory_told import MemoryTold
 from overlay_node.store.soulseek.traffic_memory import MemoryTraffic
 
 
-@dataclass(slots=True)
-class TransferRow:
-    """A transfer as a row would be."""
-
-    work: TransferWork
-    preamble_bytes: int = 0
-    preamble: str = ""
-    preamble_from: str = ""
-    code: str = ""
-    path: str = ""
-    verified_bytes: int = 0
-    refetched_bytes: int = 0
-    sources: dict[str, SourceReport] = field(default_factory=dict)
-    verdict_applied: bool = False
-    choice: dict[str, object] = field(default_factory=dict)
-    sample_bytes: int = 0
-
-
-@dataclass(slots=True)
-class PeerRow:
-    """A peer as a row would be."""
-
-    bad_leaves: int = 0
-    wrong_claims: int = 0
-    violations: int = 0
-    banned_for_s: float = 0.0
-    agent: str = ""
-    address: tuple[str, int] | None = None
-    metrics: PeerMetricsReport | None = None
-    reputation: float = 0.5
-    scored_at: datetime | None = None
-
-
-@dataclass(slots=True)
-class AdvertRow:
-    """A peer's advert as its rows would be."""
-
-    group: str = ""
-    held: AdvertHeld | None = None
-    whole: bool = False
-    generation: int = 0
-    variants: dict[str, tuple[int, AdvertisedVariant]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LibraryEntry:
-    """A payload in the library, under the release it belongs to. `words`: what the catalogue calls that release."""
-
-    release_mbid: uuid.UUID
-    variant: HeldVariant
-    payload: HeldPayload
-    words: HeldRelease | None = None
-
-
-class MemoryStore:
+class MemoryStore(MemoryTold):
     """See `overlay_node.ports.Store`. Everything is public: tests look at it."""
 
     def __init__(self, library: Sequence[LibraryEntry] = ()) -> None:
+        super().__init__()
         self.library = list(library)
         self.wants: dict[uuid.UUID, WantWork] = {}
         self.transfers: dict[uuid.UUID, TransferRow] = {}
         self.progress: dict[uuid.UUID, WantReport] = {}
-        self.claims: dict[tuple[str, uuid.UUID, str, bytes], tuple[ClaimReport, str]] = {}
-        self.adverts: dict[str, AdvertRow] = {}
-        self.sighted: dict[tuple[str, uuid.UUID], ReleaseSighted] = {}
-        """by peer and release, as told"""
-        self.labels_due = 0
-        self.peers: dict[str, PeerRow] = {}
         self.ledger = MemoryTraffic()
         self.events: list[NodeEventPayload] = []
         self.beats: list[Heartbeat] = []
@@ -393,93 +329,6 @@ class MemoryStore:
         """What came of dialling."""
         self.tried += tries
 
-    async def advert_record(self, report: AdvertReport) -> bool:
-        """One part of what a peer tells that it holds. No quotas here: nobody hostile tells a test's memory more than it can bear."""
-        self._peer(report.peer)
-        if report.peer not in self.adverts and not (report.full and report.first):
-            return False
-        row = self.adverts.setdefault(report.peer, AdvertRow())
-        if report.full and report.first:
-            if not row.whole:
-                row.variants = {name: pair for name, pair in row.variants.items() if pair[0] != row.generation}
-            row.generation += 1
-        row.group, row.whole = report.group, report.last
-        row.held = AdvertHeld(bundle_id=report.bundle_id, sequence=report.sequence)
-        row.variants.update({one.variant_id: (row.generation, one) for one in report.variants})
-        for variant_id in report.withdrawn:
-            row.variants.pop(variant_id, None)
-        if report.full and report.last:
-            row.variants = {name: pair for name, pair in row.variants.items() if pair[0] == row.generation}
-        return True
-
-    async def advert_renew(self, peer: str, *, ttl_s: int) -> bool:
-        """No time passes here."""
-        return peer in self.adverts
-
-    async def adverts_expire(self) -> int:
-        """No time passes here."""
-        return 0
-
-    async def advert_held(self, peer: str) -> AdvertHeld | None:
-        """How far a peer's adverts are written down."""
-        row = self.adverts.get(peer)
-        return row.held if row is not None and row.whole else None
-
-    async def sources_advertised(self, recordings: Collection[uuid.UUID]) -> AdvertisedSources:
-        """What adverts say of some recordings."""
-        wanted = set(recordings)
-        claims = [
-            ClaimReport(
-                peer=peer,
-                group=row.group,
-                recording_mbid=one.recording_mbid,
-                payload_format=one.payload_format,
-                payload_root=one.payload_root,
-                profile=one.profile,
-                payload_bytes=one.payload_bytes,
-                complete=True,
-                facts=stated_facts(
-                    duration_ms=one.duration_ms, suspect=one.transcode_suspect, quality_score=one.quality_score
-                ),
-            )
-            for peer, row in self.adverts.items()
-            for _, one in row.variants.values()
-            if one.recording_mbid in wanted
-        ]
-        refuted = {key for key, kept in self.claims.items() if kept[1] == "refuted"}
-        believed = [
-            one for one in claims if (one.peer, one.recording_mbid, one.payload_format, one.payload_root) not in refuted
-        ]
-        places = [(one.peer, self._peer(one.peer).address) for one in believed]
-        return AdvertisedSources(
-            claims=tuple(believed),
-            addresses=tuple(
-                KnownAddress(peer=peer, host=place[0], port=place[1])
-                for peer, place in dict.fromkeys(places)
-                if place is not None
-            ),
-        )
-
-    async def labels_heard(self, reports: Sequence[ReleaseSighted]) -> None:
-        """What peers told last of releases. No quotas and no catalogue here."""
-        for one in reports:
-            self._peer(one.peer)
-            self.sighted[one.peer, one.release_mbid] = one
-            self.labels_due += 1
-
-    async def labels_advertised(self, peer: str) -> None:
-        """Nothing here knows which releases recordings are on."""
-        self._peer(peer)
-
-    async def labels_recount(self, *, limit: int) -> int:
-        """No figures are kept here."""
-        counted, self.labels_due = min(limit, self.labels_due), max(self.labels_due - limit, 0)
-        return counted
-
-    async def labels_expire(self) -> int:
-        """No time passes here."""
-        return 0
-
     async def peer_met(self, report: PeerReport) -> None:
         """A peer proved its key."""
         row = self._peer(report.key)
@@ -671,9 +520,6 @@ class MemoryStore:
         if row.metrics is not None:
             faded = row.metrics.metrics.decayed_to(now)
             row.reputation, row.scored_at = reputation_of(faded, idle_s=faded.idle_s).score, now
-
-    def _peer(self, key: str) -> PeerRow:
-        return self.peers.setdefault(key, PeerRow())
 
     def _move(self, transfer_id: uuid.UUID, to: TransferState) -> TransferRow | None:
         row = self.transfers.get(transfer_id)

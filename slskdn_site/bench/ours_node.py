@@ -30,7 +30,8 @@ from apps.domain.mesh.policy import Mode
 from overlay_node.__main__ import run_node
 from overlay_node.config import NodeConfig
 from overlay_node.services.root import Node, build_node
-from overlay_node.store.memory_store import LibraryEntry, MemoryStore
+from overlay_node.store.memory_rows import LibraryEntry
+from overlay_node.store.memory_store import MemoryStore
 from slskdn_site.bench.ours_spec import NodeSpec, PeerSpec, payload_facts
 from slskdn_site.bench.session_cpu import measured_sessions
 from slskdn_site.bench.statistics import percentile

@@ -23,7 +23,8 @@ from overlay_node.net.reactor import steady_reactor
 from overlay_node.ports import BlobSource
 from overlay_node.services.root import Node, build_node
 from overlay_node.soulseek.ports import SoulseekSupplies
-from overlay_node.store.memory_store import LibraryEntry, MemoryStore, TransferRow
+from overlay_node.store.memory_rows import LibraryEntry, TransferRow
+from overlay_node.store.memory_store import MemoryStore
 
 RELEASE = uuid.UUID("11111111-1111-4111-8111-111111111111")
 RECORDING = uuid.UUID("22222222-2222-4222-8222-222222222222")

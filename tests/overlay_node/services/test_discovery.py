@@ -13,7 +13,8 @@ from apps.domain.contracts.node_work import AddressTried, ClaimReport, PeerRepor
 from apps.domain.jobs.lifecycle import WantPhase
 from overlay_node.services.rendezvous import DhtRendezvous
 from overlay_node.services.root import Node
-from overlay_node.store.memory_store import LibraryEntry, MemoryStore
+from overlay_node.store.memory_rows import LibraryEntry
+from overlay_node.store.memory_store import MemoryStore
 from tests.overlay_node.services.mesh_world import RECORDING, MeshWorld, assembled, library_entry, only_transfer, want
 
 

@@ -13,7 +13,8 @@ from apps.domain.contracts.events import TransferSampled
 from apps.domain.jobs.constraints import Constraints
 from apps.domain.jobs.lifecycle import TransferRole, TransferState, WantDesired, WantPhase
 from overlay_node.services.root import Node
-from overlay_node.store.memory_store import LibraryEntry, MemoryStore, TransferRow
+from overlay_node.store.memory_rows import LibraryEntry, TransferRow
+from overlay_node.store.memory_store import MemoryStore
 from overlay_node.swarm import race
 from tests.overlay_node.services.mesh_world import MeshWorld, assembled, library_entry, want
 

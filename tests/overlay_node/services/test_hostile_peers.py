@@ -37,7 +37,8 @@ from overlay_node.protocol.sharing import (
     RequestedTrack,
 )
 from overlay_node.services.root import Node
-from overlay_node.store.memory_store import LibraryEntry, MemoryStore
+from overlay_node.store.memory_rows import LibraryEntry
+from overlay_node.store.memory_store import MemoryStore
 from tests.overlay_node.protocol.pair import ROOT
 from tests.overlay_node.services.hostile import HostilePeer, census, closings, frame, gather_some
 from tests.overlay_node.services.mesh_world import (

@@ -23,7 +23,8 @@ from overlay_node.protocol.messages import (
 from overlay_node.services import label_news
 from overlay_node.services.label_news import LabelNews, sighted_of
 from overlay_node.services.root import Node
-from overlay_node.store.memory_store import LibraryEntry, MemoryStore
+from overlay_node.store.memory_rows import LibraryEntry
+from overlay_node.store.memory_store import MemoryStore
 from tests.apps.jobs.tree_rows import LABEL, an_id, graph_store, group_of
 from tests.overlay_node.services.mesh_world import MeshWorld, library_entry, link_between
 

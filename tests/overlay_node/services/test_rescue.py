@@ -25,7 +25,8 @@ from overlay_node.soulseek.downloading import Downloads
 from overlay_node.soulseek.ports import Credentials, SoulseekSupplies
 from overlay_node.soulseek.rescue import Rescues
 from overlay_node.soulseek.stream import Stream
-from overlay_node.store.memory_store import LibraryEntry, MemoryStore, TransferRow
+from overlay_node.store.memory_rows import LibraryEntry, TransferRow
+from overlay_node.store.memory_store import MemoryStore
 from overlay_node.store.soulseek.memory_downloads import MemoryDownloads
 from overlay_node.store.soulseek.memory_rescues import MemoryRescues
 from tests.overlay_node.services.mesh_world import MeshWorld, assembled, library_entry, only_transfer, want

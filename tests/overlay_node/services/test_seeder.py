@@ -23,7 +23,8 @@ from overlay_node.protocol.messages import (
     PayloadRequest,
 )
 from overlay_node.services.root import Node
-from overlay_node.store.memory_store import LibraryEntry, MemoryStore
+from overlay_node.store.memory_rows import LibraryEntry
+from overlay_node.store.memory_store import MemoryStore
 from overlay_node.swarm.fair_queue import REFUSALS_BURST
 from overlay_node.swarm.rate_limits import BURST_BYTES
 from tests.overlay_node.services.faults import twisted

@@ -37,7 +37,8 @@ from apps.domain.jobs.lifecycle import TransferState, WantDesired, WantPhase
 from apps.domain.peers.metrics import PeerMetrics, PeerMetricsSnapshot
 from overlay_node.ports import Store
 from overlay_node.services.reconciler import utc_now
-from overlay_node.store.memory_store import LibraryEntry, MemoryStore
+from overlay_node.store.memory_rows import LibraryEntry
+from overlay_node.store.memory_store import MemoryStore
 
 T = TypeVar("T")
 RECORDING, RELEASE, OTHER = uuid.uuid4(), uuid.uuid4(), uuid.uuid4()
