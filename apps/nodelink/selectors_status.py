@@ -37,6 +37,7 @@ class NodeGlance:
     """Good nodes in the DHT routing table."""
     down_bps: int = 0
     up_bps: int = 0
+    """both planes together"""
     soulseek: str = ""
     """Health of the session with the Soulseek server; "" = the node has no such plane, or is not alive."""
     soulseek_code: str = ""
@@ -53,6 +54,13 @@ def node_glance() -> NodeGlance:
     if status is None:
         return NodeGlance(presence=NodePresence.ABSENT, report={})
     report: Mapping[str, object] = status.report if status.alive else {}
+    traffic = _map(report, "traffic")
+    rates = _rates(
+        status.boot_id,
+        beat_at=status.beat_at,
+        down=_number(traffic, "soulseek_down"),
+        up=_number(_map(report, "bytes"), "up") + _number(traffic, "soulseek_up"),
+    )
     return NodeGlance(
         presence=NodePresence.ALIVE if status.alive else NodePresence.SILENT,
         peer_id=status.peer_id,
@@ -62,8 +70,8 @@ def node_glance() -> NodeGlance:
         age_s=max(0.0, (timezone.now() - status.beat_at).total_seconds()),
         links=len(_list(report, "links")),
         dht_nodes=_sum(_map(_map(report, "dht"), "good_nodes")),
-        down_bps=sum(_number(transfer, "speed_bps") for transfer in _list(report, "transfers")),
-        up_bps=_up_rate(status.boot_id, beat_at=status.beat_at, total=_number(_map(report, "bytes"), "up")),
+        down_bps=rates.down_bps + sum(_number(transfer, "speed_bps") for transfer in _list(report, "transfers")),
+        up_bps=rates.up_bps,
         soulseek=str(_map(report, "soulseek").get("health") or ""),
         soulseek_code=str(_map(report, "soulseek").get("code") or ""),
         acting=str(report.get("acting") or ""),
@@ -84,31 +92,40 @@ def backlog() -> Backlog:
     return Backlog(events=NodeEvent.objects.filter(processed_at__isnull=True).count())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Sample:
-    """Uploaded bytes at a heartbeat, and the rate since the one before."""
+    """Bytes counted at a heartbeat (received over Soulseek, sent over both planes), and the rates since the one before."""
 
     boot_id: str
     beat_at: datetime
-    total: int
-    bps: int
+    down: int
+    up: int
+    down_bps: int = 0
+    up_bps: int = 0
 
 
 _sample: _Sample | None = None  # the newest beat this process has seen: the report counts bytes, people want a speed
 
 
-def _up_rate(boot_id: str, *, beat_at: datetime, total: int) -> int:
+def _rates(boot_id: str, *, beat_at: datetime, down: int, up: int) -> _Sample:
     """Bytes per second between the last two different heartbeats this process saw; 0 until there were two."""
     global _sample  # noqa: PLW0603  (replaced as a whole; a race costs one stale number)
     last = _sample
     if last is None or last.boot_id != boot_id or beat_at < last.beat_at:
-        _sample = _Sample(boot_id, beat_at, total, 0)
-        return 0
+        _sample = _Sample(boot_id=boot_id, beat_at=beat_at, down=down, up=up)
+        return _sample
     seconds = (beat_at - last.beat_at).total_seconds()
     if seconds <= 0:
-        return last.bps
-    _sample = _Sample(boot_id, beat_at, total, max(0, round((total - last.total) / seconds)))
-    return _sample.bps
+        return last
+    _sample = _Sample(
+        boot_id=boot_id,
+        beat_at=beat_at,
+        down=down,
+        up=up,
+        down_bps=max(0, round((down - last.down) / seconds)),
+        up_bps=max(0, round((up - last.up) / seconds)),
+    )
+    return _sample
 
 
 def _sum(report: Mapping[str, object]) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.web.browsing import Site, browser, each_look, pytestmark, see_clean, sign_in, start_seeded
+from tests.web.browsing import Site, browser, each_look, in_site, pytestmark, see_clean, sign_in, start_seeded
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -42,6 +42,16 @@ def test_files_are_chosen_and_paused_and_the_page_shows_it_by_itself(browser: Br
         page.get_by_text("1 file goes on.").wait_for()
         page.locator("h2 a").first.click()
         page.wait_for_url("**/batch/**")
+        row = page.locator("tr[id^=download-]", has_text="Receiving").first
+        key = (row.get_attribute("id") or "").removeprefix("download-")
+        in_site(
+            site,
+            "from apps.domain.contracts.soulseek_downloads import DownloadReport\n"
+            "from apps.domain.soulseek.states import DownloadState\n"
+            "from apps.soulseek.services_node_downloads import downloads_record\n"
+            f"downloads_record([DownloadReport(download_id='{key}', state=DownloadState.PAUSED)])",
+        )
+        page.locator(f"#download-{key}").get_by_text("Paused").wait_for(timeout=15_000)
     page.context.close()
     assert not watched.complaints
     assert not watched.strangers

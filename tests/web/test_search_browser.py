@@ -68,3 +68,22 @@ def test_answers_appear_while_one_looks_and_a_folder_is_downloaded(browser: Brow
     page.wait_for_url("**/soulseek/downloads/**")
     page.context.close()
     assert not watched.complaints
+
+
+def test_lists_of_searches_and_wishes_change_while_one_looks(browser: Browser, site: Site) -> None:
+    watched = sign_in(browser, site)
+    page = watched.page
+    code = "from apps.soulseek.services_search import search_ask, search_withdraw\nfrom apps.soulseek.services_wishlist import wish_add\nfrom apps.soulseek.models import Search\n"
+    page.goto(f"{site.base}/search")
+    in_site(site, code + "search_ask('handed in elsewhere')")
+    row = page.locator("tr", has_text="handed in elsewhere")
+    row.wait_for(timeout=15_000)
+    assert row.get_by_text("Waits its turn").is_visible()
+    in_site(site, code + "search_withdraw(Search.objects.get(query='handed in elsewhere').id)")
+    row.get_by_text("Withdrawn").wait_for(timeout=15_000)
+    page.goto(f"{site.base}/wishlist")
+    in_site(site, code + "wish_add('wished for elsewhere')")
+    page.locator("tr", has_text="wished for elsewhere").wait_for(timeout=15_000)
+    page.context.close()
+    assert not watched.complaints
+    assert not watched.strangers

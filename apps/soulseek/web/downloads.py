@@ -191,22 +191,50 @@ def _parts(query: Mapping[str, str], *, operate: bool) -> Mapping[str, object]:
 @page_role(Role.VIEWER)
 def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     """One batch with all its rows, page by page."""
+    return render(request, "soulseek/batch.html", _batch_context(batch_id, _query(request), operate=_operates(request)))
+
+
+@require_GET
+@page_role(Role.VIEWER)
+def live_batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponseBase:
+    """Patches of that page."""
+    query, operate = _query(request), _operates(request)
+    return stream_response(lambda: batch_parts(batch_id, query, operate=operate))
+
+
+def _batch_context(batch_id: uuid.UUID, query: Mapping[str, str], *, operate: bool) -> dict[str, object]:
     found = batch_find(batch_id)
     if found is None:
         raise Http404
-    cursor = request.GET.get("cursor") or None
+    cursor = query.get("cursor") or None
     try:
         page: Page[DownloadView] = download_page(batch_id=batch_id, cursor=cursor, limit=100)
     except CursorInvalid:
         page = download_page(batch_id=batch_id, limit=100)
     (view,) = batches_view([found], rows_shown=0)
-    context = {
+    return {
         "group": _group(view),
         "lines": [line_of(row) for row in page.items],
         "page": page,
-        "rights": {"operate": _operates(request)},
+        "rights": {"operate": operate},
     }
-    return render(request, "soulseek/batch.html", context)
+
+
+def batch_parts(batch_id: uuid.UUID, query: Mapping[str, str], *, operate: bool) -> Mapping[str, object]:
+    """The live parts of a batch's page."""
+    if batch_find(batch_id) is None:  # taken off the list
+        return frame_parts()
+    context = _batch_context(batch_id, query, operate=operate)
+    lines = context["lines"]
+    assert isinstance(lines, list)
+    return {
+        **frame_parts(),
+        "batch-figures": render_to_string("soulseek/_batch_figures.html", context),
+        **{
+            f"download-{line.row.id}": render_to_string("soulseek/_download.html", {**context, "line": line})
+            for line in lines
+        },
+    }
 
 
 @require_POST
@@ -274,5 +302,6 @@ urlpatterns = [
     path("soulseek/downloads", downloads, name="downloads"),
     path("soulseek/downloads/live", live_downloads, name="live-downloads"),
     path("soulseek/downloads/batch/<uuid:batch_id>", batch, name="download-batch"),
+    path("live/soulseek/batch/<uuid:batch_id>", live_batch, name="live-batch"),
     path("soulseek/downloads/act/<slug:name>", act, name="download-act"),
 ]

@@ -207,7 +207,7 @@ def wishlist(request: HttpRequest) -> HttpResponse:
 def live_wishlist(request: HttpRequest) -> HttpResponseBase:
     """Patches of that page."""
     query, rights = request.GET, rights_of(request)
-    return stream_response(lambda: _wish_parts(query, rights))
+    return stream_response(lambda: wish_parts(query, rights))
 
 
 def _wishes(query: QueryDict) -> dict[str, object]:
@@ -225,7 +225,8 @@ def _wishes(query: QueryDict) -> dict[str, object]:
     }
 
 
-def _wish_parts(query: QueryDict, rights: Rights) -> Mapping[str, object]:
+def wish_parts(query: QueryDict, rights: Rights) -> Mapping[str, object]:
+    """The live parts of the wishlist."""
     lines = _wishes(query)["lines"]
     assert isinstance(lines, list)
     rows = {

@@ -118,13 +118,36 @@ def search(request: HttpRequest) -> HttpResponse:
     """GET: the form and what was searched for lately; POST: hand one in."""
     if request.method == "POST":
         return _ask(request)
-    page = search_page(text=request.GET.get("q", "")[:250], cursor=request.GET.get("cursor") or None, limit=50)
-    lines = [search_line(one) for one in page.items]
-    return render(
-        request,
-        "soulseek/search.html",
-        {"page": page, "lines": lines, "queue": search_queue(), "text": request.GET.get("q", "")[:250]},
-    )
+    return render(request, "soulseek/search.html", _list_context(request.GET))
+
+
+@require_GET
+@page_role(Role.VIEWER)
+def live_searches(request: HttpRequest) -> HttpResponseBase:
+    """Patches of that page."""
+    query = request.GET
+    return stream_response(lambda: search_parts(query))
+
+
+def _list_context(query: QueryDict) -> dict[str, object]:
+    text = query.get("q", "")[:250]
+    try:
+        page = search_page(text=text, cursor=query.get("cursor") or None, limit=50)
+    except CursorInvalid:
+        page = search_page(text=text, limit=50)
+    return {"page": page, "lines": [search_line(one) for one in page.items], "queue": search_queue(), "text": text}
+
+
+def search_parts(query: QueryDict) -> Mapping[str, object]:
+    """The live parts of the list of searches."""
+    context = _list_context(query)
+    lines = context["lines"]
+    assert isinstance(lines, list)
+    return {
+        **frame_parts(),
+        "search-queue": render_to_string("soulseek/_search_queue.html", context),
+        **{f"search-{line.view.id}": render_to_string("soulseek/_search_row.html", {"line": line}) for line in lines},
+    }
 
 
 def _ask(request: HttpRequest) -> HttpResponse:
@@ -326,5 +349,6 @@ urlpatterns = [
     path("search/<uuid:search_id>/take", take, name="search-take"),
     path("search/<uuid:search_id>/withdraw", withdraw, name="search-withdraw"),
     path("search/<uuid:search_id>/again", again, name="search-again"),
+    path("live/searches", live_searches, name="live-searches"),
     path("live/search/<uuid:search_id>", live_search, name="live-search"),
 ]
