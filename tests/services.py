@@ -42,9 +42,10 @@ NOBODY = 65534
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 
-_folder = Path(tempfile.mkdtemp(prefix="slskdn-test-", dir="/tmp"))
-DATA = _folder / "data"
-SQLITE = _folder / "test.sqlite3"
+FOLDER = Path(tempfile.mkdtemp(prefix="slskdn-test-", dir="/tmp"))
+"""Of this run, removed at its end."""
+DATA = FOLDER / "data"
+SQLITE = FOLDER / "test.sqlite3"
 DATA.mkdir()
 os.environ["SLSKDN_DATA"] = str(DATA)
 _processes: list[subprocess.Popen[bytes]] = []
@@ -60,7 +61,7 @@ def _stop_everything() -> None:
                 process.kill()
                 process.wait()
     _processes.clear()
-    shutil.rmtree(_folder, ignore_errors=True)
+    shutil.rmtree(FOLDER, ignore_errors=True)
 
 
 atexit.register(_stop_everything)
@@ -79,8 +80,8 @@ def _exit(sentence: str) -> NoReturn:
 
 def _valkey_start() -> None:
     unix_socket = DATA / "run" / "valkey.sock"
-    log = _folder / "valkey.log"
-    process = _start(leashed(valkey_command(unix_socket, _folder / "valkey")), log)
+    log = FOLDER / "valkey.log"
+    process = _start(leashed(valkey_command(unix_socket, FOLDER / "valkey")), log)
     deadline = time.monotonic() + START_SECONDS
     while not valkey_answers(unix_socket):
         if process.poll() is not None or time.monotonic() > deadline:
@@ -132,13 +133,13 @@ def _as_other_user(programs: Path) -> tuple[list[str], int | None, Path]:
 def _copied(programs: Path) -> Path:
     """The programs with what they load, where every user can read them. The wheel's find their libraries relative to themselves."""
     package = programs.parent.parent
-    target = _folder / "programs" / package.name
+    target = FOLDER / "programs" / package.name
     if not target.exists():
         shutil.copytree(package, target)
         libraries = package.with_name(f"{package.name}.libs")
         if libraries.exists():
             shutil.copytree(libraries, target.with_name(libraries.name))
-        _folder.chmod(0o711)
+        FOLDER.chmod(0o711)
     return target / programs.relative_to(package)
 
 
@@ -154,12 +155,12 @@ def _postgres_start() -> str:
     prefix, user, programs = _as_other_user(_postgres_programs())
     # The backup before a migration finds its pg_dump on PATH, and it must be of the server's version.
     os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    home = _folder / "postgres"
+    home = FOLDER / "postgres"
     home.mkdir(mode=0o700)
     if user is not None:
         os.chown(home, user, -1)
-        _folder.chmod(0o711)
-    cluster, log = home / "cluster", _folder / "postgres.log"
+        FOLDER.chmod(0o711)
+    cluster, log = home / "cluster", FOLDER / "postgres.log"
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "HOME": str(home)}
     made = subprocess.run(
         [

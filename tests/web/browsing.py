@@ -15,15 +15,17 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.prepared import prepared_copy
+
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, StorageState
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECK = (Path(__file__).parent / "page_check.js").read_text(encoding="utf-8")
@@ -35,6 +37,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE_S = 90.0
+"""For whatever a site or a page does, on a busy machine."""
 CHROMIUM = os.environ.get("SLSKDN_CHROMIUM") or "/usr/bin/chromium"
 pytestmark = [
     pytest.mark.browser,
@@ -62,13 +66,11 @@ class Site:
     environment: dict[str, str]
 
 
-def start(folder: Path, *, rows: int, debug: bool) -> Iterator[Site]:
-    """A migrated, filled data folder and uvicorn on it; stopped at the end."""
+def start(folder: Path, *, rows: int, debug: bool, seed: str = "seed") -> Iterator[Site]:
+    """A prepared data folder that a module of `tests.web` fills with `rows` of its kind while uvicorn starts on it; stopped at the end."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("SLSKDN__", "DJANGO_"))}
     environment = {**kept, "SLSKDN_DATA": str(folder), "SLSKDN_DEBUG": "1" if debug else "0"}
-    subprocess.run(
-        [sys.executable, "-m", "tests.web.seed", str(rows)], cwd=ROOT, env=environment, check=True, timeout=180
-    )
+    prepared_copy(folder)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -87,6 +89,14 @@ def start(folder: Path, *, rows: int, debug: bool) -> Iterator[Site]:
     ]
     server = subprocess.Popen(command, cwd=ROOT, env=environment)
     try:
+        if rows or seed != "seed":
+            subprocess.run(
+                [sys.executable, "-m", f"tests.web.{seed}", str(rows)],
+                cwd=ROOT,
+                env=environment,
+                check=True,
+                timeout=180,
+            )
         wait_for(f"{base}/healthz/live", server)
         yield Site(
             base=base,
@@ -101,8 +111,8 @@ def start(folder: Path, *, rows: int, debug: bool) -> Iterator[Site]:
 
 
 def wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
-    """Until the server answers; it has half a minute."""
-    ends = time.monotonic() + 30
+    """Until the server answers."""
+    ends = time.monotonic() + PATIENCE_S
     while True:
         try:
             urllib.request.urlopen(address, timeout=2).close()
@@ -132,9 +142,20 @@ class Watched:
     strangers: list[str]
 
 
+_signed_in: dict[str, StorageState] = {}
+"""What a browser keeps of a site once somebody signed in: address → cookies."""
+
+
 def sign_in(browser: Browser, site: Site, *, theme: str = "light", width: int = 1280) -> Watched:
-    """A fresh browser context, signed in, with its complaints collected."""
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
+    """A fresh browser context, signed in, with its complaints collected. The password is typed once per site: checking it is slow by design."""
+    known = _signed_in.get(site.base)
+    context = browser.new_context(
+        viewport={"width": width, "height": 900},
+        color_scheme=theme,  # type: ignore[arg-type]
+        reduced_motion="reduce",
+        storage_state=known,
+    )
+    context.set_default_timeout(PATIENCE_S * 1000)
     page = context.new_page()
     watched = Watched(page, [], [])
     page.on(
@@ -152,11 +173,16 @@ def sign_in(browser: Browser, site: Site, *, theme: str = "light", width: int = 
             else None
         ),
     )
+    if known:
+        page.goto(f"{site.base}/")
+        if urlsplit(page.url).path == "/":
+            return watched
     page.goto(f"{site.base}/login")
     page.fill("#id_username", "admin")
     page.fill("#id_password", site.password)
     page.click("button.main")
     page.wait_for_url(f"{site.base}/")
+    _signed_in[site.base] = context.storage_state()
     return watched
 
 
@@ -169,15 +195,7 @@ def photograph(page: Page, name: str) -> None:
 
 def start_seeded(folder: Path, *, seed: str, rows: int) -> Iterator[Site]:
     """A site whose data folder a module of `tests.web` fills with `rows` of its kind."""
-    for made in start(folder, rows=0, debug=False):
-        subprocess.run(
-            [sys.executable, "-m", f"tests.web.{seed}", str(rows)],
-            cwd=ROOT,
-            env=made.environment,
-            check=True,
-            timeout=120,
-        )
-        yield replace(made, rows=rows)
+    yield from start(folder, rows=rows, debug=False, seed=seed)
 
 
 def see_clean(watched: Watched, site: Site, pages: Mapping[str, str], *, name: str, opened: bool = False) -> None:

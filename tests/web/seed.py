@@ -1,4 +1,4 @@
-"""Fills a database with rows for the pages to show: `python -m tests.web.seed COUNT`, in the data folder of SLSKDN_DATA.
+"""Fills a prepared database with rows for the pages to show: `python -m tests.web.seed COUNT`, in the data folder of SLSKDN_DATA.
 
 Every state, long names, foreign scripts, spoofed text, refused payloads. Nothing here is random: two runs look the same.
 """
@@ -353,19 +353,13 @@ def make_track(job: object, index: int, name: str, *, state: str, peers: list, s
 
 
 def main() -> None:
-    """Migrate, make the people, fill."""
+    """Make Vera, fill."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "slskdn_site.settings")
     import django
 
     django.setup()
     from django.contrib.auth.models import Group, User
-    from django.core.management import call_command
 
-    from apps.common.services import admin_ensure
-    from slskdn_site.secret_files import secret_read_or_create
-
-    call_command("migrate", verbosity=0)
-    admin_ensure(lambda: secret_read_or_create("admin_password"))
     viewer = User.objects.create_user("vera", password="only-looking")
     viewer.groups.add(Group.objects.get(name="viewer"))
     fill(int(sys.argv[1]))
