@@ -12,8 +12,7 @@ from apps.domain.audio.payload import LEAF_BYTES
 from apps.domain.contracts.node_work import AddressTried, DeliveryReport, PeerReport, ProgressReport, TransferWork
 from apps.domain.jobs.lifecycle import TransferRole, TransferState, WantDesired
 from overlay_node.store.memory_store import MemoryStore
-from tests.overlay_node.store.test_store_contract import RECORDING, RELEASE, ROOT, World
-from tests.overlay_node.store.test_store_contract import world as world  # noqa: PLC0414  (a fixture)
+from tests.overlay_node.store.store_world import RECORDING, RELEASE, ROOT, World
 
 SECOND = hashlib.sha256(b"second").digest()
 THIRD = hashlib.sha256(b"third").digest()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import uuid
 
 from tests.apps.mesh.label_rows import sighted
-from tests.overlay_node.store.test_store_contract import World
-from tests.overlay_node.store.test_store_contract import world as world  # noqa: PLC0414  (a fixture)
+from tests.overlay_node.store.store_world import World
 
 
 def test_what_is_told_is_counted_until_nothing_is_due(world: World) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from apps.domain.contracts.node_work import ProgressReport
 from apps.domain.jobs.lifecycle import TransferState
-from tests.overlay_node.store.test_store_contract import World
-from tests.overlay_node.store.test_store_contract import world as world  # noqa: PLC0414  (a fixture)
+from tests.overlay_node.store.store_world import World
 
 
 def test_a_beginning_is_told_of_a_transfer_that_is_being_fetched(world: World) -> None:
