@@ -167,6 +167,8 @@ SPECTACULAR_SETTINGS = {
         "apps.jobs.api.schema.streams_described",
     ],
     "SWAGGER_UI_DIST": "SIDECAR",
+    # Folded: all of our addresses and models at once keep a browser busy for half a minute.
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "docExpansion": "none", "defaultModelsExpandDepth": 0},
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
 }
