@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
@@ -16,7 +18,7 @@ from apps.soulseek.selectors_people import MessageRow, message_page, unread_peop
 from apps.soulseek.web.messages import chat_parts
 from apps.soulseek.web.people_looks import chat
 from apps.soulseek.web.rooms import room_parts
-from apps.soulseek.web.users import files_parts, user_parts
+from apps.soulseek.web.users import files_snapshot, user_parts
 from tests.apps.soulseek.people_rows import (
     GIF,
     HOSTILE,
@@ -158,9 +160,10 @@ def test_a_user_shows_what_they_say_and_rules_are_a_click(operator: Client, view
 
 
 def test_files_are_looked_at_folder_by_folder_filtered_and_downloaded(operator: Client, viewer: Client) -> None:
-    assert "Ask for it; when it came" in viewer.get("/soulseek/users/bob/files").content.decode()
+    empty = viewer.get("/soulseek/users/bob/files")
+    assert "it appears here when it came" in empty.content.decode()
     assert operator.post("/soulseek/users/bob/files/browse").status_code == 302
-    assert "They are being asked" in str(files_parts("bob")["files-state"])
+    assert "They are being asked" in str(files_snapshot(empty.wsgi_request, "bob")()["files-state"])
     share_of("bob", {"Music\\A & B": [("<i>01</i>.flac", 5), ("02.flac", 6)], "Music\\A & B\\Scans": [("1.jpg", 1)]})
     page = viewer.get("/soulseek/users/bob/files?folder=Music%5CA%20%26%20B").content.decode()
     assert "<i>01" not in page
@@ -180,15 +183,58 @@ def test_files_are_looked_at_folder_by_folder_filtered_and_downloaded(operator: 
     assert "There are no such files" in answer.content.decode()
 
 
+def test_a_list_appears_in_the_page_that_waits_for_it_and_a_newer_one_takes_its_place(operator: Client) -> None:
+    page = operator.get("/soulseek/users/bob/files?folder=Music%5CA&q=")
+    assert 'data-live="/live/soulseek/users/bob/files?folder=Music%5CA&amp;q="' in page.content.decode()
+    live = files_snapshot(page.wsgi_request, "bob")
+    assert "it appears here when it came" in str(live()["list"])
+    came_at = timezone.now() - timedelta(minutes=5)
+    share_of("bob", {"Music\\A": [("01.flac", 5)], "Music\\B": [("02.flac", 5)]}, at=came_at)
+    first = str(live()["list"])
+    assert "01.flac" in first
+    assert "02.flac" not in first, "only the folder that is looked at"
+    assert 'type="checkbox" form="files-take"' in first
+    assert live()["list"] == first
+    share_of("bob", {"Music\\A": [("03.flac", 5)]}, at=came_at + timedelta(minutes=1))
+    second = str(live()["list"])
+    assert "03.flac" in second
+    inner = re.compile(r'<div id="list">.*?<div id="(list-[^"]+)"')
+    assert inner.findall(first) != inner.findall(second), "ticked boxes must not stay beside other names"
+
+
+def test_fifty_thousand_files_are_shown_and_searched_page_by_page(
+    viewer: Client, django_assert_max_num_queries: Callable[[int], object]
+) -> None:
+    share_of(
+        "bob",
+        {
+            f"Music\\Artist {number // 10:03}\\Album {number:04}": [(f"{track:02} Song.flac", 9) for track in range(12)]
+            for number in range(4200)
+        },
+    )
+    seen: list[int] = []
+    for address in ("", "?folder=Music", "?q=song+07", "?folder=Music%5CArtist%20001%5CAlbum%200010"):
+        with django_assert_max_num_queries(14):  # type: ignore[attr-defined]
+            page = viewer.get(f"/soulseek/users/bob/files{address}").content
+        seen.append(page.count(b"<tr data-row"))
+        assert len(page) < 300_000
+    assert seen == [1, 200, 200, 12]
+    following = re.search(rb'rel="next" href="([^"]+)"', viewer.get("/soulseek/users/bob/files?q=song+07").content)
+    assert following is not None
+    more = viewer.get("/soulseek/users/bob/files" + html.unescape(following[1].decode())).content
+    assert more.count(b"<tr data-row") == 200
+
+
 def test_live_parts_are_in_their_pages_and_equal_while_nothing_changes(viewer: Client, olga: User) -> None:
     came("bob", "hi", server_id=1, at=timezone.now() - timedelta(hours=3))
     known("bob")
     room("tea", users=[("bob", "online")], lines=[("bob", "hi")])
+    files = "/soulseek/users/bob/files"
     pages: list[tuple[str, Callable[[], Mapping[str, object]]]] = [
         ("/soulseek/messages/bob", lambda: chat_parts("bob", reads=False)),
         ("/soulseek/rooms/tea", lambda: room_parts("tea", reads=False)),
         ("/soulseek/users/bob", lambda: user_parts("bob")),
-        ("/soulseek/users/bob/files", lambda: files_parts("bob")),
+        (files, files_snapshot(viewer.get(files).wsgi_request, "bob")),
     ]
     for address, parts in pages:
         page = viewer.get(address).content.decode()

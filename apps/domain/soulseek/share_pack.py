@@ -323,11 +323,16 @@ class ShareView:
         return [_file(line) for folder in self.folders[low:high] for line in self._lines(folder)]
 
     def found(self, words: Sequence[str], *, cursor: str = "", limit: int) -> list[Found]:
-        """Files whose path has all words, in the order of folders; at most `limit`, behind `cursor`."""
+        """Files whose path has all words, in the order in which their owner lists them; at most `limit`, behind `cursor`."""
         wanted = [word.casefold() for word in words if word]
-        first, line_from = _cursor(cursor)
         found: list[Found] = []
-        for number in range(first, len(self.folders)):
+        # As they were packed: each chunk is opened once, however mixed up the owner's folders are.
+        order = sorted(
+            range(len(self.folders)), key=lambda number: (self.folders[number].chunk, self.folders[number].first)
+        )
+        first, line_from = _cursor(cursor) or (order[0] if order else 0, 0)
+        begin = order.index(first) if first in order else len(order)
+        for number in order[begin:]:
             folder = self.folders[number]
             left = [word for word in wanted if word not in folder.path.casefold()]
             if not folder.files:
@@ -360,8 +365,8 @@ def _file(line: str) -> SharedFile:
     return SharedFile(name=name, size_bytes=size, attributes=attributes)
 
 
-def _cursor(text: str) -> tuple[int, int]:
+def _cursor(text: str) -> tuple[int, int] | None:
     folder, dot, line = text.partition(".")
     if not (dot and folder.isdecimal() and line.isdecimal() and len(text) < 30):
-        return 0, 0
+        return None
     return int(folder), int(line)

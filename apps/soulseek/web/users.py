@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -22,7 +22,7 @@ from apps.common.sse import stream_response
 from apps.common.text import searched
 from apps.domain.errors import DomainError
 from apps.domain.soulseek.people import user_name
-from apps.nodelink.web.frame import frame_parts
+from apps.nodelink.web.frame import frame_parts, rights_of
 from apps.soulseek.picture import picture_response
 from apps.soulseek.selectors_browse import asking, browse_page
 from apps.soulseek.selectors_people import user_history, user_picture, user_view, users_recent
@@ -111,17 +111,22 @@ def picture(request: HttpRequest, name: str) -> HttpResponse:
     return picture_response(*found)
 
 
-@require_GET
-@page_role(Role.VIEWER)
-def files(request: HttpRequest, name: str) -> HttpResponse:
-    """Their list of files: a folder of the tree, or what a filter finds."""
+def _files_context(request: HttpRequest, name: str) -> dict[str, object]:
     page = browse_page(
-        _checked(name),
+        name,
         folder=request.GET.get("folder", "")[:4000],
         text=searched(request.GET.get("q", "")),
         cursor=request.GET.get("cursor", "")[:4100],
     )
-    context = {"name": name, "page": page, "browsed": asking("soulseek_browse", name), "user": user_view(name)}
+    return {"name": name, "page": page, "request": request, "rights": rights_of(request)}
+
+
+@require_GET
+@page_role(Role.VIEWER)
+def files(request: HttpRequest, name: str) -> HttpResponse:
+    """Their list of files: a folder of the tree, or what a filter finds."""
+    context = _files_context(request, _checked(name))
+    context |= {"browsed": asking("soulseek_browse", name), "user": user_view(name)}
     return render(request, "soulseek/files.html", context)
 
 
@@ -172,15 +177,24 @@ def user_parts(name: str) -> Mapping[str, object]:
 @require_GET
 @page_role(Role.VIEWER)
 def live_files(request: HttpRequest, name: str) -> HttpResponseBase:
-    """How asking for the list stands."""
-    _checked(name)
-    return stream_response(lambda: files_parts(name))
+    """How asking for the list stands, and the list once it is another one."""
+    return stream_response(files_snapshot(request, _checked(name)))
 
 
-def files_parts(name: str) -> Mapping[str, object]:
-    """Patches of the list's page."""
-    context = {"name": name, "browsed": asking("soulseek_browse", name), "user": user_view(name)}
-    return {**frame_parts(), "files-state": render_to_string("soulseek/_files_state.html", context)}
+def files_snapshot(request: HttpRequest, name: str) -> Callable[[], Mapping[str, object]]:
+    """Patches of the list's page as this request looks at it. The list itself is opened again only when another one came."""
+    opened: tuple[object, str] | None = None
+
+    def parts() -> Mapping[str, object]:
+        nonlocal opened
+        view = user_view(name)
+        if opened is None or opened[0] != view.share_at:
+            opened = view.share_at, render_to_string("soulseek/_files_list.html", _files_context(request, name))
+        context = {"name": name, "browsed": asking("soulseek_browse", name), "user": view}
+        state = render_to_string("soulseek/_files_state.html", context)
+        return {**frame_parts(), "files-state": state, "list": opened[1]}
+
+    return parts
 
 
 urlpatterns = [

@@ -55,7 +55,7 @@ def _text(text: str) -> bytes:
 
 def share_of(user: str, folders: Mapping[str, Sequence[tuple[str, int]]], *, at: datetime | None = None) -> None:
     """A list of files, from bytes as they come over the wire."""
-    body = struct.pack("<I", len(folders))
+    body = bytearray(struct.pack("<I", len(folders)))
     for path, files in folders.items():
         body += _text(path) + struct.pack("<I", len(files))
         for name, size in files:

@@ -143,9 +143,9 @@ def test_a_list_is_packed_and_looked_at_folder_by_folder() -> None:
 def test_a_filter_looks_for_all_words_in_the_whole_path_page_by_page() -> None:
     view = ShareView(shares_packed(reply(SHARE)).blob)
     assert [one.file.name for one in view.found(["björk", "FLAC"], limit=9)] == [
-        "01 Live.flac",
         "01 Army of Me.flac",
         "02 Hyperballad.flac",
+        "01 Live.flac",
     ]
     assert view.found(["180"], limit=9) == [], "an attribute is no name"
     first = view.found(["björk"], limit=2)
@@ -164,7 +164,16 @@ def test_many_chunks_give_every_file_once() -> None:
     view = ShareView(shares_packed(reply(share)).blob)
     for path, files in share.items():
         assert [(one.name, one.size_bytes) for one in view.files_of(path)] == list(files)
-    assert len(view.found(["mp3"], limit=10**6)) == sum(map(len, share.values()))
+    everything = view.found(["mp3"], limit=10**6)
+    assert len(everything) == sum(map(len, share.values()))
+    mixed = ShareView(shares_packed(reply(dict(random.Random(3).sample(sorted(share.items()), len(share))))).blob)
+    paged: list[str] = []
+    cursor = ""
+    while found := mixed.found(["mp3"], cursor=cursor, limit=97):
+        cursor = found[-1].cursor
+        paged += [f"{one.folder}\\{one.file.name}" for one in found]
+    assert len(paged) == len(set(paged))
+    assert set(paged) == {f"{one.folder}\\{one.file.name}" for one in everything}
 
 
 def test_names_that_try_something_come_back_as_they_were() -> None:
