@@ -76,7 +76,6 @@ def node_config(config: Config, folder: Path, *, wake_url: str = "") -> NodeConf
         ),
         scheduler=scheduler_settings(config),
         fairness=fairness_rules(config),
-        job_ratio=config.transfers.rescue_mode.guardrails.max_overlay_to_soulseek_ratio,
         redis_url=wake_url,
         version=VERSION,
         soulseek=soulseek_config(config),

@@ -111,8 +111,6 @@ class NodeConfig:
     """PROTOCOL-FACTS: each MBID every 15 min"""
     soulseek: SoulseekConfig = field(default_factory=SoulseekConfig)
     fairness: FairnessRules = field(default_factory=FairnessRules.none)
-    job_ratio: float = 2.0
-    """most overlay bytes per Soulseek byte of one job: transfers.rescue_mode.guardrails.max_overlay_to_soulseek_ratio"""
 
     @property
     def policy(self) -> MeshPolicy:

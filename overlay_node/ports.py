@@ -36,7 +36,7 @@ from apps.domain.contracts.node_work import (
     WantReport,
 )
 from apps.domain.contracts.peer_work import PeerHistory, PeerMetricsReport
-from apps.domain.contracts.soulseek_traffic import FairnessReport, TrafficBatch, TrafficGlance
+from apps.domain.contracts.soulseek_traffic import FairnessReport, JobHunt, TrafficBatch, TrafficGlance
 from apps.domain.jobs.lifecycle import TransferRole, TransferState
 from apps.domain.soulseek.fairness import Traffic
 
@@ -55,6 +55,9 @@ class TrafficRows(Protocol):
 
     async def jobs_traffic(self, job_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Traffic]:
         """What these jobs took, ever; those without a byte are left out."""
+
+    async def jobs_hunts(self, job_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, JobHunt]:
+        """How these are looked for on Soulseek; those that nobody looks for are left out."""
 
     async def fairness_record(self, reports: Sequence[FairnessReport]) -> None:
         """What the governor did."""

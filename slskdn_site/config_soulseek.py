@@ -261,7 +261,7 @@ class Fairness(Section):
     )
     enforce_per_job: bool = Field(
         False,  # noqa: FBT003
-        description="True: a job that would exceed the ratio is slowed by itself.",
+        description="True: a job that took more from the mesh than the rescues' ratio allows runs slower there; one that Soulseek was not asked for, or that nothing proves, begins nothing more there.",
     )
     generous: bool = Field(
         False,  # noqa: FBT003

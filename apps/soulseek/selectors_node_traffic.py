@@ -5,12 +5,16 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection
 from datetime import datetime
+from typing import Final
 
-from apps.domain.contracts.soulseek_traffic import FairnessReport, TrafficGlance
+from apps.domain.contracts.soulseek_traffic import FairnessReport, JobHunt, TrafficGlance
 from apps.domain.soulseek.fairness import Traffic
+from apps.domain.soulseek.states import HuntState
 from apps.domain.soulseek.traffic_windows import WINDOWS, window_traffic
-from apps.soulseek.models import FairnessAction, JobTraffic
+from apps.soulseek.models import FairnessAction, Hunt, JobTraffic
 from apps.soulseek.selectors_hours import hours_since
+
+_SEARCHING: Final = frozenset({HuntState.SEARCHING, HuntState.CHOOSING})
 
 
 def traffic_glance(now: datetime) -> TrafficGlance:
@@ -30,6 +34,16 @@ def jobs_traffic(job_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Traffic]:
     return {
         job_id: Traffic(overlay_down=planes.get("overlay", 0), soulseek_down=planes.get("soulseek", 0))
         for job_id, planes in found.items()
+    }
+
+
+def jobs_hunts(job_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, JobHunt]:
+    """How these are looked for on Soulseek; one query."""
+    rows = Hunt.objects.filter(job_id__in=job_ids, dry_run=False).values_list("job_id", "searched_at", "state")
+    return {
+        job_id: JobHunt(attempted=searched_at is not None, searching=state in _SEARCHING)
+        for job_id, searched_at, state in rows
+        if job_id is not None
     }
 
 

@@ -15,11 +15,12 @@ from datetime import datetime
 from typing import Final
 
 from apps.domain.contracts.node_work import WantWork
-from apps.domain.contracts.soulseek_traffic import FairnessReport, TrafficPlane
+from apps.domain.contracts.soulseek_traffic import FairnessReport, JobHunt, TrafficPlane
 from apps.domain.errors import DomainError, Param
 from apps.domain.jobs.lifecycle import WantDesired
 from apps.domain.mesh.policy import Mode
 from apps.domain.soulseek.fairness import (
+    ASKED_CODE,
     CAP_CODE,
     CAP_RULE,
     FIRST_CODE,
@@ -27,8 +28,10 @@ from apps.domain.soulseek.fairness import (
     Fairness,
     FairnessGovernor,
     FairnessRules,
+    JobFacts,
     job_fairness,
 )
+from apps.domain.soulseek.guardrails import GuardrailSettings
 from overlay_node.ports import TrafficRows
 from overlay_node.soulseek.traffic import TrafficCounter
 from overlay_node.swarm.rate_limits import Direction, RateLimits, Scope
@@ -70,7 +73,9 @@ class NodeFairness:
     """One per node. `mode` as it comes out now (hybrid without an account is mesh). `clock` is monotonic seconds, `wall` aware UTC; `jobs` the groups being fetched over the overlay now, `wants` all
     that are known.
 
-    `soulseek_gives` (a want's id → Soulseek brings it now) and `soulseek_uploads_wait` are set by the Soulseek plane's parts.
+    `guardrails` are those of rescues: with `enforce_per_job` they hold for whole jobs. `provable`: a fingerprint can be asked for.
+    `soulseek_gives` (a want's id → Soulseek brings it now), `soulseek_awaits` (somebody on Soulseek was asked for it and does well enough) and
+    `soulseek_uploads_wait` are set by the Soulseek plane's parts.
     """
 
     def __init__(
@@ -78,7 +83,8 @@ class NodeFairness:
         rules: FairnessRules,
         *,
         mode: Callable[[], Mode],
-        job_ratio: float,
+        guardrails: GuardrailSettings,
+        provable: bool,
         rows: TrafficRows,
         traffic: TrafficCounter,
         limits: RateLimits,
@@ -93,11 +99,16 @@ class NodeFairness:
         self.job_states: Final[dict[uuid.UUID, Fairness]] = {}
         """jobs that are slowed by themselves"""
         self.soulseek_gives: Callable[[uuid.UUID], bool] = lambda _want: False
+        self.soulseek_awaits: Callable[[uuid.UUID], bool] = lambda _want: False
         self.soulseek_uploads_wait: Callable[[], bool] = lambda: False
         self.rescue_says: Callable[[uuid.UUID], str | None] = lambda _want: None
         """of a want whose Soulseek stream does badly: "" when the mesh may help, else why not; None: no such stream"""
         self._mode: Final = mode
-        self._job_ratio: Final = job_ratio
+        self._guardrails: Final = guardrails
+        self._provable: Final = provable
+        self._hunts: Mapping[uuid.UUID, JobHunt] = {}
+        self._hunts_asked: frozenset[uuid.UUID] = frozenset()
+        """groups of which `_hunts` tells, by leaving them out too"""
         self._rows: Final = rows
         self._traffic: Final = traffic
         self._limits: Final = limits
@@ -126,12 +137,20 @@ class NodeFairness:
         return "", {}
 
     def holds_back(self, want: WantWork) -> str:
-        """A code when the overlay should not begin this want: Soulseek is preferred, and brings it already."""
+        """A code when the overlay should not begin this want: its job is refused more, or Soulseek is preferred and brings it, or is just being asked for it."""
         if (said := self.rescue_says(want.id)) is not None:
             return said
-        job = self.job_states.get(want.group_id or want.id)
-        preferred = self.current.prefer_soulseek or (job is not None and job.prefer_soulseek)
-        return FIRST_CODE if preferred and self.soulseek_gives(want.id) else ""
+        group = want.group_id or want.id
+        job = self.job_states.get(group)
+        if job is not None and job.refuses:
+            return job.code
+        if not (self.current.prefer_soulseek or (job is not None and job.prefer_soulseek)):
+            return ""
+        if self.soulseek_gives(want.id):
+            return FIRST_CODE
+        hunt = self._hunts.get(group)
+        looked_for = group not in self._hunts_asked or (hunt is not None and hunt.searching)
+        return ASKED_CODE if looked_for or self.soulseek_awaits(want.id) else ""
 
     def report(self) -> dict[str, object]:
         """For the heartbeat: what holds now."""
@@ -165,6 +184,7 @@ class NodeFairness:
             assert self._governor is not None
             glance = await self._rows.traffic_glance(self._wall())
             jobs = await self._rows.jobs_traffic(self._judged()) if self.rules.enforce_per_job else {}
+            attempts = await self._rows.jobs_hunts(list(jobs)) if jobs else {}
         except DomainError as error:  # what held goes on holding
             log.warning("fairness_not_judged code=%s", error.code)
             return
@@ -172,12 +192,20 @@ class NodeFairness:
         self._measure(now)
         self.current = self._governor.look(glance.week, now=now if timed is None else timed, mode=mode, day=glance.day)
         for job_id, traffic in jobs.items():
-            told = job_fairness(traffic, self.rules, max_overlay_to_soulseek_ratio=self._job_ratio, mode=mode)
-            self._judge_job(job_id, told, now)
+            facts = JobFacts(
+                traffic=traffic,
+                attempted=attempts.get(job_id, JobHunt()).attempted,
+                alive=any(
+                    self.soulseek_gives(want.id) for want in self._wants() if (want.group_id or want.id) == job_id
+                ),
+                provable=self._provable,
+            )
+            self._judge_job(job_id, job_fairness(facts, self.rules, self._guardrails, mode=mode), now)
         for job_id in [one for one in self.job_states if one not in jobs]:  # it has ended
             self._release_job(job_id, now)
         self._apply(now)
         self._note()
+        await self._look_at_hunts()
         await self._write()
 
     # ---- private
@@ -188,6 +216,20 @@ class NodeFairness:
             return frozenset(self._jobs())
         active = {want.group_id or want.id for want in self._wants() if want.desired is WantDesired.ACTIVE}
         return frozenset(self._jobs()) | (active & self.job_states.keys())
+
+    async def _look_at_hunts(self) -> None:
+        """Which jobs Soulseek is just being searched for: only while it is preferred."""
+        preferring = self.current.prefer_soulseek or any(one.prefer_soulseek for one in self.job_states.values())
+        groups = frozenset(want.group_id or want.id for want in self._wants() if want.desired is WantDesired.ACTIVE)
+        if not preferring:
+            self._hunts, self._hunts_asked = {}, frozenset()
+            return
+        try:
+            self._hunts = await self._rows.jobs_hunts(groups)
+        except DomainError as error:  # what was known goes on
+            log.warning("hunts_not_read code=%s", error.code)
+            return
+        self._hunts_asked = groups
 
     async def _go_on(self) -> None:
         """From where the process before ended: its share, and what was usual then."""
@@ -268,16 +310,21 @@ class NodeFairness:
             if job_id in self.job_states:
                 self._release_job(job_id, now)
             return
-        new = job_id not in self.job_states
+        before = self.job_states.get(job_id)
+        new = before is None or before.refuses is not told.refuses
         self.job_states[job_id] = told
         self._limits.govern(Direction.DOWN, self._of_usual(Direction.DOWN, told.intensity), now, job=str(job_id))
         if new:
-            log.warning("fairness rule=%s action=job_slowed job=%s params=%s", told.rule, job_id, dict(told.params))
+            action = "job_refused" if told.refuses else "job_slowed"
+            log.warning(
+                "fairness rule=%s action=%s job=%s code=%s params=%s",
+                told.rule, action, job_id, told.code, dict(told.params),
+            )  # fmt: skip
             self._reports.append(
                 FairnessReport(
                     at=self._wall(),
                     rule=told.rule,
-                    action="job_slowed",
+                    action=action,
                     share=told.intensity,
                     job_id=job_id,
                     params={"code": told.code, **told.params},

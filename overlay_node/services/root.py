@@ -119,7 +119,8 @@ class Node:
         self.fairness: Final = NodeFairness(
             config.fairness,
             mode=self._acting,
-            job_ratio=config.job_ratio,
+            guardrails=config.soulseek.guardrails,
+            provable=config.soulseek.prints_looked_up,
             rows=store.ledger,
             traffic=self.traffic,
             limits=self.limits,

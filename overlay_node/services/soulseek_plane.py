@@ -41,7 +41,7 @@ class NodeSeams:
     traffic: TrafficCounter
     """every payload byte of Soulseek is told to it: `soulseek_down`, `soulseek_up`"""
     fairness: NodeFairness
-    """whether Soulseek is preferred (`current`); parts tell it `soulseek_gives` and `soulseek_uploads_wait`"""
+    """whether Soulseek is preferred (`current`); parts tell it `soulseek_gives`, `soulseek_awaits` and `soulseek_uploads_wait`"""
     keep_folders: Callable[[Callable[[uuid.UUID], bool]], None]
     """transfers whose folders no sweep may take yet"""
     mesh: MeshBeside | None = None
@@ -118,6 +118,7 @@ def downloads_part(context: PlaneContext, seams: NodeSeams) -> Downloads:
         ),
     )
     seams.fairness.soulseek_gives = part.gives
+    seams.fairness.soulseek_awaits = part.awaits
     seams.keep_folders(part.adopting.__contains__)
     return part
 

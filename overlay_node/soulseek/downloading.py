@@ -526,9 +526,27 @@ class Downloads(Part):
             for stream in self.streams.values()
         )
 
+    def awaits(self, want_id: uuid.UUID) -> bool:
+        """Somebody was asked for this want, or is about to be, and nothing is wrong with that."""
+        return any(
+            stream.work.want_id == want_id and stream.core.state in _AWAITED and not stream.performance.underperforming
+            for stream in self.streams.values()
+        )
+
     def report_of(self, ids: Collection[uuid.UUID] = ()) -> tuple[Stream, ...]:
         """The streams that run (of these, or all), for other parts."""
         return tuple(stream for stream in self.streams.values() if not ids or stream.work.id in ids)
+
+
+_AWAITED: Final = frozenset(
+    {
+        DownloadState.WAITING,
+        DownloadState.ASKED,
+        DownloadState.QUEUED,
+        DownloadState.CONNECTING,
+        DownloadState.RECEIVING,
+    }
+)
 
 
 def _rests(work: DownloadWork) -> bool:

@@ -53,6 +53,14 @@ class TrafficGlance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobHunt:
+    """How a job stands on Soulseek. `attempted`: it was searched for; `searching`: queries are out, or their answers are being weighed."""
+
+    attempted: bool = False
+    searching: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FairnessReport:
     """What the governor did. `share`: part of the overlay's usual downloads that is left, 0..1; `job_id` None: of the whole node."""
 

@@ -50,7 +50,7 @@ RULE_DOES: Final[Mapping[str, str]] = {
     "min_soulseek_contribution": "Mesh downloads are turned down step by step, and uploads to Soulseek go first.",
     DAY_RULE: "The mesh is left a trickle in both directions until less was moved.",
     "overlay_bandwidth_cap": "It holds always.",
-    "enforce_per_job": "The job's mesh downloads run at a quarter, and Soulseek is preferred for it.",
+    "enforce_per_job": "The job's mesh downloads run at a quarter, and Soulseek is preferred for it; without a search there, or without proof, nothing more of it begins on the mesh.",
 }
 """What is done when a rule is broken."""
 COLOUR_WORDS: Final[Mapping[Colour, str]] = {

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from apps.domain.errors import Param
+from apps.domain.soulseek.guardrails import GuardrailSettings, RescueFacts, may_rescue
 
 GIB: Final = 1 << 30
 GRACE_BYTES: Final = 2 * GIB
@@ -35,6 +36,14 @@ CAP_RULE: Final = "overlay_bandwidth_cap"
 CAP_CODE: Final = "fairness_overlay_bandwidth_cap"
 FIRST_CODE: Final = "fairness_soulseek_first"
 """Of a want that Soulseek is giving while it is preferred."""
+ASKED_CODE: Final = "fairness_soulseek_asked"
+"""Of a want that is just being looked or waited for on Soulseek, while it is preferred."""
+_SLOWED_FOR: Final = frozenset({"rescue_ratio_reached"})
+_JOB_CODES: Final[Mapping[str, str]] = {
+    "rescue_origin_not_attempted": "fairness_job_not_attempted",
+    "rescue_overlay_only_unproven": "fairness_job_alone",
+    "rescue_overlay_only_forbidden": "fairness_job_alone",
+}
 _SOULSEEK_IS_OWED: Final = frozenset({STARVED_RULE, "min_soulseek_contribution"})
 _CODES: Final[Mapping[str, str]] = {
     "min_overlay_upload_download_ratio": "fairness_min_overlay_upload_download_ratio",
@@ -184,6 +193,8 @@ class Fairness:
     intensity: float = 1.0
     prefer_soulseek: bool = False
     prefer_soulseek_uploads: bool = False
+    refuses: bool = False
+    """of a job: nothing more of it begins over the overlay"""
     trickle: bool = False
     """the day's volume is used up: TRICKLE_BYTES_S in each direction of the overlay"""
     rule: str = ""
@@ -276,25 +287,52 @@ def shown(ratio: float | None) -> float | None:
     return None if ratio is None else round(min(ratio, 999_999.0), 2)
 
 
-def job_fairness(
-    traffic: Traffic, rules: FairnessRules, *, max_overlay_to_soulseek_ratio: float, mode: str
-) -> Fairness:
-    """`enforce_per_job`: a job that took far more over the overlay than over Soulseek goes on more slowly. No steps, no memory: a job is short."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFacts:
+    """What is known of a job. `attempted`: it was looked for on Soulseek; `alive`: Soulseek brings something of it now, and well; `provable`: a fingerprint can
+    confirm what arrives."""
+
+    traffic: Traffic
+    attempted: bool = False
+    alive: bool = False
+    provable: bool = False
+
+
+def job_fairness(facts: JobFacts, rules: FairnessRules, guardrails: GuardrailSettings, *, mode: str) -> Fairness:
+    """`enforce_per_job`: the rescues' guardrails for a whole job, once it took an eighth of the grace volume. No steps, no memory: a job is short.
+
+    What is beyond the ratio while Soulseek is alive (or can't be proven) goes on more slowly. What Soulseek was never asked for, what comes from the mesh alone
+    without proof, and with `strict` what is beyond the ratio at all, is refused: nothing more of the job begins over the mesh, and what runs goes on slowly.
+    """
+    traffic = facts.traffic
     if not rules.enforce_per_job or rules.generous or mode != "hybrid" or traffic.total < rules.grace_bytes // 8:
         return Fairness()
-    allowed = max_overlay_to_soulseek_ratio * traffic.soulseek_down
-    if traffic.overlay_down <= allowed:
+    ruling = may_rescue(
+        RescueFacts(
+            mode=mode,
+            origin_attempted=facts.attempted or traffic.soulseek_down > 0,
+            origin_seen=True,  # a search counts (DESIGN 9)
+            origin_alive=facts.alive,
+            provable=facts.provable,
+            overlay_bytes=traffic.overlay_down,
+            soulseek_bytes=traffic.soulseek_down,
+            already_rescued=True,
+        ),
+        guardrails,
+    )
+    if ruling.allowed or not traffic.overlay_down:
         return Fairness()
-    ratio = shown(traffic.overlay_down / max(1, traffic.soulseek_down))
+    refuses = guardrails.strict or ruling.code not in _SLOWED_FOR
     return Fairness(
         intensity=STEPS[3],
         prefer_soulseek=True,
+        refuses=refuses,
         rule=JOB_RULE,
-        code="fairness_job" if traffic.soulseek_down else "fairness_job_alone",
+        code=_JOB_CODES.get(ruling.code, "fairness_job_refused" if refuses else "fairness_job"),
         params={
             "rule": JOB_RULE,
-            "ratio": ratio,
-            "limit": max_overlay_to_soulseek_ratio,
+            "ratio": shown(traffic.overlay_down / max(1, traffic.soulseek_down)),
+            "limit": guardrails.max_overlay_to_soulseek_ratio,
             "percent": round(STEPS[3] * 100),
         },
     )

@@ -129,8 +129,11 @@ SOULSEEK_SENTENCES: Final[Mapping[str, str]] = {
     "fairness_recovering": "Mesh downloads run at {percent} % until the balance is clearly better than its limit.",
     "fairness_released": "Mesh downloads run at {percent} % and go up step by step: no rule holds them back any more.",
     "fairness_job": "This job took {ratio} times as much from the mesh as from Soulseek, and {limit} times is the most: its mesh downloads run at {percent} %.",
-    "fairness_job_alone": "This job took everything from the mesh and nothing from Soulseek so far: its mesh downloads run at {percent} %.",
+    "fairness_job_alone": "This job took everything from the mesh and nothing from Soulseek so far, and no fingerprint may settle it: nothing more of it begins on the mesh; what runs has {percent} %.",
+    "fairness_job_not_attempted": "This job took everything from the mesh and was not looked for on Soulseek yet: nothing more of it begins on the mesh until it was; what runs has {percent} %.",
+    "fairness_job_refused": "This job took {ratio} times as much from the mesh as from Soulseek, and {limit} times is the most: nothing more of it begins on the mesh; what runs has {percent} %.",
     "fairness_overlay_bandwidth_cap": "Mesh downloads are held to {kib_s} KiB/s, as the configuration says.",
+    "fairness_soulseek_asked": "It is looked or waited for on Soulseek, which goes first until the balance is better; the mesh waits.",
     "fairness_soulseek_first": "Soulseek is giving it already; the mesh waits until the balance is better.",
     # What was given and taken
     "contribution_nothing": "Nothing was given or taken in this time.",

@@ -50,6 +50,7 @@ _ACTIONS: Final[Mapping[str, tuple[Promise | str, str, str]]] = {
     "released": (lazy("Released"), "check", "ok"),
     "trickle": (lazy("Left a trickle"), "warning", "bad"),
     "job_slowed": (lazy("Job slowed"), "warning", "warn"),
+    "job_refused": (lazy("Job refused more"), "warning", "warn"),
     "job_released": (lazy("Job released"), "check", "ok"),
 }
 

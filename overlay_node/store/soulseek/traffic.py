@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
-from apps.domain.contracts.soulseek_traffic import FairnessReport, TrafficBatch, TrafficGlance
+from apps.domain.contracts.soulseek_traffic import FairnessReport, JobHunt, TrafficBatch, TrafficGlance
 from apps.domain.soulseek.fairness import Traffic
 from apps.soulseek import selectors_node_traffic as selectors
 from apps.soulseek import services_node_traffic as services
@@ -36,6 +36,10 @@ class DjangoTraffic:
     async def jobs_traffic(self, job_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Traffic]:
         """What jobs took."""
         return await self._thread.read(functools.partial(selectors.jobs_traffic, job_ids)) if job_ids else {}
+
+    async def jobs_hunts(self, job_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, JobHunt]:
+        """How they are looked for."""
+        return await self._thread.read(functools.partial(selectors.jobs_hunts, job_ids)) if job_ids else {}
 
     async def fairness_record(self, reports: Sequence[FairnessReport]) -> None:
         """What the governor did."""

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from apps.domain.contracts.soulseek_traffic import FairnessReport, TrafficBatch, TrafficGlance
+from apps.domain.contracts.soulseek_traffic import FairnessReport, JobHunt, TrafficBatch, TrafficGlance
 from apps.domain.soulseek.fairness import Traffic
 from apps.domain.soulseek.traffic_windows import RETENTION, WINDOWS, HourBytes, window_traffic
 
@@ -20,6 +20,8 @@ class MemoryTraffic:
         self.peers: Counter[tuple[str, str, str]] = Counter()
         """bytes by plane, peer and direction"""
         self.jobs: Counter[tuple[uuid.UUID, str]] = Counter()
+        self.hunts: dict[uuid.UUID, JobHunt] = {}
+        """the control plane's side"""
         self.actions: list[FairnessReport] = []
         self._marks: dict[uuid.UUID, int] = {}
 
@@ -59,6 +61,10 @@ class MemoryTraffic:
             for job_id in job_ids
             if any(key[0] == job_id for key in self.jobs)
         }
+
+    async def jobs_hunts(self, job_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, JobHunt]:
+        """How they are looked for."""
+        return {job_id: self.hunts[job_id] for job_id in job_ids if job_id in self.hunts}
 
     async def fairness_record(self, reports: Sequence[FairnessReport]) -> None:
         """What the governor did."""

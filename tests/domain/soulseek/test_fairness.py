@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.domain.soulseek.fairness import (
@@ -12,12 +14,16 @@ from apps.domain.soulseek.fairness import (
     STEP_S,
     STEPS,
     Colour,
+    Fairness,
     FairnessGovernor,
     FairnessRules,
+    JobFacts,
     Traffic,
     job_fairness,
     rule_states,
 )
+from apps.domain.soulseek.guardrails import GuardrailSettings
+from apps.domain.soulseek.words import SOULSEEK_SENTENCES
 
 RULES = FairnessRules(min_overlay_upload_download_ratio=0.5, max_overlay_to_soulseek_upload_ratio=2.0)
 GIB = 1 << 30
@@ -76,16 +82,68 @@ def test_generous_nodes_and_legacy_mode_are_never_throttled() -> None:
     assert FairnessGovernor(RULES).look(LEECH, now=0, mode="legacy").intensity == 1.0
 
 
+JOB = FairnessRules(enforce_per_job=True)
+BEYOND = Traffic(overlay_down=5 * GIB, soulseek_down=1 * GIB)
+ALONE = Traffic(overlay_down=5 * GIB)
+
+
+def of_job(facts: JobFacts, rules: FairnessRules = JOB, *, mode: str = "hybrid", **guardrails: Any) -> Fairness:
+    return job_fairness(facts, rules, GuardrailSettings(**guardrails), mode=mode)
+
+
 @pytest.mark.parametrize(("enforced", "intensity"), [(True, STEPS[3]), (False, 1.0)])
 def test_a_job_is_slowed_only_when_that_is_asked_for(enforced: bool, intensity: float) -> None:
-    rules = FairnessRules(enforce_per_job=enforced)
-    traffic = Traffic(overlay_down=5 * GIB, soulseek_down=1 * GIB)
-    told = job_fairness(traffic, rules, max_overlay_to_soulseek_ratio=2.0, mode="hybrid")
-    assert told.intensity == intensity
-    alone = job_fairness(Traffic(overlay_down=5 * GIB), rules, max_overlay_to_soulseek_ratio=2.0, mode="hybrid")
-    assert alone.code == ("fairness_job_alone" if enforced else "fairness_fine")
+    told = of_job(JobFacts(traffic=BEYOND, alive=True), FairnessRules(enforce_per_job=enforced))
+    assert (told.intensity, told.refuses) == (intensity, False)
+    assert told.code == ("fairness_job" if enforced else "fairness_fine")
 
 
+@pytest.mark.parametrize(
+    ("facts", "guardrails", "code", "refuses"),
+    [
+        # Soulseek gives, or nothing proves what the mesh gives: the ratio binds, and slows.
+        (JobFacts(traffic=BEYOND, attempted=True, alive=True, provable=True), {}, "fairness_job", False),
+        (JobFacts(traffic=BEYOND, attempted=True), {}, "fairness_job", False),
+        (JobFacts(traffic=BEYOND, attempted=True, alive=True), {"max_overlay_to_soulseek_ratio": 5.0}, "", False),
+        # Soulseek has nothing any more, and a fingerprint settles it: nothing binds but `strict`.
+        (JobFacts(traffic=BEYOND, attempted=True, provable=True), {}, "", False),
+        (JobFacts(traffic=BEYOND, attempted=True, provable=True), {"strict": True}, "fairness_job_refused", True),
+        (JobFacts(traffic=ALONE, attempted=True, provable=True), {}, "", False),
+        # The mesh alone: never behind Soulseek's back, never without proof, and not where it is forbidden.
+        (JobFacts(traffic=ALONE, provable=True), {}, "fairness_job_not_attempted", True),
+        (JobFacts(traffic=ALONE, provable=True), {"require_soulseek_origin": False}, "", False),
+        (JobFacts(traffic=ALONE, attempted=True), {}, "fairness_job_alone", True),
+        (
+            JobFacts(traffic=ALONE, attempted=True, provable=True),
+            {"allow_overlay_only_if_verified_by_fingerprint": False},
+            "fairness_job_alone",
+            True,
+        ),
+    ],
+)
+def test_the_rescues_guardrails_hold_for_a_whole_job(
+    facts: JobFacts, guardrails: dict[str, Any], code: str, refuses: bool
+) -> None:
+    told = of_job(facts, **guardrails)
+    assert (told.code, told.refuses) == (code or "fairness_fine", refuses)
+    assert told.intensity == (STEPS[3] if code else 1.0)
+    assert told.prefer_soulseek is bool(code)
+    assert code == "" or SOULSEEK_SENTENCES[code].format(**told.params)
+
+
+@pytest.mark.parametrize("mode", ["mesh", "legacy"])
+def test_where_there_are_not_two_networks_no_job_is_judged(mode: str) -> None:
+    assert of_job(JobFacts(traffic=ALONE), mode=mode).code == "fairness_fine"
+
+
+def test_a_small_job_is_not_judged_and_a_generous_node_judges_none() -> None:
+    small = Traffic(overlay_down=GRACE_BYTES // 8 - 1)
+    assert of_job(JobFacts(traffic=small)).code == "fairness_fine"
+    assert of_job(JobFacts(traffic=ALONE), FairnessRules(enforce_per_job=True, generous=True)).code == "fairness_fine"
+    assert of_job(JobFacts(traffic=Traffic(soulseek_down=5 * GIB))).code == "fairness_fine"
+
+
+@settings(deadline=None)
 @given(st.lists(st.floats(0.9, 1.09), min_size=20, max_size=200))
 def test_a_ratio_that_wavers_around_its_limit_is_never_released(wavering: list[float]) -> None:
     governor = FairnessGovernor(RULES)

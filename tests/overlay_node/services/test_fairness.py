@@ -6,17 +6,19 @@ import asyncio
 import dataclasses
 import logging
 import uuid
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from apps.domain.contracts.node_work import RateLimitWork
-from apps.domain.contracts.soulseek_traffic import FairnessReport, TrafficPlane
+from apps.domain.contracts.soulseek_traffic import FairnessReport, JobHunt, TrafficPlane
 from apps.domain.errors import DomainError
 from apps.domain.jobs.lifecycle import WantDesired, WantPhase
 from apps.domain.mesh.policy import Mode
-from apps.domain.soulseek.fairness import GIB, TRICKLE_BYTES_S, FairnessRules, Traffic
+from apps.domain.soulseek.fairness import FIRST_CODE, GIB, TRICKLE_BYTES_S, Fairness, FairnessRules, Traffic
+from apps.domain.soulseek.guardrails import GuardrailSettings
 from overlay_node.services.fairness import USUAL_BYTES_S, NodeFairness
 from overlay_node.soulseek.traffic import TrafficCounter
 from overlay_node.store.memory_store import MemoryStore
@@ -36,7 +38,12 @@ class Desk:
     """A governor over rows in memory, and a hand on its clock."""
 
     def __init__(
-        self, rules: FairnessRules = RULES, *, mode: Mode = Mode.HYBRID, rows: MemoryTraffic | None = None
+        self,
+        rules: FairnessRules = RULES,
+        *,
+        mode: Mode = Mode.HYBRID,
+        rows: MemoryTraffic | None = None,
+        provable: bool = False,
     ) -> None:
         self.now = 1000.0
         self.running = True
@@ -47,7 +54,8 @@ class Desk:
         self.fairness = NodeFairness(
             rules,
             mode=lambda: mode,
-            job_ratio=2.0,
+            guardrails=GuardrailSettings(),
+            provable=provable,
             rows=self.rows,
             traffic=self.traffic,
             limits=self.limits,
@@ -167,7 +175,8 @@ def test_a_want_that_soulseek_gives_waits_while_soulseek_is_preferred() -> None:
     desk.passes(down=8 * GIB, soulseek_up=8 * GIB)
     desk.look()
     assert desk.fairness.holds_back(desk.want) == "fairness_soulseek_first"
-    assert desk.fairness.holds_back(want()) == ""
+    desk.fairness.soulseek_gives = lambda _want: False
+    assert desk.fairness.holds_back(desk.want) == ""
 
 
 @pytest.mark.parametrize("rules", [FairnessRules(generous=True), FairnessRules.none()])
@@ -213,9 +222,82 @@ def test_a_job_that_takes_too_much_is_slowed_by_itself_until_soulseek_gave_its_p
     assert desk.limits.job_budget(DOWN, str(JOB), desk.now).rate is None
 
 
+def test_a_job_that_soulseek_was_not_asked_for_begins_nothing_more_on_the_mesh_until_it_was() -> None:
+    desk = Desk(dataclasses.replace(FairnessRules.none(), enforce_per_job=True), provable=True)
+    desk.passes(down=GIB)
+    desk.look()
+    assert desk.acted == [("job_refused", 0.25)]
+    assert desk.fairness.holds_back(desk.want) == "fairness_job_not_attempted"
+    assert desk.fairness.slows(desk.want)[0] == "fairness_job_not_attempted"
+    assert desk.fairness.holds_back(want()) == ""  # of another job
+    desk.fairness.rescue_says = lambda _want: ""  # its own guardrails let the mesh help a stream that does badly
+    assert desk.fairness.holds_back(desk.want) == ""
+    desk.fairness.rescue_says = lambda _want: None
+    desk.rows.hunts[JOB] = JobHunt(attempted=True)
+    desk.look()
+    assert desk.acted[-1] == ("job_released", 1.0)
+    assert desk.fairness.holds_back(desk.want) == ""
+
+
+def test_what_soulseek_gives_of_a_job_makes_its_origin_alive() -> None:
+    desk = Desk(dataclasses.replace(FairnessRules.none(), enforce_per_job=True), provable=True)
+    desk.rows.hunts[JOB] = JobHunt(attempted=True)
+    desk.passes(down=GIB, soulseek_down=GIB // 4)
+    desk.look()
+    assert desk.acted == []  # nobody there gives any more, and a fingerprint settles what comes
+    desk.fairness.soulseek_gives = lambda want_id: want_id == desk.want.id
+    desk.look()
+    assert desk.acted == [("job_slowed", 0.25)]
+    assert desk.fairness.holds_back(desk.want) == "fairness_soulseek_first"
+
+
+def test_while_soulseek_is_preferred_the_mesh_waits_for_its_search_and_for_whom_it_asked() -> None:
+    desk = Desk()
+    desk.passes(down=8 * GIB, soulseek_up=8 * GIB)
+    desk.rows.hunts[JOB] = JobHunt(attempted=True, searching=True)
+    desk.look()
+    assert desk.fairness.current.prefer_soulseek
+    assert desk.fairness.holds_back(desk.want) == "fairness_soulseek_asked"
+    newer = want(group_id=uuid.UUID(int=8))
+    assert desk.fairness.holds_back(newer) == "fairness_soulseek_asked"  # until the next look knows its hunt
+    desk.rows.hunts[JOB] = JobHunt(attempted=True)  # nothing was found, or somebody was asked
+    desk.look()
+    assert desk.fairness.holds_back(desk.want) == ""
+    desk.fairness.soulseek_awaits = lambda want_id: want_id == desk.want.id
+    assert desk.fairness.holds_back(desk.want) == "fairness_soulseek_asked"
+    desk.fairness.soulseek_awaits = lambda _want: False
+    desk.passes(up=8 * GIB)
+    for _ in range(3):
+        desk.look(120)
+    assert desk.acted[-1] == ("released", 1.0)
+    desk.rows.hunts[JOB] = JobHunt(searching=True)
+    desk.look()
+    assert desk.fairness.holds_back(desk.want) == ""  # both at the same time
+
+
+def test_when_hunts_can_t_be_read_what_was_known_of_them_goes_on() -> None:
+    class Gone(MemoryTraffic):
+        gone = False
+
+        async def jobs_hunts(self, job_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, JobHunt]:
+            if self.gone:
+                raise DomainError("gone", code="store_unavailable")
+            return await super().jobs_hunts(job_ids)
+
+    rows = Gone()
+    desk = Desk(rows=rows)
+    rows.hunts[JOB] = JobHunt(searching=True)
+    desk.passes(down=8 * GIB, soulseek_up=8 * GIB)
+    desk.look()
+    rows.gone = True
+    desk.look()
+    assert desk.fairness.holds_back(desk.want) == "fairness_soulseek_asked"
+
+
 def test_a_job_that_has_ended_is_forgotten() -> None:
     desk = Desk(dataclasses.replace(FairnessRules.none(), enforce_per_job=True))
-    desk.passes(down=GIB)
+    desk.rows.hunts[JOB] = JobHunt(attempted=True)
+    desk.passes(down=GIB, soulseek_down=1)
     desk.look()
     desk.running = False
     desk.want = dataclasses.replace(desk.want, desired=WantDesired.SATISFIED)
@@ -298,5 +380,27 @@ def test_in_a_real_mesh_it_steps_in_says_why_and_lets_go_once_enough_is_given(me
         await node.traffic.flush()
         assert store.ledger.jobs[JOB, "overlay"] == store.ledger.peers.total() - given.payload.payload_bytes
         assert store.ledger.jobs[JOB, "overlay"] >= entry.payload.payload_bytes
+
+    mesh.run(scenario())
+
+
+def test_the_reconciler_begins_nothing_that_soulseek_gives_while_it_is_preferred_and_says_so(
+    mesh: MeshWorld, music: Path
+) -> None:
+    async def scenario() -> None:
+        await mesh.seeder("giver", library_entry(music / "one.flac"))
+        store = MemoryStore()
+        wanted = want(group_id=JOB)
+        node = await mesh.start("taker", store, mode=Mode.HYBRID)
+        node.fairness.current = Fairness(prefer_soulseek=True, intensity=0.5)
+        gives = {wanted.id}
+        node.fairness.soulseek_gives = gives.__contains__
+        store.want_put(wanted)
+        await mesh.until(lambda: wanted.id in store.progress and store.progress[wanted.id].code == FIRST_CODE)
+        assert store.progress[wanted.id].phase is WantPhase.SEEKING
+        assert not store.transfers
+        node.fairness.current = Fairness()  # in balance again: both at the same time, whatever Soulseek gives
+        node.reconciler.wake()
+        await mesh.until(lambda: assembled(store))
 
     mesh.run(scenario())

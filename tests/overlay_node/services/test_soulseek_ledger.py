@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from apps.domain.contracts.node_work import WantWork
 from apps.domain.contracts.soulseek_traffic import TrafficPlane
 from apps.domain.mesh.policy import Mode
 from apps.domain.soulseek.fairness import FairnessRules
+from apps.domain.soulseek.guardrails import GuardrailSettings
 from apps.domain.soulseek.states import DownloadState
 from overlay_node.services.fairness import NodeFairness
 from overlay_node.services.soulseek_plane import NodeSeams, soulseek_parts
@@ -33,11 +35,12 @@ OVERLAY_DOWN = (TrafficPlane.OVERLAY, Direction.DOWN)
 def test_a_download_s_bytes_are_counted_for_its_job_and_while_it_comes_the_mesh_waits(tmp_path: Path) -> None:
     async def scene() -> None:
         rows, limits = MemoryTraffic(), RateLimits(now=0.0)
+        wants: list[WantWork] = []
         traffic = TrafficCounter(rows, boot_id=uuid.uuid4(), wall=lambda: datetime.now(UTC))
         rules = dataclasses.replace(FairnessRules.none(), min_overlay_upload_download_ratio=0.5, grace_bytes=0)
         fairness = NodeFairness(
-            rules, mode=lambda: Mode.HYBRID, job_ratio=2.0, rows=rows, traffic=traffic, limits=limits,
-            jobs=set, wants=list, clock=lambda: 0.0, wall=lambda: datetime.now(UTC),
+            rules, mode=lambda: Mode.HYBRID, guardrails=GuardrailSettings(), provable=False, rows=rows, traffic=traffic, limits=limits,
+            jobs=set, wants=lambda: wants, clock=lambda: 0.0, wall=lambda: datetime.now(UTC),
         )  # fmt: skip
         seams = NodeSeams(boot_id="boot-1", traffic=traffic, fairness=fairness, keep_folders=lambda _keeps: None)
         made: list[Any] = []
@@ -60,6 +63,7 @@ def test_a_download_s_bytes_are_counted_for_its_job_and_while_it_comes_the_mesh_
             asked = dataclasses.replace(download(path_of(bob, "1.flac")), job_id=JOB)
             one = downloads.put(asked)
             wanted = want(id=asked.want_id)
+            wants.append(wanted)
             await world.until(lambda: fairness.soulseek_gives(wanted.id))
             assert fairness.holds_back(wanted) == ""
             traffic.add(*OVERLAY_DOWN, "peer", 10, JOB)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from apps.domain.contracts.soulseek_traffic import FairnessReport, TrafficBatch, TrafficLine, TrafficPlane
+from apps.domain.contracts.soulseek_traffic import FairnessReport, JobHunt, TrafficBatch, TrafficLine, TrafficPlane
 from apps.domain.soulseek.fairness import Traffic
 from apps.domain.soulseek.traffic_windows import RETENTION
 from overlay_node.ports import Store, TrafficRows
@@ -64,6 +64,31 @@ def test_batches_add_up_and_none_counts_twice(world: World) -> None:
     assert glance.week == Traffic(overlay_down=11, soulseek_up=3)
     assert world.run(world.rows.jobs_traffic([JOB, uuid.UUID(int=9)])) == {JOB: Traffic(overlay_down=11)}
     assert world.run(world.rows.jobs_traffic([])) == {}
+
+
+def test_of_jobs_that_nobody_looks_for_on_soulseek_nothing_is_told(world: World) -> None:
+    assert world.run(world.rows.jobs_hunts([JOB])) == {}
+    assert world.run(world.rows.jobs_hunts([])) == {}
+
+
+@pytest.mark.django_db
+def test_how_jobs_are_looked_for_is_what_their_hunts_say() -> None:
+    from apps.soulseek.models import Hunt
+    from apps.soulseek.selectors_node_traffic import jobs_hunts
+
+    jobs = [uuid.UUID(int=number) for number in range(1, 6)]
+    for job, state, searched in zip(
+        jobs, ("searching", "choosing", "fetching", "wishing"), (None, NOW, NOW, NOW), strict=False
+    ):
+        Hunt.objects.create(job_id=job, state=state, searched_at=searched)
+    rehearsed = jobs[4]
+    Hunt.objects.create(job_id=rehearsed, state="searching", searched_at=NOW, dry_run=True)
+    assert jobs_hunts(jobs) == {
+        jobs[0]: JobHunt(attempted=False, searching=True),
+        jobs[1]: JobHunt(attempted=True, searching=True),
+        jobs[2]: JobHunt(attempted=True, searching=False),
+        jobs[3]: JobHunt(attempted=True, searching=False),
+    }
 
 
 def test_windows_end_now_and_their_oldest_hour_counts_in_part(world: World) -> None:
