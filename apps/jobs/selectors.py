@@ -20,7 +20,8 @@ from apps.domain.jobs.lifecycle import (
 from apps.domain.jobs.sentences import JOB_WIDE_CODES, sentence
 from apps.domain.jobs.tree import TREE_KINDS
 from apps.jobs.models import Job, JobTrack
-from apps.jobs.selectors_tree import TreeFigures, tree_figures
+from apps.jobs.selectors_tree import TreeFigures, job_rescues, tree_figures
+from apps.soulseek.selectors_rescues import RescueSum
 from apps.transfers.models import Transfer, TransferSource
 
 Params = Mapping[str, object]
@@ -227,6 +228,8 @@ class JobTree:
     plan_code: str = ""
     plan_params: Params = field(default_factory=dict)
     """Of a job of jobs: what was missing in the list that it was planned from; "" for nothing."""
+    rescue: RescueSum = field(default_factory=RescueSum)
+    """What the mesh gives to downloads of it, and of all jobs below it, that do badly."""
 
     @property
     def sentence(self) -> str:
@@ -260,7 +263,7 @@ class JobTree:
 
 
 def job_tree(job_id: uuid.UUID) -> JobTree | None:
-    """One job with tracks, progress, transfers and sources; None if there is none. Four queries, however large the job; a job of jobs has no
+    """One job with tracks, progress, transfers, sources and rescues; None if there is none. Five queries, however large the job; a job of jobs has no
     tracks but figures, which cost three more."""
     job = Job.objects.select_related("requested_by", "parent").filter(id=job_id).first()
     if job is None:
@@ -304,6 +307,7 @@ def job_tree(job_id: uuid.UUID) -> JobTree | None:
         figures=tree_figures([job_id])[job_id] if job.kind in TREE_KINDS else None,
         plan_code=job.plan_code,
         plan_params=job.plan_params,
+        rescue=job_rescues(job_id),
     )
 
 

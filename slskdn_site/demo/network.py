@@ -240,10 +240,14 @@ class Network:
 
     # ---- nodes
 
-    def prepare_database(self) -> None:
-        """One migrated database, copied to every node: five migrations of the same tables would be five times the wait."""
-        folder = self.root / "template"
-        self._run_to_end("template", ["-m", "slskdn_site.cli", "prepare"], env=self._environment(folder))
+    def prepare_database(self, prepared: Path | None = None) -> None:
+        """One migrated database, copied to every node: five migrations of the same tables would be five times the wait.
+
+        `prepared`: a data folder in which that was done already.
+        """
+        folder = prepared or self.root / "template"
+        if prepared is None:
+            self._run_to_end("template", ["-m", "slskdn_site.cli", "prepare"], env=self._environment(folder))
         self._template = folder / "db" / "slskdn.sqlite3"
 
     def start_neighbours(self, plans: Sequence[NeighbourPlan]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeAlias, cast
 
 Json: TypeAlias = Mapping[str, object]
@@ -19,7 +20,7 @@ def report_of(job: Json, *, seconds: float, names: Mapping[str, str]) -> dict[st
         "title": job["title"],
         "release": job["release_mbid"],
         "tracks": [_track(track, names) for track in parts(job, "tracks")],
-        "planes": planes_of(job),
+        "planes": planes_of(*parts(job, "tracks")),
         "seconds": round(seconds, 1),
     }
 
@@ -35,6 +36,7 @@ def _track(track: Json, names: Mapping[str, str]) -> dict[str, object]:
         "path": track["placed_path"],
         "sha256": track["sha256"],
         "payload_root": track["payload_root"],
+        "planes": planes_of(track),
         "sources": [
             {
                 "peer": source["peer"],
@@ -57,10 +59,10 @@ def _track(track: Json, names: Mapping[str, str]) -> dict[str, object]:
     }
 
 
-def planes_of(job: Json) -> dict[str, int]:
-    """Bytes that were verified, by the plane they came over."""
+def planes_of(*tracks: Json) -> dict[str, int]:
+    """Bytes of these tracks that were verified, by the plane they came over."""
     totals: dict[str, int] = {}
-    for track in parts(job, "tracks"):
+    for track in tracks:
         for source in parts(track, "sources"):
             if given := cast("int", source["verified_bytes"]):
                 plane = str(source["plane"])
@@ -83,6 +85,49 @@ def soulseek_of(downloads: Sequence[Json]) -> list[dict[str, object]]:
         }
         for one in downloads
     ]
+
+
+def rescues_of(rescues: Sequence[Json]) -> list[dict[str, object]]:
+    """What became of each rescue, as the API tells them. `rescued_after_s`: from the beginning of the trouble to the mesh's first byte; None: there was none."""
+    return [
+        {
+            "user": one["user"],
+            "name": one["name"],
+            "recording": one["recording_mbid"],
+            "trouble": one["trouble"],
+            "state": one["state"],
+            "code": one["code"],
+            "says": one["says"],
+            "planes": {"soulseek": one["soulseek_bytes"], "overlay": one["overlay_bytes"]},
+            "rescued_after_s": _seconds(one["trouble_at"], one["first_byte_at"]),
+        }
+        for one in rescues
+    ]
+
+
+def _seconds(began: object, ended: object) -> float | None:
+    if not began or not ended:
+        return None
+    return round((datetime.fromisoformat(str(ended)) - datetime.fromisoformat(str(began))).total_seconds(), 1)
+
+
+def not_from_both(report: Json) -> str:
+    """What is missing of an album whose bytes came over both networks, with a rescue that made a track of both, in words; "" when nothing is."""
+    if not _both(report):
+        return "The album's bytes did not come over both networks."
+    mixed = {track["recording"] for track in parts(report, "tracks") if _both(track)}
+    if not mixed:
+        return "No track has bytes of both networks."
+    rescues = parts(report, "rescues")
+    if not any(one["state"] == "finished" and _both(one) and one["recording"] in mixed for one in rescues):
+        told = ", ".join(f"{one['state']} [{one['code']}]" for one in rescues) or "there is none"
+        return f"No rescue brought a track to its end with bytes of both networks: {told}."
+    return ""
+
+
+def _both(row: Json) -> bool:
+    planes = cast("Mapping[str, int]", row["planes"])
+    return min(planes.get("soulseek", 0), planes.get("overlay", 0)) > 0
 
 
 def parts(row: Json, key: str) -> Sequence[Json]:
@@ -120,20 +165,38 @@ def report_lines(report: Json, *, folder: str) -> list[str]:
     ]
     if folder:
         lines += ["", f"On disk: {folder}"]
-    planes = cast("Mapping[str, int]", report["planes"])
     lines += ["", "Who gave what:"]
     for name, one in given_by(report).items():
         bad = f", {one.bad_leaves} bad leaves" if one.bad_leaves else ""
         lines.append(f"  {name:<8} {one.bytes / 1e6:8.1f} MB in {one.tracks} tracks{bad}")
     if "soulseek" in report:
-        lines += ["", "Over which network:"]
-        lines += [f"  {plane:<8} {count / 1e6:8.1f} MB" for plane, count in planes.items()]
-        lines += ["", "Streams from Soulseek:"]
-        for stream in parts(report, "soulseek"):
-            why = f", {stream['trouble'] or stream['code']}" if stream["trouble"] or stream["code"] else ""
-            lines.append(f"  {stream['user']}: {stream['name']}: {stream['state']}{why}")
+        lines += _soulseek_lines(report)
     rejected = [(track, one) for track in tracks for one in parts(track, "rejected")]
     if rejected:
         lines += ["", "Rejected:"]
         lines += [f"  {track['number']} {track['title']}: {one['message'] or one['reason']}" for track, one in rejected]
     return lines
+
+
+def _soulseek_lines(report: Json) -> list[str]:
+    """Which network brought what, what became of each stream, and whom the mesh rescued."""
+    whole = cast("Mapping[str, int]", report["planes"])
+    lines = ["", "Over which network:", *(f"  {plane:<8} {count / 1e6:8.1f} MB" for plane, count in whole.items())]
+    mixed = [track for track in parts(report, "tracks") if _both(track)]
+    lines += [f"  {track['number']} {track['title']}: {_by_plane(track)}" for track in mixed]
+    lines += ["", "Streams from Soulseek:"]
+    for stream in parts(report, "soulseek"):
+        why = f", {stream['trouble'] or stream['code']}" if stream["trouble"] or stream["code"] else ""
+        lines.append(f"  {stream['user']}: {stream['name']}: {stream['state']}{why}")
+    if rescues := parts(report, "rescues"):
+        lines += ["", "Rescues:"]
+    for one in rescues:
+        after = one["rescued_after_s"]
+        when = f"; the mesh's first byte {after} s after the trouble began" if after is not None else ""
+        lines.append(f"  {one['user']}: {one['name']}: {one['trouble']}: {one['state']}, {_by_plane(one)}{when}")
+    return lines
+
+
+def _by_plane(row: Json) -> str:
+    planes = cast("Mapping[str, int]", row["planes"])
+    return ", ".join(f"{count / 1e6:.1f} MB {plane}" for plane, count in planes.items())

@@ -19,6 +19,7 @@ from typing import cast
 import requests
 
 from apps.domain.errors import DomainError
+from apps.domain.soulseek.rescue import RESCUE_LIVE
 from slskdn_site.demo.album import Size, album
 from slskdn_site.demo.answer_folder import AnswerFolderError, load_answers
 from slskdn_site.demo.music_folder import MusicFolderError, read_music_folder
@@ -32,7 +33,7 @@ from slskdn_site.demo.release_music import (
     mbid_of,
     recorded_release,
 )
-from slskdn_site.demo.report import Json, parts, report_lines, report_of, soulseek_of
+from slskdn_site.demo.report import Json, not_from_both, parts, report_lines, report_of, rescues_of, soulseek_of
 from slskdn_site.demo.soulseek_share import QUICK, RESCUE, SLOW, share_with_soulseek, soulseek_peers
 from slskdn_site.demo.synth import AlbumFile, render_file, write_album
 from slskdn_site.demo.watch import Watch
@@ -67,7 +68,10 @@ class DemoOptions:
 
 
 def demo_run(options: DemoOptions) -> int:
-    """Give the demonstration; 0 only when every track was verified and placed. Raises DomainError."""
+    """Give the demonstration; 0 only when every track was verified and placed and, where a rescue was to be seen, bytes of both networks met in a track.
+
+    Raises DomainError.
+    """
     say = sys.stderr if options.json_report else sys.stdout
     with redirect_stdout(say), _ending_on_sigterm():
         print(f"The demonstration lives in {options.folder}", flush=True)
@@ -82,9 +86,8 @@ def demo_run(options: DemoOptions) -> int:
             with Watch(names=names) as watch:
                 job = _follow(session, job_id, network, plan, watch)
             report = report_of(job, seconds=time.monotonic() - asked, names=names)
-            if options.soulseek:
-                report["soulseek"] = soulseek_of(_streams_at_rest(session, job_id))
-            print("\n".join(["", *report_lines(report, folder=_album_folder(report)), ""]), flush=True)
+            missing = _add_soulseek(report, session, plan) if options.soulseek else ""
+            print("\n".join(["", *report_lines(report, folder=_album_folder(report)), "", missing]), flush=True)
             if options.json_report:
                 print(json.dumps(report, indent=1, ensure_ascii=False), file=sys.__stdout__, flush=True)
             (options.folder / "report.json").write_text(
@@ -95,7 +98,14 @@ def demo_run(options: DemoOptions) -> int:
     done = report["state"] == "completed" and all(track["state"] == "completed" for track in parts(report, "tracks"))
     if not options.keep:
         _tidy(options.folder)
-    return 0 if done else 1
+    return 0 if done and not missing else 1
+
+
+def _add_soulseek(report: dict[str, object], session: Session, plan: Plan) -> str:
+    """Tell of streams and rescues; in words, what of a planned rescue did not come about."""
+    streams, rescues = _at_rest(session, str(report["job"]))
+    report["soulseek"], report["rescues"] = soulseek_of(streams), rescues_of(rescues)
+    return not_from_both(report) if any(one.trigger is Trigger.TROUBLE for one in plan.late) else ""
 
 
 def _music_and_network(options: DemoOptions, network: Network) -> tuple[Plan, Platform]:
@@ -226,13 +236,14 @@ def _follow(session: Session, job_id: str, network: Network, plan: Plan, watch: 
         time.sleep(LOOK_S)
 
 
-def _streams_at_rest(session: Session, job_id: str) -> Sequence[Json]:
-    """The job's streams from Soulseek, which end a moment after it."""
+def _at_rest(session: Session, job_id: str) -> tuple[Sequence[Json], Sequence[Json]]:
+    """The job's streams from Soulseek and their rescues, which end a moment after it."""
     deadline = time.monotonic() + REST_S
     while True:
-        streams = session.downloads(job_id)
-        if not any(one["live"] for one in streams) or time.monotonic() > deadline:
-            return streams
+        streams, rescues = session.downloads(job_id), session.rescues(job_id)
+        moving = any(one["live"] for one in streams) or any(one["state"] in RESCUE_LIVE for one in rescues)
+        if not moving or time.monotonic() > deadline:
+            return streams, rescues
         time.sleep(LOOK_S)
 
 
@@ -281,8 +292,14 @@ class Session:
 
     def downloads(self, job_id: str) -> Sequence[Json]:
         """The job's streams from Soulseek."""
-        address = f"{self._url}/api/soulseek/downloads?job={job_id}&limit=100"
-        return parts(_body(self._http.get(address, timeout=HTTP_TIMEOUT_S)), "items")
+        return self._items(f"soulseek/downloads?job={job_id}&limit=100")
+
+    def rescues(self, job_id: str) -> Sequence[Json]:
+        """What the mesh did for them."""
+        return self._items(f"rescues?job={job_id}&limit=100")
+
+    def _items(self, path: str) -> Sequence[Json]:
+        return parts(_body(self._http.get(f"{self._url}/api/{path}", timeout=HTTP_TIMEOUT_S)), "items")
 
     def _token(self) -> str:
         return next((cookie.value or "" for cookie in self._http.cookies if "csrf" in cookie.name), "")

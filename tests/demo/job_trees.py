@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from rest_framework.renderers import JSONRenderer
 
 from apps.domain.jobs.lifecycle import JobState, TrackState, TransferState, WantPhase
+from apps.domain.soulseek.states import RescueState
 from apps.jobs.api.serializers import JobTreeOut
 from apps.jobs.selectors import JobTree, ProgressView, RejectedView, SourceView, TrackView, TransferView
+from apps.soulseek.api.rescues import RescueOut
+from apps.soulseek.selectors_rescues import RescueView
 from slskdn_site.demo.report import Json
 
 NOW = datetime(2026, 3, 20, 12, 0, tzinfo=UTC)
@@ -20,10 +23,12 @@ FAST, CORRUPT = "a" * 52, "b" * 52
 NAMES = {FAST: "fast", CORRUPT: "corrupt"}
 
 
-def source(peer: str, *, verified: int, bad: int = 0, share: float = 1.0, speed: int = 0) -> SourceView:
+def source(
+    peer: str, *, verified: int, bad: int = 0, share: float = 1.0, speed: int = 0, plane: str = "overlay"
+) -> SourceView:
     return SourceView(
         peer=peer,
-        plane="overlay",
+        plane=plane,
         agent="slskdn",
         verified_bytes=verified,
         wasted_bytes=0,
@@ -129,3 +134,40 @@ def job(*tracks: TrackView, state: JobState = JobState.RUNNING, title: str = "Lo
         tracks=tracks,
     )
     return cast("Json", json.loads(JSONRenderer().render(JobTreeOut(tree).data)))
+
+
+def rescue(
+    position: int,
+    *,
+    overlay: int,
+    soulseek: int,
+    state: RescueState = RescueState.FINISHED,
+    code: str = "rescue_finished",
+    after_s: float | None = 2.5,
+) -> Json:
+    """Of the recording of a `track` at that position."""
+    view = RescueView(
+        id=uuid.UUID(int=300 + position),
+        download_id=uuid.UUID(int=400 + position),
+        batch_id=uuid.UUID(int=5),
+        job_id=uuid.UUID(int=1),
+        recording_mbid=uuid.UUID(int=200 + position),
+        transfer_id=None,
+        user="slackwater",
+        name="01 - First Ferry.flac",
+        trouble="too_slow",
+        trouble_at=NOW,
+        state=state,
+        code=code,
+        params={},
+        overlay_bytes=overlay,
+        soulseek_bytes=soulseek,
+        share=None,
+        overlay_bps=0,
+        soulseek_bps=0,
+        peers=0,
+        started_at=NOW,
+        first_byte_at=NOW + timedelta(seconds=after_s) if after_s is not None else None,
+        ended_at=NOW,
+    )
+    return cast("Json", json.loads(JSONRenderer().render(RescueOut(view).data)))

@@ -14,7 +14,6 @@ from apps.domain.jobs.constraints import CODECS, Constraints, DownloadMode
 from apps.domain.jobs.lifecycle import JobState, TrackState
 from apps.domain.jobs.tree import JOB_KINDS
 from apps.jobs.selectors import JobTree, TrackView
-from apps.jobs.selectors_tree import job_rescues
 from apps.soulseek.api.downloads import DownloadOut
 from apps.soulseek.api.rescues import RescueSumOut
 from apps.soulseek.selectors_download import DownloadView, streams_of_wants
@@ -369,7 +368,7 @@ class JobTreeOut(JobHeadOut):
     """A job with everything below it."""
 
     tracks = TrackOut(many=True)
-    rescue = serializers.SerializerMethodField(help_text="Of a job of jobs: of everything below it.")
+    rescue = RescueSumOut(help_text="Of a job of jobs: of everything below it.")
     plan_code = serializers.CharField(help_text="Of a job of jobs: what was missing in the list it was planned from.")
     plan_params = serializers.DictField()
 
@@ -378,8 +377,3 @@ class JobTreeOut(JobHeadOut):
         assert isinstance(instance, JobTree)
         self._context = {**self._context, STREAMS: streams_of_tracks(instance)}
         return super().to_representation(instance)
-
-    @extend_schema_field(RescueSumOut)
-    def get_rescue(self, tree: JobTree) -> Mapping[str, object]:
-        """Together."""
-        return RescueSumOut(job_rescues(tree.id)).data

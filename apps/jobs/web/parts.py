@@ -17,7 +17,6 @@ from apps.common.text import searched
 from apps.domain.jobs.lifecycle import JobState, TrackState
 from apps.jobs.selectors import JobTree, job_tree
 from apps.jobs.selectors_list import JobFilter, JobRow, job_page, people_asking, reasons_shown
-from apps.jobs.selectors_tree import job_rescues
 from apps.jobs.web.lines import (
     JOB_LOOKS,
     JobLine,
@@ -187,7 +186,7 @@ def tree_context(tree: JobTree) -> dict[str, object]:
         "sum": tree_sum(tree),
         "sources": len({source.peer for track in tree.tracks for source in track.sources if source.verified_bytes}),
         "kind_word": KIND_WORDS.get(tree.kind, tree.kind),
-        "rescue": job_rescues(tree.id),
+        "rescue": tree.rescue,
         "bad_leaves": sum(source.bad_leaves for track in tree.tracks for source in track.sources),
     }
 

@@ -84,7 +84,7 @@ def test_a_tree_of_many_tracks_takes_as_many_queries_as_one_of_one(release_mbid:
             tree = selectors.job_tree(job.id)
         assert tree is not None and len(tree.tracks) == tracks
         counts.append(len(queries))
-    assert counts == [4, 4]
+    assert counts == [5, 5]
 
 
 def test_a_full_disk_that_the_node_met_is_shown_on_the_job(release_mbid: uuid.UUID) -> None:
