@@ -42,6 +42,8 @@ OFFLINE_S: Final = 3.0
 """An ask that the server says can't be delivered is not waited for any longer."""
 BARREN: Final = 2
 """Streams from an offset that brought nothing: the sharer refuses offsets."""
+ANEW_S: Final = 1.0
+"""Before a file is asked for from its beginning, once it is known why the rest did not come: there is nothing to wait for."""
 SPEED_S: Final = 10.0
 RESCUED_LESS: Final = 3
 """So much less urgent is a stream that the mesh helps."""
@@ -232,6 +234,7 @@ class Stream:
         if self._refused:
             return size
         self._began = self.file.begin(size, anew=self._anew)
+        log.info("stream_begins download=%s offset=%d size=%d", self.work.id, self._began, size)
         self.changed = True
         return self._began
 
@@ -295,6 +298,7 @@ class Stream:
         """The library's transfer came to rest: what that means."""
         core, file = self.core, self.file
         assert file is not None
+        refuses_offsets = False
         if (
             self._streamed
             and self._began
@@ -302,7 +306,8 @@ class Stream:
             and not (self._differs or self._disk or self._stopped_there)
         ):
             self._barren += 1
-            self._anew = self._anew or self._barren >= BARREN
+            refuses_offsets = self._barren == BARREN
+            self._anew = self._anew or refuses_offsets
         file.paused()
         if core.ended or core.state is DownloadState.PAUSED:
             pass
@@ -312,7 +317,7 @@ class Stream:
             self._out_of_room(now, self._disk)
         elif self._differs:
             self._anew = True
-            core.broke(now, "file_differs", pause_s=1.0)
+            core.broke(now, "file_differs", pause_s=ANEW_S)
         elif self._stopped_there:
             core.rest("mesh_has_rest")
         elif file.whole:
@@ -320,7 +325,7 @@ class Stream:
         elif failed and transfer.fail_reason:
             core.refused(now, str(transfer.fail_reason), mostly_here=self._mostly_here)
         else:
-            core.broke(now, "broke_off", jitter=self._jitter())
+            core.broke(now, "broke_off", pause_s=ANEW_S if refuses_offsets else None, jitter=self._jitter())
         self._release()
 
     def _out_of_room(self, now: float, code: str) -> None:

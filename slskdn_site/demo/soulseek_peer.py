@@ -2,7 +2,7 @@
 
 `python -m slskdn_site.demo.soulseek_peer --name NAME --server HOST:PORT --shares DIR [--upload-kbps N] [--break-after BYTES --no-offsets]`
 
-Writes one line of JSON, {"port": …}, once it is logged in and its folder is read; to stderr, `upload offset=N` for each upload that begins. `--break-after`: its first upload ends after so many bytes, as a lost
+Writes one line of JSON, {"port": …}, once it is logged in and its folder is read. `--break-after`: its first upload ends after so many bytes, as a lost
 connection does; `--no-offsets`: whoever asks for anything but the beginning gets nothing, as from some old clients.
 """
 
@@ -35,8 +35,6 @@ class _Moods(TransferManager):  # type: ignore[misc]  # aioslsk has no types
 
     @override
     async def _upload_file(self, transfer: Any, connection: Any) -> None:
-        sys.stderr.write(f"upload offset={transfer.bytes_transfered}\n")
-        sys.stderr.flush()
         refused = self.no_offsets and transfer.bytes_transfered > 0
         if not refused and self.break_after is None:
             await super()._upload_file(transfer, connection)
