@@ -182,6 +182,24 @@ def test_asking_makes_one_job_however_often_the_button_is_pressed(operator: Clie
     assert job.constraints["allow_lossy"] is False
 
 
+@pytest.mark.parametrize("kind", ["mb_release", "recording", "discography", "label_crate"])
+def test_from_soulseek_only_is_offered_where_soulseek_can_be_reached_and_is_told_of_the_job(
+    operator: Client, settings: Any, kind: str
+) -> None:
+    asked = {"kind": kind, "mbid": MBID}
+    settings.SOULSEEK_REACHABLE = lambda: False
+    assert "From Soulseek only" not in operator.get("/ask", asked).content.decode()
+    refused = operator.post("/ask", {**asked, "soulseek_only": "1"})
+    assert (refused.status_code, Job.objects.exists()) == (400, False)
+    settings.SOULSEEK_REACHABLE = lambda: True
+    assert "From Soulseek only" in operator.get("/ask", asked).content.decode()
+    plain, only = operator.post("/ask", asked), operator.post("/ask", {**asked, "soulseek_only": "1"})
+    jobs = [Job.objects.get(id=answer.headers["Location"].rpartition("/")[2]) for answer in (plain, only)]
+    assert [job.constraints["use_overlay"] for job in jobs] == [True, False]
+    pages = [operator.get(f"/jobs/{job.id}").content.decode() for job in jobs]
+    assert ["from Soulseek only" in page for page in pages] == [False, True]
+
+
 def test_a_refused_request_says_why(operator: Client) -> None:
     response = operator.post("/ask", {"mbid": "nonsense", "kind": "mb_release"})
     assert response.status_code == 400

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Final
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -108,6 +109,7 @@ def _asking(kind: str, mbid: uuid.UUID) -> dict[str, object]:
         "artist": artist_detail(mbid) if kind == "discography" else None,
         "label": label_detail(mbid) if kind == "label_crate" else None,
         "earlier": jobs_asking_for(mbid),
+        "soulseek": settings.SOULSEEK_REACHABLE(),
         "key": new_id(),
     }
 
@@ -119,6 +121,7 @@ def _ask(request: HttpRequest) -> HttpResponse:
     constraints: dict[str, object] = {"allow_lossy": False} if request.POST.get("lossless") else {}
     constraints["download_mode"] = request.POST.get("mode") or "any"
     constraints["redownload"] = bool(request.POST.get("redownload"))
+    constraints["use_overlay"] = not request.POST.get("soulseek_only")
     try:
         made = services.job_create(
             kind=kind,

@@ -322,6 +322,7 @@ def wishes(constraints: Mapping[str, object]) -> list[str]:
         ),
         _("original master preferred") if constraints.get("original_master") else "",
         _("fetched although held") if constraints.get("redownload") else "",
+        _("from Soulseek only") if constraints.get("use_overlay") is False else "",
         _("better than %(quality)s") % {"quality": constraints["better_than"]}
         if constraints.get("better_than") is not None
         else "",
