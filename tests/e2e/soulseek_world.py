@@ -18,16 +18,17 @@ import yaml
 
 from slskdn_site.demo.album import SAMPLE_RATE_HZ, album
 from slskdn_site.demo.audio_files import safe_stem, write_retagged_twin
-from slskdn_site.demo.network import SOULSEEK_NAME, SoulseekPeer
+from slskdn_site.demo.network import SOULSEEK_NAME, Network, Process, SoulseekPeer
 from slskdn_site.demo.plan import NeighbourPlan, Offer, Who
 from slskdn_site.demo.run import ANSWERS
 from slskdn_site.demo.synth import write_album
-from tests.e2e.world import HTTP_S, PATIENCE_S, Demonstration, Network, Person, T, until
+from tests.e2e.world import HTTP_S, PATIENCE_S, Demonstration, Person, T, until
 from tests.nicotine import Nicotine
+from tests.prepared import prepared_folder
 
 ALBUM = album("small")
-EDITIONS = ("two", "wrong", "banned", "offsets", "server", "frozen", "killed", "rescued")
-SILENCE_S = 10
+EDITIONS = ("two", "wrong", "banned", "offsets", "server", "crashed", "rescued", "torn", "frozen", "killed")
+SILENCE_S = 6
 DOWNLOADS: Mapping[str, object] = {"answer_timeout_s": 10, "silence_timeout_s": SILENCE_S, "per_user": 2}
 RESCUE: Mapping[str, object] = {
     "min_throughput_kbps": 10,
@@ -132,7 +133,7 @@ class SoulseekWorld(Demonstration):
         self.noise = write_noise(self.root)
         self.network.start_metadata(answers, ANSWERS)
         self.network.start_bootstrap()
-        self.network.prepare_database()
+        self.network.prepare_database(prepared_folder())
         self.network.start_soulseek(*server_options)
         self.network.start_platform()
         self.await_online()
@@ -239,9 +240,10 @@ class SoulseekWorld(Demonstration):
             names = {peer.name for peer in peers}
             until(lambda: not names & self.online(), "they are gone")
 
-    def other_client(self, peer: SoulseekPeer) -> None:
+    def other_client(self, peer: SoulseekPeer) -> Process:
         """A user that isn't Nicotine+."""
-        self.network.start_soulseek_peers([peer])
+        (process,) = self.network.start_soulseek_peers([peer])
+        return process
 
     def neighbour(self, name: str, host: str, of: Edition, position: int, *, kbps: int = 0) -> None:
         """A node of the mesh that holds a track of an edition, as it was made."""
@@ -291,7 +293,9 @@ class SoulseekWorld(Demonstration):
         }
         return f"{json.dumps(facts, indent=1, default=str)[:12000]}\n{self.words()}"
 
-    def until(self, person: Person, job: str, ask: Callable[[], T], what: str, *, within_s: float = PATIENCE_S) -> T:
+    def until(
+        self, person: Person, job: str, ask: Callable[[], T | None], what: str, *, within_s: float = PATIENCE_S
+    ) -> T:
         """As `until`; a failure tells what is known of the job."""
         return until(ask, what, within_s=within_s, told=lambda: self.told(person, job))
 

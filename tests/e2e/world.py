@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 def until(
-    ask: Callable[[], T],
+    ask: Callable[[], T | None],
     what: str,
     *,
     within_s: float = PATIENCE_S,
