@@ -32,6 +32,14 @@ def rescue_metrics() -> Iterator[Metric]:
             "Share of troubled transfers that came whole with the mesh's help; those that recovered by themselves left out.",
             value=told.rescued_share,
         )
+    shares = GaugeMetricFamily(
+        "slskdn_rescue_trouble_success_ratio",
+        "The same for each trouble: stalled, too_slow, queued_too_long, queue_stands.",
+        labels=["trouble"],
+    )
+    for trouble, share in told.rescued_of:
+        shares.add_metric([trouble], share)
+    yield shares
     yield HistogramMetricFamily(
         "slskdn_rescue_overlay_to_soulseek_ratio",
         "Bytes of the mesh per byte of Soulseek in rescued files.",

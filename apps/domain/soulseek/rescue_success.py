@@ -49,6 +49,8 @@ class RescueSuccess:
     """downloads by what set the first rescue off"""
     rescued_share: float | None
     """finished with the mesh's help, of those that did not recover by themselves; None: there are none"""
+    rescued_of: tuple[tuple[str, float], ...]
+    """the same for each trouble that set one off"""
     ratios: tuple[int, ...]
     """finished ones by RATIO_BOUNDS, the last bucket unbounded"""
     ratio_sum: float
@@ -73,7 +75,9 @@ def rescue_success(facts: Iterable[RescueFact]) -> RescueSuccess:
         if known is None or _BEST.index(one.state) < _BEST.index(known):
             best[one.download_id] = one.state
     outcomes = Counter(best.values())
-    tried = len(best) - outcomes[RescueState.RECOVERED]
+    tried = {download: state for download, state in best.items() if state is not RescueState.RECOVERED}
+    by_trouble = Counter(first[download] for download in tried)
+    came = Counter(first[download] for download, state in tried.items() if state is RescueState.FINISHED)
     shares = [
         one.overlay_bytes / one.soulseek_bytes if one.soulseek_bytes else float("inf")
         for one in facts
@@ -85,7 +89,8 @@ def rescue_success(facts: Iterable[RescueFact]) -> RescueSuccess:
         running=sum(1 for one in facts if one.state in _LIVE),
         outcomes=tuple((state.value, outcomes[state]) for state in _BEST),
         troubles=tuple(sorted(Counter(first.values()).items())),
-        rescued_share=outcomes[RescueState.FINISHED] / tried if tried else None,
+        rescued_share=outcomes[RescueState.FINISHED] / len(tried) if tried else None,
+        rescued_of=tuple((trouble, came[trouble] / count) for trouble, count in sorted(by_trouble.items())),
         ratios=buckets(shares, RATIO_BOUNDS),
         ratio_sum=sum(finite),
         ratio_median=round(median(finite), 2) if finite else None,

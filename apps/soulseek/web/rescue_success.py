@@ -14,6 +14,7 @@ from apps.common.permissions import page_role
 from apps.common.roles import Role
 from apps.domain.soulseek.rescue_success import RATIO_BOUNDS
 from apps.soulseek.selectors_rescue_success import rescues_success
+from apps.soulseek.web.rescues import TROUBLES
 
 
 @require_GET
@@ -21,7 +22,12 @@ from apps.soulseek.selectors_rescue_success import rescues_success
 def system_rescue(request: HttpRequest) -> HttpResponse:
     """The panel."""
     told = rescues_success()
-    context = {"rescue": told, "outcomes": dict(told.outcomes), "ratios": _ratio_words(told.ratios)}
+    context = {
+        "rescue": told,
+        "outcomes": dict(told.outcomes),
+        "ratios": _ratio_words(told.ratios),
+        "troubles": [f"{TROUBLES.get(trouble, trouble)}: {round(100 * share)} %" for trouble, share in told.rescued_of],
+    }
     return render(request, "system/_rescue.html", context)
 
 

@@ -67,6 +67,7 @@ def test_share_ratio_and_time_are_series(django_assert_max_num_queries: object) 
         rescues_success()
     told = series()
     assert told[("slskdn_rescue_success_ratio",)] == pytest.approx(2 / 3)
+    assert told[("slskdn_rescue_trouble_success_ratio", ("trouble", "stalled"))] == pytest.approx(2 / 3)
     assert told[("slskdn_rescues_running",)] == 1
     assert told[("slskdn_rescue_troubles", ("trouble", "stalled"))] == 5
     assert told[("slskdn_rescue_overlay_to_soulseek_ratio_bucket", ("le", "0.5"))] == 1
@@ -80,6 +81,7 @@ def test_the_system_page_has_a_panel_of_rescues(client: Client) -> None:
     rescue(2, "no_source")
     text = page(client, "/system/rescue")
     assert "50" in text and "0.43×" in text and "≤ 0.5×: 1" in text
+    assert "stalled: 50 %" in text
     whole = client.get("/system").content.decode()
     assert "/system/rescue" in whole
 
