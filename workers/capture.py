@@ -1,11 +1,11 @@
-"""Task: what searches were answered teaches who offers what. On this machine only; see apps.soulseek.services_capture."""
+"""Task: what searches were answered and what was fetched teaches who offers what. On this machine only; see apps.soulseek.services_capture."""
 
 from __future__ import annotations
 
 from celery import shared_task
 
 from apps.common.dispatch import TaskName
-from apps.soulseek.services_capture import answers_capture
+from apps.soulseek.services_capture import answers_capture, downloads_capture
 from slskdn_site.config import data_dir, load_config
 from workers.gateways.pseudonyms import sharer_namer
 
@@ -20,6 +20,7 @@ def capture() -> None:
     if not config.soulseek.capture.enabled:
         return
     name = sharer_namer(data_dir() / "keys", keyed=config.mesh.privacy.anonymize_usernames)
-    for _ in range(BATCHES):
-        if not answers_capture(name):
-            return
+    for take in (answers_capture, downloads_capture):
+        for _ in range(BATCHES):
+            if not take(name):
+                break

@@ -90,5 +90,19 @@ class SourceOutcomeAdmin(ReadOnlyAdmin):
 class OfferSightingAdmin(ReadOnlyAdmin):
     """Who was seen to offer what."""
 
-    list_display = ["sharer", "artist", "title", "release_mbid", "certainty", "files", "profile", "times", "last_seen"]
-    search_fields = ["artist", "title", "release_mbid"]
+    list_display = [
+        "sharer",
+        "artist",
+        "title",
+        "release_mbid",
+        "recording_mbid",
+        "certainty",
+        "verdict",
+        "code",
+        "files",
+        "profile",
+        "times",
+        "last_seen",
+    ]
+    list_filter = ["verdict"]
+    search_fields = ["artist", "title", "release_mbid", "recording_mbid"]

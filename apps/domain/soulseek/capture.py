@@ -7,16 +7,37 @@ import hmac
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from apps.domain.matching.words import words_of
 from apps.domain.soulseek.results import SharedFile, by_folder, offered_set, profile_told
+from apps.domain.soulseek.states import DownloadState
 
 MAX_TEXT: Final = 256
 LEAST_FILES: Final = 1
 MAX_FOLDERS: Final = 200
 """Of one user's answer; whoever answers with more is not looked at folder by folder."""
 _TRACK_NUMBER: Final = re.compile(r"^\s*\d{1,3}[\s._)-]+")
+
+
+class Verdict(StrEnum):
+    """What came of a file that was fetched. `unjudged`: delivered raw, as somebody wanted it; nobody looked whether it is what its owner says."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    UNJUDGED = "unjudged"
+
+
+def verdict_of(state: DownloadState, *, external: bool) -> Verdict | None:
+    """What an end teaches of the file; None: nothing (it did not come whole)."""
+    match state:
+        case DownloadState.SUCCEEDED:
+            return Verdict.UNJUDGED if external else Verdict.ACCEPTED
+        case DownloadState.REJECTED:
+            return Verdict.REJECTED
+        case _:
+            return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

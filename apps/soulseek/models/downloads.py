@@ -66,6 +66,7 @@ class Download(models.Model):
     live = models.BooleanField(default=True)
     rescue_allowed = models.BooleanField(default=True)
     elsewhere = models.BooleanField(default=False)
+    captured_at = models.DateTimeField(null=True, blank=True)  # its end was taken into what is known of sharers
     created_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 
@@ -79,6 +80,11 @@ class Download(models.Model):
             models.Index(fields=["order", "id"], name="download_queue", condition=models.Q(live=True)),
             models.Index(fields=["batch", "order"], name="download_of_batch"),
             models.Index(fields=["recording_mbid"], name="download_of_recording"),
+            models.Index(
+                fields=["ended_at"],
+                name="download_to_capture",
+                condition=models.Q(live=False, captured_at__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from django.db import models
 
+from apps.domain.soulseek.capture import Verdict
+from apps.transfers.models import choices
+
 
 class TrafficHour(models.Model):
     """Payload bytes of one hour. Written by the node; kept for 60 days."""
@@ -66,6 +69,9 @@ class OfferSighting(models.Model):
 
     `sharer`: a keyed pseudonym (mesh.privacy.anonymize_usernames), else the name. `release_mbid`/`recording_mbid`: a best guess (`certainty` 0..1), None
     where nothing in the catalogue fits. Kept for `soulseek.capture.retention_days`.
+
+    A row is a folder that was offered (`verdict` ""), or one file that was fetched: then `verdict` says what came of it (apps.domain.soulseek.capture.Verdict),
+    `code` why it was rejected, and `payload_*`, `profile` and `length_ms` (None: it did not decode) are what it was found to be, not what its owner said.
     """
 
     sharer = models.CharField(max_length=120)
@@ -77,6 +83,12 @@ class OfferSighting(models.Model):
     profile = models.CharField(max_length=40, blank=True, default="")
     files = models.PositiveIntegerField(default=0)
     certainty = models.FloatField(default=0)
+    verdict = models.CharField(max_length=10, blank=True, default="", choices=choices(Verdict))
+    code = models.CharField(max_length=60, blank=True, default="")
+    payload_format = models.CharField(max_length=12, blank=True, default="")
+    payload_root = models.BinaryField(max_length=32, null=True, blank=True)
+    payload_bytes = models.BigIntegerField(null=True, blank=True)
+    length_ms = models.PositiveIntegerField(null=True, blank=True)
     times = models.PositiveIntegerField(default=1)
     first_seen = models.DateTimeField()
     last_seen = models.DateTimeField()
