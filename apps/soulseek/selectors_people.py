@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -128,6 +129,11 @@ class UserView:
     banned: bool = False
     rules: Sequence[UserRule] = field(default_factory=tuple)
     """those that name exactly this user"""
+
+    @property
+    def note(self) -> str:
+        """What a person noted of them, with the first rule that has a note."""
+        return next((rule.note for rule in self.rules if rule.note), "")
 
 
 # ---- messages
@@ -319,25 +325,41 @@ def users_recent(*, text: str = "", limit: int = 50) -> list[UserView]:
     rows = SoulseekUser.objects.defer("share", "picture")
     rows = rows.filter(name__icontains=text) if text else rows.filter(seen_at__isnull=False)
     book = rule_book()
-    found = []
-    for row in rows.order_by(F("seen_at").desc(nulls_last=True), "name")[:limit]:
-        standing = book.standing(row.name)
-        found.append(
-            UserView(
-                name=row.name,
-                known=True,
-                status=row.status,
-                country=row.country,
-                files=row.files,
-                speed_bps=row.speed_bps,
-                seen_at=row.seen_at,
-                completed=row.completed,
-                buddy=standing.buddy,
-                ignored=standing.ignored,
-                banned=standing.banned,
-            )
-        )
-    return found
+    return [_listed(row, book) for row in rows.order_by(F("seen_at").desc(nulls_last=True), "name")[:limit]]
+
+
+def buddies(*, text: str = "", limit: int = 500) -> list[UserView]:
+    """Who is a buddy by name, whether anything was ever heard of them or not: those there first, then by name; three queries. `rules` has the one that says so."""
+    rules = UserRule.objects.filter(effect=Effect.BUDDY, match=MatchBy.USER).order_by("pattern")
+    rules = rules.filter(pattern__icontains=text) if text else rules
+    named = {rule.pattern: rule for rule in rules[:limit]}
+    known = SoulseekUser.objects.defer("share", "picture").in_bulk(list(named))
+    book = rule_book()
+    views = [
+        dataclasses.replace(_listed(known.get(name) or SoulseekUser(name=name), book), rules=(rule,))
+        for name, rule in named.items()
+    ]
+    return sorted(views, key=lambda view: (_PRESENCE.get(view.status, 2), view.name.casefold()))
+
+
+_PRESENCE: Final = {"online": 0, "away": 1}
+
+
+def _listed(row: SoulseekUser, book: RuleBook) -> UserView:
+    standing = book.standing(row.name)
+    return UserView(
+        name=row.name,
+        known=not row._state.adding,
+        status=row.status,
+        country=row.country,
+        files=row.files,
+        speed_bps=row.speed_bps,
+        seen_at=row.seen_at,
+        completed=row.completed,
+        buddy=standing.buddy,
+        ignored=standing.ignored,
+        banned=standing.banned,
+    )
 
 
 def user_history(name: str, *, limit: int = 20) -> list[HistoryRow]:

@@ -19,6 +19,7 @@ POLL_S: Final = 0.3
 def register_list(parser: argparse.ArgumentParser) -> None:
     """list."""
     parser.add_argument("--search", default="", help="part of a name")
+    parser.add_argument("--buddies", action="store_true", help="buddies by name, those who are there first")
     parser.add_argument("--limit", type=int, default=50, help="at most so many (200)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
     parser.set_defaults(run=show_list)
@@ -57,14 +58,16 @@ def register_download(parser: argparse.ArgumentParser) -> None:
 def show_list(args: argparse.Namespace) -> int:
     """Who was heard of."""
     django_ready()
-    from apps.soulseek.selectors_people import users_recent
+    from apps.soulseek.selectors_people import buddies, users_recent
 
-    rows = users_recent(text=args.search, limit=max(1, min(args.limit, 200)))
+    found = buddies if args.buddies else users_recent
+    rows = found(text=args.search, limit=max(1, min(args.limit, 200)))
     if args.json:
         return out({"items": [_told(row) for row in rows]})
     for row in rows:
         files = f"{row.files} files" if row.files is not None else ""
-        print(f"{safe(row.name):24} {row.status or '-':8} {files:>14}  {', '.join(_marks(row))}".rstrip())
+        note = f"  ({safe(row.note, 200)})" if row.note else ""
+        print(f"{safe(row.name):24} {row.status or '-':8} {files:>14}  {', '.join(_marks(row))}{note}".rstrip())
     if not rows:
         print("Nobody.")
     return 0
@@ -77,7 +80,8 @@ def _marks(view: UserView) -> list[str]:
 
 def _told(view: UserView) -> dict[str, object]:
     """As JSON: rules have a command of their own."""
-    return {one.name: getattr(view, one.name) for one in dataclasses.fields(view) if one.name != "rules"}
+    facts = {one.name: getattr(view, one.name) for one in dataclasses.fields(view) if one.name != "rules"}
+    return {**facts, "note": view.note}
 
 
 def show(args: argparse.Namespace) -> int:

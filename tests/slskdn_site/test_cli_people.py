@@ -192,6 +192,13 @@ def test_users_are_listed_and_one_is_shown_with_what_was_exchanged(typed: Typed)
     (carol,) = typed.told("users", "list", "--search", "CAR")["items"]
     assert (carol["name"], carol["buddy"], carol["files"]) == ("carol", True, 12_345)
     assert typed.shown("users", "show", "carol").splitlines()[0] == "carol: away, buddy"
+    UserRule.objects.create(effect="buddy", match="user", pattern="zoe", note="met in Leipzig")
+    assert typed.shown("users", "list", "--buddies").splitlines()[1].endswith("buddy  (met in Leipzig)")
+    items = typed.told("users", "list", "--buddies")["items"]
+    assert [(one["name"], one["status"], one["note"]) for one in items] == [
+        ("carol", "away", ""),
+        ("zoe", "", "met in Leipzig"),
+    ]
     shown = typed.shown("users", "show", "bob")
     assert "12345 files in 678 folders" in shown
     assert "3 upload slots, 7 in the queue, one is free" in shown

@@ -18,7 +18,7 @@ from apps.soulseek.selectors_people import MessageRow, message_page, unread_peop
 from apps.soulseek.web.messages import chat_parts
 from apps.soulseek.web.people_looks import chat
 from apps.soulseek.web.rooms import room_parts
-from apps.soulseek.web.users import files_snapshot, user_parts
+from apps.soulseek.web.users import files_snapshot, user_parts, users_parts
 from tests.apps.soulseek.people_rows import (
     GIF,
     HOSTILE,
@@ -200,6 +200,22 @@ def test_a_list_appears_in_the_page_that_waits_for_it_and_a_newer_one_takes_its_
     assert "03.flac" in second
     inner = re.compile(r'<div id="list">.*?<div id="(list-[^"]+)"')
     assert inner.findall(first) != inner.findall(second), "ticked boxes must not stay beside other names"
+
+
+def test_buddies_have_a_list_that_says_who_is_there_and_follows_it(viewer: Client) -> None:
+    empty = viewer.get("/soulseek/users?show=buddies")
+    assert "No buddies" in empty.content.decode()
+    assert 'data-live="/live/soulseek/users?show=buddies"' in empty.content.decode()
+    UserRule.objects.create(effect="buddy", match="user", pattern="bob", note=HOSTILE)
+    page = viewer.get("/soulseek/users?show=buddies")
+    harmless(page.content.decode())
+    assert 'href="/soulseek/users/bob"' in page.content.decode()
+    assert "Online" not in str(users_parts(page.wsgi_request)["users-list"])
+    known("bob")
+    assert "Online" in str(users_parts(page.wsgi_request)["users-list"])
+    known("carol")
+    assert "carol" not in str(users_parts(page.wsgi_request)["users-list"])
+    assert "carol" in viewer.get("/soulseek/users").content.decode()
 
 
 def test_fifty_thousand_files_are_shown_and_searched_page_by_page(

@@ -20,7 +20,7 @@ from apps.common.text import searched
 from apps.domain.soulseek.share_pack import SharedFile
 from apps.soulseek.picture import picture_response
 from apps.soulseek.selectors_browse import PAGE, Asking, BrowsePage, asking, browse_page
-from apps.soulseek.selectors_people import UserView, user_history, user_picture, user_view, users_recent
+from apps.soulseek.selectors_people import UserView, buddies, user_history, user_picture, user_view, users_recent
 from apps.soulseek.services_people import files_download, folder_ask, user_browse, user_look
 
 
@@ -61,6 +61,7 @@ class SoulseekUserOut(serializers.Serializer[object]):
     failed = serializers.IntegerField()
     median_bps = serializers.IntegerField(allow_null=True)
     banned_us_at = serializers.DateTimeField(allow_null=True)
+    note = serializers.CharField(help_text="What was noted with a rule about exactly this user.")
     buddy = serializers.BooleanField()
     ignored = serializers.BooleanField()
     banned = serializers.BooleanField()
@@ -91,9 +92,15 @@ class UserListOut(serializers.Serializer[object]):
 
 
 class UsersQuery(serializers.Serializer[object]):
-    """Part of a name."""
+    """Whom."""
 
-    q = serializers.CharField(required=False, default="", max_length=120)
+    q = serializers.CharField(required=False, default="", max_length=120, help_text="Part of a name.")
+    show = serializers.ChoiceField(
+        choices=["recent", "buddies"],
+        required=False,
+        default="recent",
+        help_text="Of whom something was heard last; or buddies by name, those who are there first.",
+    )
 
 
 class FilesQuery(serializers.Serializer[object]):
@@ -191,9 +198,10 @@ class Users(ApiView):
 
     @extend_schema(operation_id="soulseek_users", parameters=[UsersQuery], responses={200: UserListOut, **REFUSALS})
     def get(self, request: Request) -> Response:
-        """At most fifty, those there last first."""
-        text = searched(str(query_of(request, UsersQuery)["q"]))
-        return Response(UserListOut({"items": users_recent(text=text)}).data)
+        """Of whom something was heard: at most fifty, the last first. Buddies: at most 500."""
+        query = query_of(request, UsersQuery)
+        found = buddies if query["show"] == "buddies" else users_recent
+        return Response(UserListOut({"items": found(text=searched(str(query["q"])))}).data)
 
 
 def whole(view: UserView) -> dict[str, object]:

@@ -25,7 +25,7 @@ from apps.domain.soulseek.people import user_name
 from apps.nodelink.web.frame import frame_parts, rights_of
 from apps.soulseek.picture import picture_response
 from apps.soulseek.selectors_browse import asking, browse_page
-from apps.soulseek.selectors_people import user_history, user_picture, user_view, users_recent
+from apps.soulseek.selectors_people import buddies, user_history, user_picture, user_view, users_recent
 from apps.soulseek.services_people import files_download, user_browse, user_look
 from apps.soulseek.services_sharing import rule_add, rule_remove
 from apps.soulseek.web.people_looks import person, status_look
@@ -62,9 +62,26 @@ def users(request: HttpRequest) -> HttpResponse:
             return redirect("soulseek-user", name=user_name(wanted))
         except DomainError as error:
             messages.error(request, str(sentence(error.code, error.params)))
-    text = searched(request.GET.get("q", ""))
-    rows = [(row, status_look(row.status)) for row in users_recent(text=text)]
-    return render(request, "soulseek/users.html", {"rows": rows, "text": text})
+    return render(request, "soulseek/users.html", _users(request))
+
+
+def _users(request: HttpRequest) -> dict[str, object]:
+    text, show = searched(request.GET.get("q", "")), request.GET.get("show", "")
+    found = buddies(text=text) if show == "buddies" else users_recent(text=text)
+    rows = [(row, status_look(row.status)) for row in found]
+    return {"rows": rows, "text": text, "show": "buddies" if show == "buddies" else ""}
+
+
+@require_GET
+@page_role(Role.VIEWER)
+def live_users(request: HttpRequest) -> HttpResponseBase:
+    """Who comes and goes."""
+    return stream_response(lambda: users_parts(request))
+
+
+def users_parts(request: HttpRequest) -> Mapping[str, object]:
+    """Patches of the list as this request looks at it."""
+    return {**frame_parts(), "users-list": render_to_string("soulseek/_users_list.html", _users(request))}
 
 
 @require_GET
@@ -206,6 +223,7 @@ urlpatterns = [
     path("soulseek/users/<name:name>/files", files, name="soulseek-files"),
     path("soulseek/users/<name:name>/files/browse", files_ask, name="soulseek-files-browse"),
     path("soulseek/users/<name:name>/files/download", files_take, name="soulseek-files-download"),
+    path("live/soulseek/users", live_users, name="live-soulseek-users"),
     path("live/soulseek/users/<name:name>", live_user, name="live-soulseek-user"),
     path("live/soulseek/users/<name:name>/files", live_files, name="live-soulseek-files"),
 ]

@@ -145,6 +145,32 @@ def test_rooms_are_listed_looked_through_joined_and_left(client_of: ClientOf) ->
     assert RoomState.objects.get(name="Tea").last_line > 0
 
 
+def test_buddies_are_listed_with_presence_and_notes_known_or_not(
+    client_of: ClientOf, django_assert_max_num_queries: Callable[[int], object]
+) -> None:
+    for name in ("Zoe", "adam", "bob", "carol"):
+        UserRule.objects.create(
+            effect="buddy", match="user", pattern=name, note=f"note {name}" if name == "adam" else ""
+        )
+    UserRule.objects.create(effect="buddy", match="regex", pattern="x.*")
+    UserRule.objects.create(effect="ignore", match="user", pattern="troll")
+    known("carol")
+    known("bob", status="away")
+    known("troll")
+    viewer = client_of("viewer")
+    with django_assert_max_num_queries(9):  # type: ignore[attr-defined]
+        items = viewer.get("/api/soulseek/users?show=buddies").json()["items"]
+    assert [(one["name"], one["status"], one["known"], one["note"]) for one in items] == [
+        ("carol", "online", True, ""),
+        ("bob", "away", True, ""),
+        ("adam", "", False, "note adam"),
+        ("Zoe", "", False, ""),
+    ]
+    assert all(one["buddy"] for one in items)
+    assert [one["name"] for one in viewer.get("/api/soulseek/users?show=buddies&q=AR").json()["items"]] == ["carol"]
+    assert viewer.get("/api/soulseek/users?show=foes").status_code == 400
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_name_has_an_address(client_of: ClientOf, name: str) -> None:
     from django.urls import reverse
