@@ -156,7 +156,7 @@ class SoulseekShare(Section):
 class SoulseekCapture(Section):
     enabled: bool = Field(
         True,  # noqa: FBT003
-        description="True: search answers teach (on this machine only) who offers which release.",
+        description="True: search answers and downloads teach (on this machine only) who offers which release, and what it proved to be.",
     )
     retention_days: int = Field(90, ge=1, le=3650, description="Days that is remembered.")
 

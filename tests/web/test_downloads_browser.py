@@ -40,9 +40,9 @@ def test_files_are_chosen_and_paused_and_the_page_shows_it_by_itself(browser: Br
         page.get_by_text("1 file paused.").wait_for()
         page.get_by_role("button", name="Undo").click()
         page.get_by_text("1 file goes on.").wait_for()
-        page.locator("h2 a").first.click()
+        page.locator("section.panel", has_text="Waits here").first.locator("h2 a").click()
         page.wait_for_url("**/batch/**")
-        row = page.locator("tr[id^=download-]", has_text="Receiving").first
+        row = page.locator("tr[id^=download-]", has_text="Waits here").first
         key = (row.get_attribute("id") or "").removeprefix("download-")
         in_site(
             site,

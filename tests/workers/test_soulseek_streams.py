@@ -16,7 +16,9 @@ from apps.domain.soulseek.performance import RescueRules
 from apps.domain.soulseek.states import DownloadState, Outcome
 from apps.jobs.models import Job
 from apps.jobs.services_events import node_events_consume
-from apps.soulseek.models import Batch, Download, DownloadProgress, SoulseekUser, SourceOutcome
+from apps.library.models import AudioVariant
+from apps.soulseek.models import Batch, Download, DownloadProgress, OfferSighting, SoulseekUser, SourceOutcome
+from apps.soulseek.services_capture import downloads_capture
 from apps.soulseek.services_download import batch_create
 from apps.soulseek.services_download_ends import ends_take
 from apps.transfers.models import Transfer
@@ -145,6 +147,23 @@ def test_the_right_recording_is_filed_and_a_missing_picture_fails_nothing(tmp_pa
         bytes(Transfer.objects.get().payload_root),
     )
     assert SoulseekUser.objects.get().completed == 1
+    assert downloads_capture(lambda user: f"~{user}") == 2, "the picture is taken in, and teaches nothing"
+    assert downloads_capture(lambda user: f"~{user}") == 0
+    taught, transfer = OfferSighting.objects.get(), Transfer.objects.get()
+    assert (taught.sharer, taught.verdict, taught.recording_mbid, taught.certainty, taught.files) == (
+        "~bob",
+        "accepted",
+        recording_id(1),
+        1.0,
+        1,
+    )
+    assert (taught.payload_format, bytes(taught.payload_root or b""), taught.payload_bytes, taught.profile) == (
+        "flac",
+        bytes(transfer.payload_root),
+        transfer.payload_bytes,
+        transfer.profile,
+    )
+    assert taught.length_ms == AudioVariant.objects.get(payload_root=transfer.payload_root).duration_ms > 0
 
 
 def test_a_wrong_recording_is_rejected_and_remembered_and_the_track_goes_on_looking(tmp_path: Path) -> None:
@@ -173,3 +192,13 @@ def test_a_wrong_recording_is_rejected_and_remembered_and_the_track_goes_on_look
     assert first is not None
     assert (first.outcome, first.code, first.again_at) == (Outcome.WRONG_RECORDING, "wrong_recording", None)
     assert SoulseekUser.objects.get().failed == 2
+    assert downloads_capture(lambda user: f"~{user}") == 2
+    taught = OfferSighting.objects.get()
+    assert (taught.verdict, taught.recording_mbid, taught.certainty, taught.payload_format, taught.times) == (
+        "rejected",
+        None,
+        0.0,
+        "flac",
+        1,
+    )
+    assert taught.code in {"wrong_recording", "payload_denied"}
