@@ -30,7 +30,7 @@ from apps.domain.soulseek.guardrails import (
     GuardrailSettings,
     RescueFacts,
     Ruling,
-    may_rescue,
+    may_ask_for_more,
     overlay_budget_bytes,
 )
 from apps.domain.soulseek.performance import KIB, Trouble
@@ -407,7 +407,7 @@ class Rescues(Part):
         assert work.want_id is not None
         if not work.rescue_allowed or (self._mesh is not None and not self._mesh.may(work.want_id)):
             return Ruling(allowed=False, code="rescue_not_wished", params={})
-        return may_rescue(facts, self._settings.guardrails)
+        return may_ask_for_more(facts, self._settings.guardrails)
 
     def _sight(
         self, case: Case, trouble: str, ruling: Ruling, budget: int | None, runner: RescueRunner | None

@@ -72,12 +72,16 @@ def may_rescue(facts: RescueFacts, rules: GuardrailSettings) -> Ruling:
     ):
         return _no("rescue_overlay_only_unproven" if not facts.provable else "rescue_overlay_only_forbidden")
     ratio_binds = facts.origin_alive or rules.strict or not facts.provable
-    if ratio_binds and facts.overlay_bytes > GRACE_BYTES:
-        most = rules.max_overlay_to_soulseek_ratio
-        if facts.overlay_bytes > most * facts.soulseek_bytes:
-            ratio = round(facts.overlay_bytes / max(1, facts.soulseek_bytes), 2)
-            return _no("rescue_ratio_reached", ratio=min(ratio, 999_999.0), most=most)
+    most = rules.max_overlay_to_soulseek_ratio
+    if ratio_binds and facts.overlay_bytes > max(float(GRACE_BYTES), most * facts.soulseek_bytes):
+        return _ratio_reached(facts, rules)
     return _yes("rescue_allowed" if facts.origin_alive else "rescue_origin_dead")
+
+
+def may_ask_for_more(facts: RescueFacts, rules: GuardrailSettings) -> Ruling:
+    """As `may_rescue`, to the byte: a rescue that is exactly at its ratio may ask for nothing, and says so instead of looking as if it helped."""
+    ruling = may_rescue(facts, rules)
+    return _ratio_reached(facts, rules) if ruling.allowed and overlay_budget_bytes(facts, rules) == 0 else ruling
 
 
 def overlay_budget_bytes(facts: RescueFacts, rules: GuardrailSettings) -> int | None:
@@ -86,6 +90,11 @@ def overlay_budget_bytes(facts: RescueFacts, rules: GuardrailSettings) -> int | 
         return None
     allowed = max(float(GRACE_BYTES), rules.max_overlay_to_soulseek_ratio * facts.soulseek_bytes)
     return max(0, int(allowed) - facts.overlay_bytes)
+
+
+def _ratio_reached(facts: RescueFacts, rules: GuardrailSettings) -> Ruling:
+    ratio = round(facts.overlay_bytes / max(1, facts.soulseek_bytes), 2)
+    return _no("rescue_ratio_reached", ratio=min(ratio, 999_999.0), most=rules.max_overlay_to_soulseek_ratio)
 
 
 def _no(code: str, **params: Param) -> Ruling:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.domain.soulseek.guardrails import (
     GRACE_BYTES,
     GuardrailSettings,
     RescueFacts,
+    may_ask_for_more,
     may_rescue,
     overlay_budget_bytes,
 )
@@ -62,6 +63,7 @@ def test_what_is_allowed_says_under_which_condition(facts: RescueFacts, code: st
     assert (ruling.allowed, ruling.code) == (True, code)
 
 
+@settings(deadline=None)
 @given(
     st.integers(0, 200 * MIB), st.integers(0, 200 * MIB), st.booleans(), st.booleans(), st.booleans(),
     st.floats(0.1, 10),
@@ -79,3 +81,21 @@ def test_within_the_budget_the_ratio_never_refuses_and_beyond_it_always(
     assert budget == 0 or may_rescue(used_up, rules).code != "rescue_ratio_reached"
     beyond = replace(used_up, overlay_bytes=used_up.overlay_bytes + 2 * MIB)
     assert not may_rescue(beyond, rules).allowed
+
+
+@pytest.mark.parametrize("soulseek", [0, 1, GRACE_BYTES // 2, 10 * GRACE_BYTES])
+def test_whoever_may_ask_for_nothing_more_is_refused_to_the_byte(soulseek: int) -> None:
+    """A transfer that waits for room it doesn't have would look as if it were helped."""
+    rules = GuardrailSettings(strict=True)
+    most = max(GRACE_BYTES, 2 * soulseek)
+    for overlay, allowed in ((most - 1, True), (most, False), (most + 1, False)):
+        facts = RescueFacts(
+            origin_attempted=True,
+            origin_seen=True,
+            origin_alive=True,
+            provable=True,
+            overlay_bytes=overlay,
+            soulseek_bytes=soulseek,
+        )
+        assert may_ask_for_more(facts, rules).allowed is allowed
+        assert (overlay_budget_bytes(facts, rules) == 0) is not allowed
