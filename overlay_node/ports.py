@@ -132,6 +132,9 @@ class Store(Protocol):
 
     async def transfers_keeping_files(self) -> frozenset[uuid.UUID]: ...
 
+    async def transfer_givers(self, transfer_id: uuid.UUID) -> dict[str, int]:
+        """Peer of the mesh → bytes of it that are in the file, as last reported."""
+
     async def claims_record(self, claims: Sequence[ClaimReport]) -> None: ...
 
     async def claims_of(self, recording_mbid: uuid.UUID) -> list[KnownClaim]: ...

@@ -311,6 +311,12 @@ def transfers_keeping_files() -> frozenset[uuid.UUID]:
     return frozenset(rows.values_list("id", flat=True))
 
 
+def transfer_givers(transfer_id: uuid.UUID) -> dict[str, int]:
+    """Peer of the mesh → bytes of it that are in the file, as last reported. What streams gave is counted anew from their own files."""
+    rows = TransferSource.objects.filter(transfer_id=transfer_id, verified_bytes__gt=0).exclude(adapter="soulseek")
+    return dict(rows.values_list("peer__key", "verified_bytes"))
+
+
 def releases_worked_on() -> list[uuid.UUID]:
     """Releases of active wants, the most urgent want's first."""
     rows = Want.objects.filter(desired=WantDesired.ACTIVE).order_by("-priority", "created_at")[:MAX_WANTS]

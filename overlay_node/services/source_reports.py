@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import uuid
 from typing import Final
 
 from apps.domain.contracts.node_work import SourceReport
+from apps.domain.errors import DomainError
+from overlay_node.ports import Store
 from overlay_node.swarm.source import Source
+
+log = logging.getLogger(__name__)
 
 STREAM_PREFIX: Final = "soulseek:"
 """before a Soulseek user's name, where peers' ids stand otherwise"""
@@ -30,3 +36,12 @@ def source_report(source: Source, *, stream_bps: int) -> SourceReport:
         bad_leaves=source.bad_leaves,
         speed_bps=int(source.speed_bps or 0) if source.active else 0,
     )
+
+
+async def givers_of(store: Store, transfer_id: uuid.UUID) -> dict[str, int]:
+    """Who of the mesh gave how much of a transfer that is taken up again; nobody, where rows can't be read: figures hold nothing up."""
+    try:
+        return await store.transfer_givers(transfer_id)
+    except DomainError as error:
+        log.warning("givers_not_read transfer=%s code=%s", transfer_id, error.code)
+        return {}

@@ -39,7 +39,7 @@ from overlay_node.services.background import Background
 from overlay_node.services.blobs import PartialBlobs
 from overlay_node.services.deliveries import Deliveries
 from overlay_node.services.runner_ports import ChunkDesk, MeetStreams, NewSession, RunnerState
-from overlay_node.services.source_reports import STREAM_PREFIX, source_report
+from overlay_node.services.source_reports import STREAM_PREFIX, givers_of, source_report
 from overlay_node.store.piece_store import PieceStore, PieceStoreError, extension_of
 from overlay_node.swarm.actions import (
     Action,
@@ -141,6 +141,7 @@ class SwarmRunner:
         except PieceStoreError as error:
             self._block(error)
             return
+        givers = await givers_of(self._store, self.work.id) if opened is not None else {}
         if self.state is not RunnerState.RUNNING:
             if opened is not None:
                 opened.store.close()
@@ -155,6 +156,7 @@ class SwarmRunner:
             self._partials.add(self.key, opened.store)
             self._session = self._new_session(opened.store.manifest, opened.held)
             self._session.listen_first()
+            self._session.recall(givers)
             log.info("transfer_resumed transfer=%s leaves=%d", self.work.id, len(opened.held))
         if self._trace is not None:
             self._trace.note(

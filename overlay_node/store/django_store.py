@@ -175,6 +175,10 @@ class DjangoStore:
         """Whose partial folder is still needed."""
         return await self._read(transfers.transfers_keeping_files)
 
+    async def transfer_givers(self, transfer_id: uuid.UUID) -> dict[str, int]:
+        """Who of the mesh gave how much so far."""
+        return await self._read(lambda: transfers.transfer_givers(transfer_id))
+
     # ---- claims and peers
 
     async def claims_record(self, claims: Sequence[ClaimReport]) -> None:

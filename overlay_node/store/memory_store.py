@@ -282,6 +282,12 @@ class MemoryStore(MemoryTold):
             or (row.work.state is TransferState.ACCEPTED and self.wants[row.work.want_id].desired in wanted)
         )
 
+    async def transfer_givers(self, transfer_id: uuid.UUID) -> dict[str, int]:
+        """Who of the mesh gave how much so far."""
+        row = self.transfers.get(transfer_id)
+        given = row.sources.values() if row is not None else ()
+        return {one.peer: one.verified_bytes for one in given if one.verified_bytes and one.adapter != "soulseek"}
+
     # ---- claims and peers
 
     async def claims_record(self, claims: Sequence[ClaimReport]) -> None:

@@ -14,7 +14,7 @@ because of a peer, and either completes or says why it waits (`waiting`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from blake3 import blake3
@@ -117,6 +117,8 @@ class SwarmSession:
         self._asking: Asking | None = None
         self._judging: Judging | None = None
         self._gone: Final[dict[str, Source]] = {}
+        self._earlier: Final[dict[str, int]] = {}
+        """peer → bytes that it gave in an earlier run"""
         self._beside: Final[dict[str, Source]] = {}
         """who gives leaves and is asked for nothing: streams of another network"""
         self._backwards = False
@@ -126,6 +128,13 @@ class SwarmSession:
         self._reviewed_at = now
         if manifest is not None:
             self._open_map(manifest, held, now)
+
+    def recall(self, givers: Mapping[str, int]) -> None:
+        """Who gave how much of what an earlier run left, as it was last written; told before peers are added. Never more than is here."""
+        left = self.verified_bytes
+        for peer, count in givers.items():
+            self._earlier[peer] = min(count, left)
+            left -= self._earlier[peer]
 
     # ---- events: peers
 
@@ -141,6 +150,7 @@ class SwarmSession:
         past = self._gone.pop(peer, None)
         if past is not None:
             source.remember(past)
+        source.verified_bytes += self._earlier.pop(peer, 0)
         source.reputation = self._book.reputation_of(peer, now)
         source.shunned, source.barred = self.policy.shuns(source.reputation), self.policy.bars(source.reputation)
         self.sources[peer] = source

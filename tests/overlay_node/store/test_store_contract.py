@@ -89,6 +89,21 @@ def test_progress_is_written_with_its_sources_and_ends_with_the_fetching(world: 
     assert [kind for kind, _ in world.rows.events()] == ["transfer_started", "transfer_assembled"]
 
 
+def test_who_of_the_mesh_gave_how_much_is_read_again(world: World) -> None:
+    work = world.start(world.rows.want_put())
+    assert work is not None
+    assert world.run(world.store.transfer_givers(work.id)) == {}
+    sources = (
+        SourceReport(peer="fast", state="requesting", verified_bytes=300),
+        SourceReport(peer="idle", state="requesting"),
+        SourceReport(peer="bob", state="active", verified_bytes=200, adapter="soulseek"),
+    )
+    report = ProgressReport(transfer_id=work.id, verified_bytes=500, refetched_bytes=0, speed_bps=9, sources=sources)
+    world.run(world.store.transfers_progress([report]))
+    assert world.run(world.store.transfer_givers(work.id)) == {"fast": 300}
+    assert world.run(world.store.transfer_givers(uuid.uuid4())) == {}
+
+
 def test_a_manifest_corrects_the_claimed_sizes(world: World) -> None:
     work = world.start(world.rows.want_put())
     assert work is not None

@@ -236,6 +236,17 @@ def test_held_leaves_are_never_asked_for_again() -> None:
     assert {leaf for _, leaf in swarm.asked} == {5, 6, 7, 8}
 
 
+def test_what_peers_gave_in_an_earlier_run_stays_theirs_when_they_come_back() -> None:
+    session = SwarmSession(PAYLOAD.key, manifest=PAYLOAD.manifest, held=range(5))
+    session.recall({"a": 3 * LEAF_BYTES, "b": 9 * LEAF_BYTES})
+    for peer in ("a", "b", "c"):
+        session.peer_added(peer, 0.0)
+    assert [session.sources[peer].verified_bytes for peer in ("a", "b", "c")] == [3 * LEAF_BYTES, 2 * LEAF_BYTES, 0]
+    session.peer_gone("a", 1.0)
+    session.peer_added("a", 2.0)
+    assert session.sources["a"].verified_bytes == 3 * LEAF_BYTES  # counted once
+
+
 def test_partial_seeders_are_asked_for_what_they_have_and_then_for_what_they_get() -> None:
     swarm = Swarm([SimPeer("a", have=((0, 3),)), SimPeer("b", have=((6, 9),))])
     swarm.run(until=5)
