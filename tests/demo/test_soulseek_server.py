@@ -11,9 +11,9 @@ import pytest
 from aioslsk.protocol import messages as m
 
 from slskdn_site.demo.soulseek_server.server import ServerSettings, SoulseekServer
+from tests.patience import PATIENCE_S
 
 T = TypeVar("T")
-WAIT_S = 20.0
 
 
 class RawClient:
@@ -35,7 +35,7 @@ class RawClient:
     async def hear(self, kind: type[T]) -> T:
         """The next message of a kind; what comes before it is kept in `heard`."""
         while True:
-            message = await asyncio.wait_for(self._read(), WAIT_S)
+            message = await asyncio.wait_for(self._read(), PATIENCE_S)
             self.heard.append(message)
             if isinstance(message, kind):
                 return message
@@ -45,7 +45,7 @@ class RawClient:
         found = []
         while True:
             try:
-                found.append(await asyncio.wait_for(self._read(), WAIT_S))
+                found.append(await asyncio.wait_for(self._read(), PATIENCE_S))
             except (asyncio.IncompleteReadError, ConnectionError):
                 return found
 

@@ -39,7 +39,7 @@ def demo(folder: Path, hostile: HostileRelease) -> Iterator[Demonstration]:
     finally:
         status = running.end()
     assert status == 0
-    until(lambda: not processes_below(running.root), "every process of the demonstration is gone", within_s=20)
+    until(lambda: not processes_below(running.root), "every process of the demonstration is gone")
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from overlay_node.protocol.admission import AdmissionTokens
 from overlay_node.protocol.connection import Connection, LocalHello, Role
 from overlay_node.protocol.events import HandshakeCompleted, MessageReceived
 from overlay_node.protocol.messages import Message
+from tests.patience import PATIENCE_S
 
-PATIENCE_S = 20.0
 PIECE = 65536
 AGENT = "<script>alert(2)</script>\u202egnp.exe\u2066/../../"
 

@@ -24,6 +24,7 @@ import pytest
 from slskdn_site.demo.network import Network
 from tests.e2e.mixed_library import ALBUM, LIVE_ALBUM, MixedLibrary, recording_of, write_mixed_library
 from tests.e2e.world import HTTP_S, Person, until
+from tests.prepared import prepared_folder
 from tests.services import PROJECT
 from workers.gateways.files import identify
 from workers.gateways.tags import read_tags
@@ -163,7 +164,7 @@ def household() -> Iterator[Household]:
         with Network(root / "n") as network:
             network.start_metadata(made.answers)
             network.start_bootstrap()
-            network.prepare_database()
+            network.prepare_database(prepared_folder())
             library = root / "n" / "platform" / "library"
             library.mkdir(parents=True)
             made.spoil(library)

@@ -128,7 +128,7 @@ def test_sources_that_lie_about_size_or_preamble_are_charged_and_an_honest_one_s
 def test_a_killed_pool_child_is_missed_when_its_lease_runs_out(
     demo: Demonstration, person: Person, missed: Missed
 ) -> None:
-    done = until(lambda: ended(person.job(missed.job)), "the job ends by itself", within_s=180, every_s=0.5)
+    done = until(lambda: ended(person.job(missed.job)), "the job ends by itself", every_s=0.5)
     assert done["state"] == "completed"
     assert demo.pid("worker") == missed.worker
     assert demo.rows("SELECT attempt FROM jobs_jobtrack WHERE placed_path LIKE '%/Lease/%'") == [(2,)]

@@ -22,6 +22,7 @@ import yaml
 from slskdn_site.demo.network import Network
 from tests.e2e.two_albums import EBB, FLOW, SINGLE, TwoAlbums, write_two_albums
 from tests.e2e.world import Person, files_below, node_asked, until
+from tests.prepared import prepared_folder
 from tests.services import PROJECT
 
 pytestmark = pytest.mark.e2e
@@ -105,7 +106,7 @@ def house() -> Iterator[House]:
         with Network(root / "n") as network:
             network.start_metadata(made.answers)
             network.start_bootstrap()
-            network.prepare_database()
+            network.prepare_database(prepared_folder())
             network.spawn_platform()
             network.start_neighbours([made.neighbour()])
             network.await_platform()

@@ -20,10 +20,10 @@ import yaml
 
 from slskdn_site.demo.network import Network
 from slskdn_site.supervise_exec import leashed
+from tests.patience import PATIENCE_S
 from tests.services import PROJECT
 
-PATIENCE_S = 90.0
-HTTP_S = 20.0
+HTTP_S = 60.0
 T = TypeVar("T")
 
 

@@ -12,17 +12,13 @@ from pathlib import Path
 
 import yaml
 
+from tests.prepared import prepared_database
+
 PROJECT = Path(__file__).resolve().parents[2]
-MIGRATE = """
-import django
-django.setup()
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
-"""
 
 
 class NodeProcess:
-    """A data folder and the node process in it. `database`: a copy of this one; None: migrated anew, then `prepare` is run."""
+    """A data folder and the node process in it. `database`: a copy of this one; None: an empty one. `prepare` is run on it."""
 
     def __init__(
         self,
@@ -30,7 +26,7 @@ class NodeProcess:
         config: Mapping[str, object],
         *,
         database: Path | None,
-        prepare: str = MIGRATE,
+        prepare: str = "",
         log_level: str = "INFO",
     ) -> None:
         self.folder = folder
@@ -45,11 +41,10 @@ class NodeProcess:
             "PYTHONPATH": str(PROJECT),
             "DJANGO_SETTINGS_MODULE": "slskdn_site.settings",
         }
-        if database is None:
+        self.database.parent.mkdir(mode=0o700)
+        shutil.copyfile(database or prepared_database(), self.database)
+        if prepare:
             self.python("-c", prepare)
-        else:
-            self.database.parent.mkdir(mode=0o700)
-            shutil.copyfile(database, self.database)
 
     @property
     def database(self) -> Path:

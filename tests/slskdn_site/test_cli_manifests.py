@@ -16,6 +16,7 @@ from apps.domain.jobs.job_manifest import read_manifests
 from apps.jobs.models import Job
 from apps.jobs.services import job_create
 from slskdn_site.cli.main import main
+from tests.prepared import prepared_copy
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -59,7 +60,7 @@ def test_an_import_says_what_it_made_and_logs_nothing_beside_it(tmp_path: Path) 
         command = [sys.executable, "-m", *words]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120)
 
-    run("slskdn_site.cli", "prepare")
+    prepared_copy(data)
     told = run("slskdn_site.cli", "jobs", "import", str(file))
     assert told.stdout.startswith(str(job))
     assert " INFO " not in told.stderr + told.stdout

@@ -19,11 +19,11 @@ from slskdn_site.logs import SupervisorLog
 from slskdn_site.supervise import BACKOFF_JITTER, BACKOFF_MOST_S, Supervisor, backoff_seconds
 from slskdn_site.supervise_child import ChildSpec
 from slskdn_site.supervise_exec import leashed
+from tests.patience import PATIENCE_S
 from tests.services import PROJECT
 
 pytestmark = pytest.mark.e2e
 
-DEADLINE_S = 30.0
 
 # A platform of two children in two stages; each writes what happens to it into one file.
 PLATFORM = """
@@ -91,7 +91,7 @@ class Platform:
 
 
 def until(check: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_S
+    deadline = time.monotonic() + PATIENCE_S
     while not check():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.02)
@@ -141,7 +141,7 @@ def test_sigterm_stops_the_last_stage_first_and_leaves_nobody(start: Callable[..
     platform = start("broker/one,two/pages")
     platform.wait_ready()
     platform.process.send_signal(signal.SIGTERM)
-    assert platform.process.wait(DEADLINE_S) == 0
+    assert platform.process.wait(PATIENCE_S) == 0
     stopped = platform.signal_story()
     assert stopped[0] == "pages stopped"
     assert set(stopped[1:3]) == {"one stopped", "two stopped"}
@@ -165,7 +165,7 @@ def test_a_child_that_ignores_sigterm_is_killed_after_its_time(start: Callable[.
     platform = start("stubborn", stop_seconds=0.3)
     platform.wait_ready()
     platform.process.send_signal(signal.SIGTERM)
-    assert platform.process.wait(DEADLINE_S) == 0
+    assert platform.process.wait(PATIENCE_S) == 0
     assert not any(alive(pid) for pid in platform.everyone())
 
 
@@ -173,7 +173,7 @@ def test_sigterm_in_the_middle_of_the_start_stops_what_was_started(start: Callab
     platform = start("broker/never")
     until(lambda: bool(platform.pids("never")))
     platform.process.send_signal(signal.SIGTERM)
-    assert platform.process.wait(DEADLINE_S) == 0
+    assert platform.process.wait(PATIENCE_S) == 0
     assert platform.signal_story() == ["never stopped", "broker stopped"]
     assert not any(alive(pid) for pid in platform.everyone())
 
@@ -183,7 +183,7 @@ def test_a_second_signal_hurries(start: Callable[..., Platform]) -> None:
     platform.wait_ready()
     platform.process.send_signal(signal.SIGTERM)
     platform.process.send_signal(signal.SIGINT)  # another number: two of one may be merged into one
-    assert platform.process.wait(DEADLINE_S) == 0
+    assert platform.process.wait(PATIENCE_S) == 0
     assert not any(alive(pid) for pid in platform.everyone())
 
 
@@ -194,7 +194,7 @@ def test_a_child_that_never_comes_up_stops_the_start_with_its_last_words(data_fo
         env={**os.environ, "PYTHONPATH": str(PROJECT)},
         capture_output=True,
         text=True,
-        timeout=DEADLINE_S,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.returncode == 1

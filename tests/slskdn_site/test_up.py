@@ -15,11 +15,10 @@ from pathlib import Path
 import pytest
 
 from slskdn_site.supervise_exec import leashed
+from tests.patience import PATIENCE_S
 from tests.services import PROJECT
 
 pytestmark = pytest.mark.e2e
-
-DEADLINE_S = 90.0
 
 
 def processes_of(folder: Path) -> dict[int, str]:
@@ -82,7 +81,7 @@ class Up:
         return int(pids.get(name, 0)) if isinstance(pids, dict) else 0
 
     def wait_until(self, check: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + DEADLINE_S
+        deadline = time.monotonic() + PATIENCE_S
         while not check():
             assert time.monotonic() < deadline, self.output.read_text(errors="replace")[-4000:]
             time.sleep(0.05)
@@ -129,7 +128,7 @@ def test_what_falls_is_started_again_and_sigterm_leaves_nobody(up: Up) -> None:
     up.wait_until(lambda: _answers(f"{up.facts()['url']}healthz/live"))
 
     up.process.send_signal(signal.SIGTERM)
-    assert up.process.wait(DEADLINE_S) == 0
+    assert up.process.wait(PATIENCE_S) == 0
     assert processes_of(up.folder) == {}
     assert not (up.folder / "run" / "ready.json").exists()
 
@@ -144,7 +143,7 @@ def test_kill_9_of_the_supervisor_leaves_nobody_and_the_next_start_works(up: Up)
     up.process = up.start()
     up.wait_ready()
     up.process.send_signal(signal.SIGINT)
-    assert up.process.wait(DEADLINE_S) == 0
+    assert up.process.wait(PATIENCE_S) == 0
 
 
 def _answers(url: str) -> bool:

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.prepared import prepared_copy
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE_S = 90.0
-"""For whatever a site or a page does, on a busy machine."""
 CHROMIUM = os.environ.get("SLSKDN_CHROMIUM") or "/usr/bin/chromium"
 pytestmark = [
     pytest.mark.browser,

@@ -23,13 +23,14 @@ from slskdn_site.demo.large_world import write_large_world
 from slskdn_site.demo.metadata_service.faults import Fault
 from slskdn_site.demo.metadata_service.server import MetadataServer
 from slskdn_site.supervise_exec import leashed
+from tests.patience import PATIENCE_S
+from tests.prepared import prepared_copy
 from tests.workers.conftest import Metadata
 from tests.workers.test_resolution import RELEASE
 
 pytestmark = pytest.mark.e2e
 
 PROJECT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 60.0
 
 
 class Platform:
@@ -46,14 +47,11 @@ class Platform:
             "PYTHONPATH": str(PROJECT),
         }
         self.running: list[subprocess.Popen[bytes]] = []
+        prepared_copy(folder)
         socket = folder / "run" / "valkey.sock"
-        socket.parent.mkdir(parents=True)
+        socket.parent.mkdir(parents=True, exist_ok=True)
         self.start(leashed(valkey_command(socket, folder / "valkey")), log="valkey")
         wait_for(lambda: valkey_answers(socket))
-        self.python(
-            "-c",
-            "import django; django.setup(); from django.core.management import call_command; call_command('migrate', verbosity=0, skip_checks=True)",
-        )
 
     def start(self, argv: list[str], *, log: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{log}.log").open("ab") as output:

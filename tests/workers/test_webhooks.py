@@ -43,6 +43,7 @@ from apps.jobs.services_webhooks import (
     webhook_secret_renew,
     webhook_test,
 )
+from tests.prepared import prepared_copy
 from workers.gateways.webhook import post
 from workers.webhooks import deliver
 
@@ -474,9 +475,7 @@ def test_a_worker_killed_between_the_answer_and_its_row_leaves_the_event_to_be_s
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout.strip()
 
-    python(
-        "import django; django.setup(); from django.core.management import call_command; call_command('migrate', verbosity=0, skip_checks=True)"
-    )
+    prepared_copy(data_folder)
     hook = python(PREPARE, receiver.url).split()[-1]
     receiver.answers = [lambda _handler: bool(receiver.released.wait(60))]  # type: ignore[list-item]
     process = subprocess.Popen([sys.executable, "-c", KILLED, hook], env=environment, cwd=project)

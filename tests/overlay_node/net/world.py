@@ -15,6 +15,7 @@ from overlay_node.net.reactor import steady_reactor
 from overlay_node.protocol.connection import LocalHello
 from overlay_node.protocol.envelope import Attachment
 from overlay_node.protocol.messages import Message
+from tests.patience import PATIENCE_S
 
 
 class World:
@@ -25,7 +26,7 @@ class World:
         self.reactor: Any = steady_reactor(self.loop)
         self.nodes: list[Node] = []
 
-    def run(self, coroutine: Coroutine[Deferred[Any], Any, Any], *, within_s: float = 20.0) -> Any:
+    def run(self, coroutine: Coroutine[Deferred[Any], Any, Any], *, within_s: float = PATIENCE_S) -> Any:
         async def main() -> Any:
             future = Deferred.fromCoroutine(coroutine).asFuture(self.loop)
             return await asyncio.wait_for(future, within_s)

@@ -25,6 +25,7 @@ from overlay_node.services.root import Node, build_node
 from overlay_node.soulseek.ports import SoulseekSupplies
 from overlay_node.store.memory_rows import LibraryEntry, TransferRow
 from overlay_node.store.memory_store import MemoryStore
+from tests.patience import PATIENCE_S
 
 RELEASE = uuid.UUID("11111111-1111-4111-8111-111111111111")
 RECORDING = uuid.UUID("22222222-2222-4222-8222-222222222222")
@@ -110,7 +111,7 @@ class MeshWorld:
         self.hosts = iter(range(2, 250))
         self.run(self.bootstrap.open())
 
-    def run(self, work: Coroutine[Any, Any, Any], *, within_s: float = 60.0) -> Any:
+    def run(self, work: Coroutine[Any, Any, Any], *, within_s: float = PATIENCE_S) -> Any:
         return self.loop.run_until_complete(asyncio.wait_for(work, within_s))
 
     async def until(self, condition: Callable[[], object]) -> None:

@@ -18,8 +18,9 @@ import pytest
 
 from tests.overlay_node.node_process import PROJECT, NodeProcess
 from tests.overlay_node.soulseek.world import free_port
+from tests.patience import PATIENCE_S
+from tests.prepared import prepared_database
 
-WAIT_S = 90.0
 pytestmark = pytest.mark.e2e
 
 ASK = """
@@ -34,7 +35,7 @@ print(json.dumps({"code": answer.code, "body": answer.body}))
 
 def until(condition: Callable[[], Any]) -> Any:
     """What the condition gives, once it gives something."""
-    deadline = time.monotonic() + WAIT_S
+    deadline = time.monotonic() + PATIENCE_S
     while not (found := condition()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -138,9 +139,9 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database, made once."""
-    return Daemon(tmp_path_factory.mktemp("migrated") / "daemon", 1, None).database
+def migrated() -> Path:
+    """An empty database."""
+    return prepared_database()
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from overlay_node.soulseek.client import Account, SoulseekClient, settings_of
 from overlay_node.soulseek.streams import StreamTransfer
 from slskdn_site.demo.soulseek_server.server import ServerSettings, SoulseekServer
 from tests.overlay_node.soulseek.world import client_of
+from tests.patience import PATIENCE_S
 
-WAIT_S = 45.0
 SIZE = 3_000_000
 CONTENT = bytes((at * 7 + at // 251) % 256 for at in range(SIZE))
 
@@ -80,7 +80,7 @@ async def stream(alice: SoulseekClient, path: str, sink: Kept) -> TransferState.
 
 def played(scene: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(PATIENCE_S):
             await scene()
 
     asyncio.run(bounded())

@@ -8,7 +8,7 @@
 
     played(scene)
 
-All on real sockets; nothing waits for a fixed time: `until` asks again until it is so, or fails after `WAIT_S`.
+All on real sockets; nothing waits for a fixed time: `until` asks again until it is so, or fails after `PATIENCE_S`.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from overlay_node.store.soulseek.memory_searches import MemorySearches
 from overlay_node.store.soulseek.memory_session import MemorySessionRows
 from overlay_node.store.soulseek.memory_sharing import MemorySharingRows
 from slskdn_site.demo.soulseek_server.server import ServerSettings, SoulseekServer
+from tests.patience import PATIENCE_S
 
-WAIT_S = 30.0
 SCENE_S = 120.0
 
 
@@ -170,7 +170,7 @@ class World:
         return client_of(self.server, name, shares=shares, password=password)
 
     @staticmethod
-    async def until(condition: Callable[[], object], *, within_s: float = WAIT_S) -> None:
+    async def until(condition: Callable[[], object], *, within_s: float = PATIENCE_S) -> None:
         """Wait for it to be so."""
         async with asyncio.timeout(within_s):
             while not condition():
