@@ -53,6 +53,7 @@ def test_answers_are_filtered_sorted_and_paged(viewer: Client) -> None:
     assert "<img" not in page
     assert "data-live=" not in page.replace("live-frame", "")
     assert "Download folder" not in page, "a viewer downloads nothing"
+    assert re.search(r'href="/soulseek/users/sharer%20\d+/files\?folder=[^"]+"', page), "their list, at this folder"
     lossless = page_of(viewer, address, lossless="1")
     assert "50 offers" in lossless
     assert "1 offer," in page_of(viewer, address, user="sharer 1")
