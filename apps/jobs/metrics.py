@@ -13,7 +13,7 @@ from apps.jobs.metrics_scheduler import scheduler_metrics
 from apps.jobs.models import Job, JobTrack
 from apps.library.services_measures import files_counted
 from apps.mesh.selectors_list import claims_by_verdict
-from apps.nodelink.selectors_status import NodePresence, backlog, node_glance
+from apps.nodelink.selectors_status import NodeGlance, NodePresence, backlog, node_glance
 from apps.peers.models import Peer
 from apps.peers.selectors_list import traffic_totals
 from apps.soulseek.metrics_rescue import rescue_metrics
@@ -23,7 +23,7 @@ from apps.transfers.models import Transfer, TransferSource, TransferVerdict
 
 
 class RowCollector(Collector):
-    """Reads when scraped; about twenty-five counting queries. Totals are gauges, because rows can be deleted."""
+    """Reads when scraped; about twenty counting queries. Totals are gauges, because rows can be deleted."""
 
     def collect(self) -> Iterable[Metric]:
         """All families."""
@@ -31,21 +31,22 @@ class RowCollector(Collector):
         yield _by(
             "slskdn_job_tracks", "Tracks by state.", "state", _counted(JobTrack.objects.all(), "state"), TrackState
         )
+        node = node_glance()
         transfers = _counted(Transfer.objects.all(), "state")
         yield _by("slskdn_transfers", "Transfers by state.", "state", transfers, TransferState)
         yield from _bytes()
-        yield from traffic_metrics()
+        yield from traffic_metrics(node)
         yield from rescue_metrics()
         yield _by("slskdn_verdicts", "Verdicts on assembled files.", "code", _verdicts())
         yield _by("slskdn_claims", "Claims of peers by verdict.", "verdict", claims_by_verdict())
         yield _one("slskdn_peers", "Peers met.", Peer.objects.count())
         yield _one("slskdn_library_files", "Files in the library.", files_counted())
-        yield from _node()
-        yield from session_metrics()
+        yield from _node(node)
+        yield from session_metrics(node)
 
 
-def _node() -> Iterator[Metric]:
-    status, waiting = node_glance(), backlog()
+def _node(status: NodeGlance) -> Iterator[Metric]:
+    waiting = backlog()
     yield _one("slskdn_node_alive", "1 when the node's heartbeat is young.", status.presence is NodePresence.ALIVE)
     if status.age_s is not None:
         yield _one("slskdn_node_heartbeat_age_seconds", "Age of the newest heartbeat.", status.age_s)

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from apps.domain.soulseek.session import Health
-from apps.nodelink.selectors_status import node_glance
+from apps.nodelink.selectors_status import NodeGlance
 from apps.soulseek.selectors_session import session_glance
 
 
-def session_metrics() -> Iterator[Metric]:
-    """Gauges from rows and from the node's last heartbeat; four queries."""
-    session, node = session_glance(), node_glance()
+def session_metrics(node: NodeGlance) -> Iterator[Metric]:
+    """Gauges from rows and from the node's last heartbeat; two queries."""
+    session = session_glance(node)
     health = GaugeMetricFamily("slskdn_soulseek_health", "1 for the health of the session.", labels=["health"])
     for one in Health:
         health.add_metric([one.value], 1.0 if session.health == one else 0.0)

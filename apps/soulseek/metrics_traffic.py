@@ -8,12 +8,13 @@ from django.conf import settings
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from apps.domain.soulseek.fairness import shown
-from apps.soulseek.selectors_traffic import actions_counted, contribution_view, job_totals, traffic_view
+from apps.nodelink.selectors_status import NodeGlance
+from apps.soulseek.selectors_traffic import actions_counted, job_totals, traffic_figures
 
 
-def traffic_metrics() -> Iterator[Metric]:
-    """Rolling windows, ratios, how the rules stand, what the governor did. About eight queries."""
-    view = traffic_view()
+def traffic_metrics(node: NodeGlance) -> Iterator[Metric]:
+    """Rolling windows, ratios, how the rules stand, what the governor did. Three queries."""
+    view = traffic_figures(node, rules=settings.FAIRNESS, mode=settings.CONFIG.mode)
     family = GaugeMetricFamily(
         "slskdn_traffic_window_bytes", "Bytes in rolling windows.", labels=["plane", "direction", "window"]
     )
@@ -28,20 +29,19 @@ def traffic_metrics() -> Iterator[Metric]:
     for plane in ("overlay", "soulseek"):
         jobs.add_metric([plane], totals.get(plane, 0))
     yield jobs
-    told = contribution_view(window="7d", rules=settings.FAIRNESS, mode=settings.CONFIG.mode)
     rules = GaugeMetricFamily(
         "slskdn_fairness_ratio", "Figure of each rule that counts; of the day's volume GiB used.", labels=["rule"]
     )
     limits = GaugeMetricFamily("slskdn_fairness_limit", "Limit of each rule that counts.", labels=["rule"])
     broken = GaugeMetricFamily("slskdn_fairness_violated", "1 where a rule is broken.", labels=["rule"])
-    for state in told.states:
+    for state in view.states:
         if (ratio := shown(state.ratio)) is not None:
             rules.add_metric([state.rule], ratio)
         limits.add_metric([state.rule], state.limit)
         broken.add_metric([state.rule], float(state.violated))
     yield from (rules, limits, broken)
     yield GaugeMetricFamily(
-        "slskdn_fairness_share", "Share of the mesh's usual downloads that is left.", value=told.governor.share
+        "slskdn_fairness_share", "Share of the mesh's usual downloads that is left.", value=view.share
     )
     acted = GaugeMetricFamily(
         "slskdn_fairness_actions", "What the governor did, as far as it is kept.", labels=["rule", "action"]

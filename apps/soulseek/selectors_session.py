@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.domain.soulseek.session import Health, Phase
-from apps.nodelink.selectors_status import NodePresence, node_glance
+from apps.nodelink.selectors_status import NodeGlance, NodePresence, node_glance
 from apps.soulseek.models import SessionEvent, SoulseekIntent, SoulseekSession
 
 
@@ -73,11 +73,11 @@ class SessionEventRow:
     at: datetime
 
 
-def session_glance() -> SessionGlance:
-    """Three queries."""
+def session_glance(node: NodeGlance | None = None) -> SessionGlance:
+    """Three queries; two where the node's heartbeat is at hand."""
     row = SoulseekSession.objects.first() or SoulseekSession()
     intent = SoulseekIntent.objects.first() or SoulseekIntent()
-    node, chosen = node_glance(), settings.CONFIG
+    node, chosen = node or node_glance(), settings.CONFIG
     search, now = chosen.soulseek.search, timezone.now()
     phase, health, code, params = row.phase, row.health, row.code, row.params
     if node.presence is not NodePresence.ALIVE:  # its row tells how it was when it was last seen

@@ -13,7 +13,14 @@ from django.utils import timezone
 
 from apps.domain.soulseek.contribution import Ratios, Said, overall, ratios, said
 from apps.domain.soulseek.fairness import CAP_CODE, CAP_RULE, Colour, FairnessRules, RuleState, Traffic, rule_states
-from apps.domain.soulseek.traffic_windows import WINDOWS, DayTraffic, days_traffic, traffic_of, window_traffic
+from apps.domain.soulseek.traffic_windows import (
+    WINDOWS,
+    DayTraffic,
+    HourBytes,
+    days_traffic,
+    traffic_of,
+    window_traffic,
+)
 from apps.nodelink.selectors_status import NodeGlance, node_glance
 from apps.peers.selectors_list import traffic_totals
 from apps.soulseek.models import FairnessAction, JobTraffic
@@ -82,6 +89,28 @@ class ContributionView:
     actions: tuple[FairnessAction, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficFigures:
+    """What a monitor watches: every rolling window, how the rules stand, and what is left of the mesh's usual downloads (0..1)."""
+
+    windows: Mapping[str, Traffic]
+    states: tuple[RuleState, ...]
+    share: float
+
+
+def traffic_figures(
+    node: NodeGlance, *, rules: FairnessRules, mode: str, now: datetime | None = None
+) -> TrafficFigures:
+    """One query. `mode` as `contribution_view` has it."""
+    now = now or timezone.now()
+    hours = hours_since(now, max(WINDOWS.values()))
+    return TrafficFigures(
+        windows={name: window_traffic(hours, now=now, window=window) for name, window in WINDOWS.items()},
+        states=_states(hours, rules=rules, mode=_acting(node, mode), now=now),
+        share=governor_view(node).share,
+    )
+
+
 def traffic_view(*, now: datetime | None = None) -> TrafficView:
     """Four queries, however long the ledger is."""
     now = now or timezone.now()
@@ -132,17 +161,12 @@ def contribution_view(*, window: str, rules: FairnessRules, mode: str, now: date
     """`window`: a key of WINDOWS; `mode` as configured: what it comes to, a living node tells (hybrid without an account is mesh)."""
     now = now or timezone.now()
     node = node_glance()
-    mode = str(node.report.get("acting") or mode)
+    mode = _acting(node, mode)
     span = WINDOWS[window]
     days = min(MOST_DAYS, max(LEAST_DAYS, span.days))
     hours = hours_since(now, max(span, timedelta(days=days + 1)))
     traffic = window_traffic(hours, now=now, window=span)
-    states = rule_states(
-        window_traffic(hours, now=now, window=WINDOWS["7d"]),
-        rules,
-        mode=mode,
-        day=window_traffic(hours, now=now, window=WINDOWS["24h"]),
-    )
+    states = _states(hours, rules=rules, mode=mode, now=now)
     return ContributionView(
         window=window,
         traffic=traffic,
@@ -175,6 +199,21 @@ def job_totals() -> Mapping[str, int]:
     """Bytes that jobs took, by plane."""
     rows = JobTraffic.objects.order_by().values("plane").annotate(total=Sum("total_bytes"))
     return {row["plane"]: row["total"] or 0 for row in rows}
+
+
+def _acting(node: NodeGlance, mode: str) -> str:
+    """What the configured mode comes to."""
+    return str(node.report.get("acting") or mode)
+
+
+def _states(hours: Sequence[HourBytes], *, rules: FairnessRules, mode: str, now: datetime) -> tuple[RuleState, ...]:
+    """`hours`: seven days at least."""
+    return rule_states(
+        window_traffic(hours, now=now, window=WINDOWS["7d"]),
+        rules,
+        mode=mode,
+        day=window_traffic(hours, now=now, window=WINDOWS["24h"]),
+    )
 
 
 def _since_start(node: NodeGlance) -> Traffic | None:
