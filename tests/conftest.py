@@ -29,3 +29,11 @@ def log_handlers() -> Iterator[None]:
     kept = root.handlers[:]
     yield
     root.handlers[:] = kept
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> None:
+    """pytest-django's, and a quicker way to empty the database after tests with transactions of their own."""
+    from tests.emptied import install
+
+    install()
