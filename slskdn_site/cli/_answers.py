@@ -5,14 +5,40 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from datetime import datetime
 
 from slskdn_site.logs import one_line
 
 
 def answer_print(args: argparse.Namespace, answer: object, lines: Sequence[str]) -> int:
     """`answer` with --json, otherwise the lines; 0. Names of strangers may stand in both."""
-    print(json.dumps(answer) if args.json else "\n".join(clean(line) for line in lines))
+    if args.json:
+        return json_print(answer)
+    print("\n".join(clean(line) for line in lines))
     return 0
+
+
+def json_print(answer: object) -> int:
+    """One JSON object; times as ISO 8601, ids as text; 0."""
+    print(json.dumps(answer, default=_plain))
+    return 0
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def safe(text: str, most: int = 60) -> str:
+    """Words of a stranger for a place in a line."""
+    from apps.common.text import display_text
+
+    return display_text(text, limit=most)
+
+
+def more_print(cursor: str | None) -> None:
+    """How the next page is asked for, if there is one."""
+    if cursor:
+        print(f"More: --cursor {safe(cursor, 400)}")
 
 
 def clean(text: str) -> str:

@@ -7,7 +7,8 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Final
 
-from slskdn_site.cli.chat import django_ready, more, out, safe
+from slskdn_site.cli._answers import json_print, more_print, safe
+from slskdn_site.cli.main import django_setup
 
 if TYPE_CHECKING:
     from apps.soulseek.selectors_browse import Asking, BrowsePage
@@ -57,13 +58,13 @@ def register_download(parser: argparse.ArgumentParser) -> None:
 
 def show_list(args: argparse.Namespace) -> int:
     """Who was heard of."""
-    django_ready()
+    django_setup()
     from apps.soulseek.selectors_people import buddies, users_recent
 
     found = buddies if args.buddies else users_recent
     rows = found(text=args.search, limit=max(1, min(args.limit, 200)))
     if args.json:
-        return out({"items": [_told(row) for row in rows]})
+        return json_print({"items": [_told(row) for row in rows]})
     for row in rows:
         files = f"{row.files} files" if row.files is not None else ""
         note = f"  ({safe(row.note, 200)})" if row.note else ""
@@ -86,7 +87,7 @@ def _told(view: UserView) -> dict[str, object]:
 
 def show(args: argparse.Namespace) -> int:
     """One user."""
-    django_ready()
+    django_setup()
     from apps.soulseek.selectors_browse import asking
     from apps.soulseek.selectors_people import user_history, user_view
     from apps.soulseek.services_people import user_look
@@ -97,7 +98,7 @@ def show(args: argparse.Namespace) -> int:
     view, history = user_view(args.user), user_history(args.user)
     if args.json:
         asked = dataclasses.asdict(asking("soulseek_user", args.user))
-        return out({**_told(view), "history": [dataclasses.asdict(row) for row in history], "asked": asked})
+        return json_print({**_told(view), "history": [dataclasses.asdict(row) for row in history], "asked": asked})
     print(", ".join([f"{safe(view.name)}: {view.status or 'presence not known'}", *_marks(view)]))
     if view.files is not None:
         print(f"{view.files} files in {view.folders} folders")
@@ -114,7 +115,7 @@ def show(args: argparse.Namespace) -> int:
 
 def browse(args: argparse.Namespace) -> int:
     """A page of somebody's list."""
-    django_ready()
+    django_setup()
     from apps.soulseek.selectors_browse import browse_page
     from apps.soulseek.services_people import user_browse
 
@@ -127,14 +128,14 @@ def browse(args: argparse.Namespace) -> int:
         _awaited("soulseek_browse", args.user)
         page = read()
     if args.json:
-        return out(dataclasses.asdict(page))
+        return json_print(dataclasses.asdict(page))
     for branch in page.branches:
         print(f"{branch.size_bytes:>14}  {safe(branch.path, 300)}\\  ({branch.files} files)")
     for file in page.here:
         print(f"{file.size_bytes:>14}  {safe(file.name, 300)}")
     for one in page.found:
         print(f"{one.file.size_bytes:>14}  {safe(one.folder + chr(92) + one.file.name, 400)}")
-    more(page.next_cursor)
+    more_print(page.next_cursor)
     if not (page.branches or page.here or page.found):
         print("Nothing.")
     return 0
@@ -142,12 +143,12 @@ def browse(args: argparse.Namespace) -> int:
 
 def download(args: argparse.Namespace) -> int:
     """Into the queue."""
-    django_ready()
+    django_setup()
     from apps.soulseek.services_people import files_download
 
     batch, count = files_download(args.user, folder=args.folder, names=args.names, deep=args.deep)
     if args.json:
-        return out({"batch": str(batch), "files": count})
+        return json_print({"batch": str(batch), "files": count})
     print(f"{count} in the queue: ./slskdn downloads list --user {safe(args.user)}")
     return 0
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
+
+from slskdn_site.cli._answers import json_print, more_print, safe
+from slskdn_site.cli.main import django_setup
 
 SUMMARY = "Private messages on Soulseek: list, show, send, close, delete."
 
@@ -42,12 +44,12 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def show_list(args: argparse.Namespace) -> int:
     """Who wrote."""
-    django_ready()
+    django_setup()
     from apps.soulseek.selectors_people import conversation_page
 
     page = conversation_page(cursor=args.cursor, limit=args.limit)
     if args.json:
-        return out({"items": [dataclasses.asdict(row) for row in page.items], "next": page.next_cursor})
+        return json_print({"items": [dataclasses.asdict(row) for row in page.items], "next": page.next_cursor})
     for row in page.items:
         fresh = f"[{row.unread}]" if row.unread else ""
         print(
@@ -55,13 +57,13 @@ def show_list(args: argparse.Namespace) -> int:
         )
     if not page.items:
         print("No messages yet.")
-    more(page.next_cursor)
+    more_print(page.next_cursor)
     return 0
 
 
 def show(args: argparse.Namespace) -> int:
     """One conversation."""
-    django_ready()
+    django_setup()
     from apps.soulseek.selectors_people import message_page
     from apps.soulseek.services_people import conversation_read
 
@@ -69,36 +71,36 @@ def show(args: argparse.Namespace) -> int:
     if args.read:
         conversation_read(args.user)
     if args.json:
-        return out({"items": [dataclasses.asdict(row) for row in page.items], "next": page.next_cursor})
+        return json_print({"items": [dataclasses.asdict(row) for row in page.items], "next": page.next_cursor})
     for row in reversed(page.items):
         late = " (while you were away)" if row.while_away else ""
         print(f"{row.at:%Y-%m-%d %H:%M}  {'you' if row.ours else safe(row.user)}{late}: {safe(row.text, 4000)}")
     if not page.items:
         print("Nothing was said yet.")
-    more(page.next_cursor)
+    more_print(page.next_cursor)
     return 0
 
 
 def send(args: argparse.Namespace) -> int:
     """Say something."""
-    django_ready()
+    django_setup()
     from apps.soulseek.services_people import message_send
 
     sent = message_send(args.user, text=" ".join(args.text))
     if args.json:
-        return out(dataclasses.asdict(sent))
+        return json_print(dataclasses.asdict(sent))
     print("Sent." if sent.status != "offline" else "Sent; they are offline, the server keeps it for them.")
     return 0
 
 
 def close(args: argparse.Namespace) -> int:
     """Out of the list."""
-    django_ready()
+    django_setup()
     from apps.soulseek.services_people import conversation_close
 
     closed = conversation_close(args.user)
     if args.json:
-        out({"closed": closed})
+        json_print({"closed": closed})
     else:
         print("Closed." if closed else "Nothing was said yet.")
     return 0 if closed else 1
@@ -106,38 +108,12 @@ def close(args: argparse.Namespace) -> int:
 
 def delete(args: argparse.Namespace) -> int:
     """For good."""
-    django_ready()
+    django_setup()
     from apps.soulseek.services_people import conversation_delete
 
     count = conversation_delete(args.user)
     if args.json:
-        out({"deleted": count})
+        json_print({"deleted": count})
     else:
         print(f"{count} deleted." if count else "Nothing was said yet.")
     return 0 if count else 1
-
-
-def more(cursor: str | None) -> None:
-    """How the next page is asked for."""
-    if cursor:
-        print(f"More: --cursor {safe(cursor, 400)}")
-
-
-def safe(text: str, most: int = 60) -> str:
-    """For a terminal."""
-    from apps.common.text import display_text
-
-    return display_text(text, limit=most)
-
-
-def out(answer: object) -> int:
-    """As JSON."""
-    print(json.dumps(answer, ensure_ascii=True, default=str))
-    return 0
-
-
-def django_ready() -> None:
-    """Models may be imported."""
-    from slskdn_site.cli.main import django_setup
-
-    django_setup()

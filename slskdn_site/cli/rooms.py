@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
-from slskdn_site.cli.chat import django_ready, more, out, safe
+from slskdn_site.cli._answers import json_print, more_print, safe
+from slskdn_site.cli.main import django_setup
 
 SUMMARY = "Chat rooms on Soulseek: list, join, leave, show, say."
 
@@ -42,7 +43,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def show_list(args: argparse.Namespace) -> int:
     """All rooms."""
-    django_ready()
+    django_setup()
     from apps.common.sentences import sentence
     from apps.soulseek.selectors_people import room_list, rooms_joined
     from apps.soulseek.services_people import rooms_refresh
@@ -52,7 +53,7 @@ def show_list(args: argparse.Namespace) -> int:
     joined, page = rooms_joined(), room_list(text=args.search, cursor=args.cursor, limit=args.limit)
     if args.json:
         told = {"joined": [dataclasses.asdict(row) for row in joined]}
-        return out({**told, "items": [dataclasses.asdict(row) for row in page.items], "next": page.next_cursor})
+        return json_print({**told, "items": [dataclasses.asdict(row) for row in page.items], "next": page.next_cursor})
     for row in joined:
         state = "here" if row.here else str(sentence(row.code)) if row.code else "joining"
         print(f"* {safe(row.name):40} {row.members:6}  {state}{f'  [{row.unread}]' if row.unread else ''}")
@@ -62,31 +63,31 @@ def show_list(args: argparse.Namespace) -> int:
         print(
             "Nothing has this in its name." if args.search else "No rooms are known; the list comes with the session."
         )
-    more(page.next_cursor)
+    more_print(page.next_cursor)
     return 0
 
 
 def join(args: argparse.Namespace) -> int:
     """A wish."""
-    django_ready()
+    django_setup()
     from apps.soulseek.services_people import room_join
 
     name = room_join(args.room)
-    return out({"joined": name}) if args.json else _say(f"{safe(name)} is joined in a moment.")
+    return json_print({"joined": name}) if args.json else _say(f"{safe(name)} is joined in a moment.")
 
 
 def leave(args: argparse.Namespace) -> int:
     """No wish any more."""
-    django_ready()
+    django_setup()
     from apps.soulseek.services_people import room_leave
 
     left = room_leave(args.room)
-    return out({"left": left}) if args.json else _say("Left." if left else "You were not in this room.")
+    return json_print({"left": left}) if args.json else _say("Left." if left else "You were not in this room.")
 
 
 def show(args: argparse.Namespace) -> int:
     """One room."""
-    django_ready()
+    django_setup()
     from apps.common.sentences import sentence
     from apps.soulseek.selectors_people import line_page, room_find, room_members
 
@@ -94,24 +95,24 @@ def show(args: argparse.Namespace) -> int:
     page = line_page(args.room, cursor=args.cursor, limit=args.limit)
     if args.json:
         told = {**dataclasses.asdict(row), "users": [dataclasses.asdict(one) for one in members]}
-        return out({**told, "items": [dataclasses.asdict(one) for one in page.items], "next": page.next_cursor})
+        return json_print({**told, "items": [dataclasses.asdict(one) for one in page.items], "next": page.next_cursor})
     print(f"{safe(row.name)}: {'here' if row.here else str(sentence(row.code)) or 'not in it'}, {row.members} people")
     if members:
         print("  " + ", ".join(safe(one.name) for one in members[:50]))
     for line in reversed(page.items):
         if not line.muted:
             print(f"{line.at:%Y-%m-%d %H:%M}  {'you' if line.ours else safe(line.user)}: {safe(line.text, 4000)}")
-    more(page.next_cursor)
+    more_print(page.next_cursor)
     return 0
 
 
 def say(args: argparse.Namespace) -> int:
     """A line."""
-    django_ready()
+    django_setup()
     from apps.soulseek.services_people import room_say
 
     room_say(args.room, text=" ".join(args.text))
-    return out({"said": True}) if args.json else _say("Said.")
+    return json_print({"said": True}) if args.json else _say("Said.")
 
 
 def _say(text: str) -> int:

@@ -70,6 +70,7 @@ def test_conversations_are_listed_and_one_is_read(typed: Typed) -> None:
     assert "[2]" in bob
     items = typed.told("chat", "list")["items"]
     assert [(one["user"], one["unread"], one["incoming"]) for one in items] == [("carol", 0, False), ("bob", 2, True)]
+    assert items[0]["at"] == (start + timedelta(minutes=2)).isoformat()
     first, second = typed.shown("chat", "show", "bob").splitlines()
     assert first.endswith("bob: one")
     assert "bob (while you were away): hi " in second
