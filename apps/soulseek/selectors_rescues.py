@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PureWindowsPath
 
-from django.db.models import Model, QuerySet
+from django.db.models import Count, Model, Q, QuerySet, Sum
 
 from apps.common.pagination import Page, keyset_page
 from apps.domain.soulseek.rescue import RESCUE_LIVE
@@ -42,8 +42,6 @@ class RescueView:
     started_at: datetime
     first_byte_at: datetime | None
     ended_at: datetime | None
-    download_live: bool = True
-    """its download has not ended"""
 
     @property
     def live(self) -> bool:
@@ -108,23 +106,20 @@ def rescues_of(downloads: Collection[uuid.UUID]) -> dict[uuid.UUID, RescueView]:
 
 
 def rescues_of_jobs(jobs: QuerySet[Model, uuid.UUID] | Collection[uuid.UUID]) -> RescueSum:
-    """What goes on for some jobs together, by their ids or a query of them: the newest rescue of each download counts; one query. Bytes are those of rescues
-    that are under way."""
-    newest: dict[uuid.UUID, Rescue] = {
-        row.download_id: row for row in _rows().filter(job_id__in=jobs).order_by("started_at", "id")
-    }
-    views = [_view(row) for row in newest.values()]
-    live = [one for one in views if one.live]
-    return RescueSum(
-        live=len(live),
-        active=sum(one.state is RescueState.ACTIVE for one in live),
-        refused=sum(one.state is RescueState.REFUSED and one.download_live for one in views),
-        finished=sum(one.state is RescueState.FINISHED for one in views),
-        overlay_bytes=sum(one.overlay_bytes for one in live),
-        soulseek_bytes=sum(one.soulseek_bytes for one in live),
-        overlay_bps=sum(one.overlay_bps for one in live),
-        soulseek_bps=sum(one.soulseek_bps for one in live),
+    """What goes on for some jobs together, by their ids or a query of them; one query, however many there are."""
+    live, refused = Q(state__in=sorted(RESCUE_LIVE)), Q(state=RescueState.REFUSED, download__live=True)
+    receiving = live & Q(download__progress__state=DownloadState.RECEIVING)
+    told = Rescue.objects.filter(job_id__in=jobs).aggregate(
+        live=Count("id", filter=live),
+        active=Count("id", filter=Q(state=RescueState.ACTIVE)),
+        refused=Count("id", filter=refused),
+        finished=Count("download_id", filter=Q(state=RescueState.FINISHED), distinct=True),
+        overlay_bytes=Sum("overlay_bytes", filter=live),
+        soulseek_bytes=Sum("soulseek_bytes", filter=live),
+        overlay_bps=Sum("transfer__speed_bps", filter=live),
+        soulseek_bps=Sum("download__progress__speed_bps", filter=receiving),
     )
+    return RescueSum(**{name: count or 0 for name, count in told.items()})
 
 
 def _rows() -> QuerySet[Rescue]:
@@ -158,5 +153,4 @@ def _view(row: Rescue) -> RescueView:
         started_at=row.started_at,
         first_byte_at=row.first_byte_at,
         ended_at=row.ended_at,
-        download_live=row.download.live,
     )

@@ -40,3 +40,19 @@ def test_the_window_is_chosen_and_the_rail_leads_there(browser: Browser, site: S
     page.context.close()
     assert not watched.complaints
     assert not watched.strangers
+
+
+def test_in_a_narrow_window_the_bottom_bar_leads_there_by_soulseek(browser: Browser, site: Site) -> None:
+    watched = sign_in(browser, site, width=390)
+    page = watched.page
+    page.goto(f"{site.base}/")
+    assert not page.get_by_role("link", name="Contribution").is_visible()
+    page.locator(".rail").get_by_role("link", name="Soulseek").click()
+    page.wait_for_url("**/soulseek")
+    page.locator(".places").get_by_role("link", name="Contribution").click()
+    page.wait_for_url("**/contribution")
+    page.locator(".places").get_by_role("link", name="Session").click()  # and back
+    page.wait_for_url("**/soulseek")
+    page.context.close()
+    assert not watched.complaints
+    assert not watched.strangers

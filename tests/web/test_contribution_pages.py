@@ -120,3 +120,13 @@ def test_words_of_a_newer_version_are_shown_as_text(viewer: Client) -> None:
 
 def test_strangers_are_asked_to_sign_in(client: Client) -> None:
     assert client.get("/contribution").status_code == 302
+
+
+def test_a_narrow_window_reaches_it_by_what_its_bottom_bar_holds(viewer: Client) -> None:
+    page = viewer.get("/soulseek").content.decode()
+    rail, rest = page.split('class="rail"')[1].split("</nav>", 1)
+    bar = [item for item in rail.split("<li") if not item.startswith(' class="wide"')]
+    assert any('href="/soulseek"' in item for item in bar)
+    places = rest.split('class="places')[1].split("</nav>")[0]
+    assert 'href="/contribution"' in places
+    assert 'class="places narrow"' in viewer.get("/contribution").content.decode()

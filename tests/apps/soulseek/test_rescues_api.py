@@ -16,6 +16,7 @@ from rest_framework.test import APIClient
 from apps.domain.soulseek.states import DownloadState
 from apps.jobs.models import Job
 from apps.soulseek.models import Batch, Download, DownloadProgress, Rescue
+from apps.soulseek.selectors_rescues import rescues_of_jobs
 from slskdn_site.cli.main import main
 from tests.workers.assembled import running_job, track_of
 
@@ -192,3 +193,19 @@ def test_a_job_without_any_says_nothing(client: Client, viewer_api: APIClient) -
     assert "job-rescues" not in client.get(f"/jobs/{job.id}").content.decode()
     told = viewer_api.get(f"/api/jobs/{job.id}").json()
     assert (told["rescue"]["live"], told["tracks"][0]["download"]) == (0, None)
+
+
+def test_rescues_of_a_thousand_downloads_are_summed_in_one_question(django_assert_num_queries: Any) -> None:
+    for number, (state, live) in enumerate(
+        [("active", True), ("looking", True), ("refused", True), ("refused", False)]
+    ):
+        made = rescue(number, state, "", overlay_bytes=3, soulseek_bytes=1, job_id=JOB)
+        Download.objects.filter(id=made.download_id).update(live=live)
+    for _ in range(2):
+        rescue(9, "finished", "", overlay_bytes=100, job_id=JOB)
+    rescue(10, "active", "", overlay_bytes=100, job_id=uuid.UUID(int=6))
+    with django_assert_num_queries(1):
+        told = rescues_of_jobs([JOB])
+    assert (told.live, told.active, told.refused, told.finished) == (2, 1, 1, 1)
+    assert (told.overlay_bytes, told.soulseek_bytes, told.share, told.percent) == (6, 2, 0.75, 75)
+    assert rescues_of_jobs([uuid.UUID(int=7)]).share is None
