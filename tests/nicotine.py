@@ -45,7 +45,7 @@ class Nicotine:
         wants: Sequence[tuple[str, str, int]] = (),
         rooms: Sequence[str] = (),
     ) -> None:
-        self.folder, self.name = folder, name
+        self.folder, self.name, self.shared = folder, name, shared
         self.port = free_port()
         self.downloads = folder / "downloads"
         self.log = folder / "log.txt"

@@ -59,7 +59,7 @@ def edition(word: str) -> Edition:
 
 
 def write_editions(folder: Path, words: Sequence[str]) -> Path:
-    """Recorded answers for them: the album's own, with another id and title."""
+    """Recorded answers for them: the album's own, with another id and title, and ids of its tracks that are no other release's."""
     index = json.loads((ANSWERS / "index.json").read_text(encoding="utf-8"))
     entry = next(one for one in index["entries"] if one["path"].endswith(ALBUM.release_mbid))
     answer = json.loads((ANSWERS / entry["file"]).read_text(encoding="utf-8"))
@@ -67,11 +67,17 @@ def write_editions(folder: Path, words: Sequence[str]) -> Path:
     for made in map(edition, words):
         file = folder / entry["file"].replace(ALBUM.release_mbid, made.release_mbid)
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(answer | {"id": made.release_mbid, "title": made.title}), encoding="utf-8")
+        media = [one | {"tracks": [_own(track, made) for track in one["tracks"]]} for one in answer["media"]]
+        told = answer | {"id": made.release_mbid, "title": made.title, "media": media}
+        file.write_text(json.dumps(told), encoding="utf-8")
         path = entry["path"].replace(ALBUM.release_mbid, made.release_mbid)
         entries.append(entry | {"path": path, "file": str(file.relative_to(folder)), "bytes": file.stat().st_size})
     (folder / "index.json").write_text(json.dumps({"format": 1, "entries": entries}), encoding="utf-8")
     return folder
+
+
+def _own(track: dict[str, Any], of: Edition) -> dict[str, Any]:
+    return track | {"id": str(uuid.uuid5(uuid.UUID(of.release_mbid), track["id"]))}
 
 
 NOISE = edition("noise")
@@ -90,7 +96,7 @@ def write_noise(folder: Path) -> tuple[Path, str]:
     entry = next(one for one in index["entries"] if one["path"].endswith(edition(EDITIONS[0]).release_mbid))
     answer = json.loads((folder / "answers" / entry["file"]).read_text(encoding="utf-8"))
     medium = answer["media"][0]
-    track = medium["tracks"][0] | {"title": NOISE_TITLE, "length": NOISE_S * 1000}
+    track = _own(medium["tracks"][0], NOISE) | {"title": NOISE_TITLE, "length": NOISE_S * 1000}
     track["recording"] = track["recording"] | {"id": recording, "title": NOISE_TITLE, "length": NOISE_S * 1000}
     answer |= {
         "id": NOISE.release_mbid,
@@ -117,6 +123,7 @@ class SoulseekWorld(Demonstration):
         self.report = {}
         self.network = Network(root)
         self.peers: list[Nicotine] = []
+        self._logins_before: dict[str, int] = {}
         self.files: dict[int, Path] = {}
         self.noise: tuple[Path, str] = (Path(), "")
 
@@ -127,15 +134,16 @@ class SoulseekWorld(Demonstration):
             "soulseek": {"downloads": dict(DOWNLOADS), "search": dict(SEARCHES)},
             "transfers": {"rescue_mode": dict(RESCUE)},
         }
-        made = write_album(self.root / "source", size="small", processes=2)
-        self.files = {one.track.position: one.path for one in made}
         answers = write_editions(self.root / "answers", EDITIONS)
         self.noise = write_noise(self.root)
         self.network.start_metadata(answers, ANSWERS)
         self.network.start_bootstrap()
         self.network.prepare_database(prepared_folder())
         self.network.start_soulseek(*server_options)
-        self.network.start_platform()
+        self.network.spawn_platform()
+        made = write_album(self.root / "source", size="small", processes=2)
+        self.files = {one.track.position: one.path for one in made}
+        self.network.await_platform()
         self.await_online()
 
     def end(self) -> int:
@@ -211,19 +219,22 @@ class SoulseekWorld(Demonstration):
                 shutil.copyfile(source, folder / f"{stem}{source.suffix}")
         return music
 
-    def nicotine(self, name: str, *, folder: str = "", wait: bool = True, **more: Any) -> Nicotine:
-        """A Nicotine+ user, online with its shares read."""
+    def nicotine(self, name: str, *, folder: str = "", **more: Any) -> Nicotine:
+        """A Nicotine+ user, being started; `users` waits for it."""
         assert self.network.soulseek is not None
-        before = self.logins(name)
+        self._logins_before[folder or name] = self.logins(name)
         home = self.root / "users" / (folder or name)
         peer = Nicotine(home, name, server_port=self.network.soulseek.port, **more)
         self.peers.append(peer)
         peer.start()
-        if wait:
-            until(lambda: self.logins(name) > before, f"{name} logs in")
-            if more.get("shared") is not None:
-                until(lambda: self.shares_of(name) > 0, f"{name} shares")
         return peer
+
+    def await_user(self, peer: Nicotine) -> None:
+        """It is online, with its shares read."""
+        before = self._logins_before[peer.folder.name]
+        until(lambda: self.logins(peer.name) > before, f"{peer.name} logs in")
+        if peer.shared is not None:
+            until(lambda: self.shares_of(peer.name) > 0, f"{peer.name} shares")
 
     def shares_of(self, name: str) -> int:
         """How many files the server thinks somebody shares; 0 while they are away."""
@@ -231,12 +242,14 @@ class SoulseekWorld(Demonstration):
 
     @contextmanager
     def users(self, *peers: Nicotine) -> Iterator[None]:
-        """They leave at the end."""
+        """They are there; they fall at the end."""
+        for peer in peers:
+            self.await_user(peer)
         try:
             yield
         finally:
             for peer in peers:
-                peer.stop()
+                peer.kill()
             names = {peer.name for peer in peers}
             until(lambda: not names & self.online(), "they are gone")
 
@@ -245,20 +258,23 @@ class SoulseekWorld(Demonstration):
         (process,) = self.network.start_soulseek_peers([peer])
         return process
 
-    def neighbour(self, name: str, host: str, of: Edition, position: int, *, kbps: int = 0) -> None:
-        """A node of the mesh that holds a track of an edition, as it was made."""
-        recording = self.noise[1] if of == NOISE else ALBUM.track(position).recording_mbid
+    def neighbour(self, name: str, host: str, of: Edition, *, kbps: int = 0) -> None:
+        """A node of the mesh that says it knows an edition, and has nothing of it yet."""
+        plan = NeighbourPlan(
+            who=cast("Who", name), host=host, release_mbid=of.release_mbid, offers=(), upload_kbps=kbps
+        )
+        self.network.start_neighbours([plan])
+
+    def give(self, name: str, of: Edition, position: int) -> None:
+        """It gets hold of a track of the edition, as it was made."""
         offer = Offer(
             source=self.noise[0] if of == NOISE else self.files[position],
-            recording_mbid=recording,
+            recording_mbid=self.noise[1] if of == NOISE else ALBUM.track(position).recording_mbid,
             release_mbid=of.release_mbid,
             medium=1,
             position=position,
         )
-        plan = NeighbourPlan(
-            who=cast("Who", name), host=host, release_mbid=of.release_mbid, offers=(offer,), upload_kbps=kbps
-        )
-        self.network.start_neighbours([plan])
+        until(self.network.give(name, [offer]).check_ended, f"{name} has it")
 
     # ---- what the platform does
 
