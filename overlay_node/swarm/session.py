@@ -48,7 +48,8 @@ from overlay_node.swarm.peer_book import MemoryPeerBook, PeerBook
 from overlay_node.swarm.piece_map import PieceMap
 from overlay_node.swarm.policy import Policy, Reason
 from overlay_node.swarm.policy_cost import CostPolicy
-from overlay_node.swarm.source import MAX_BAD_TRIES, MAX_STRIKES, MAX_UNHELD, Data, Source
+from overlay_node.swarm.source import MAX_STRIKES, MAX_UNHELD, Data, Source
+from overlay_node.swarm.waiting import waits_for
 
 TICK_S: Final = 0.1
 """How often the runner should call `tick` while a session runs: bounds how late a timeout or an end-game take-over is."""
@@ -61,10 +62,6 @@ SOONEST_TIMEOUT_S: Final = 2 * CHUNK_DEADLINE_MS / 1000
 """no request is overdue sooner after a byte came"""
 MAX_FIRST_DELAY_S: Final = 1.0
 """A manifest that took longer was read from a slow disk or waited in a queue: that is not the line's delay."""
-
-WAIT_NO_SOURCE: Final = "no_source"
-WAIT_INCOMPLETE: Final = "sources_incomplete"
-WAIT_ONLY_BAD: Final = "only_bad_sources"
 
 _E = DownloaderEvent
 _T = TraceAction
@@ -625,24 +622,9 @@ class SwarmSession:
         """Why nothing moves; "" while something does or will by itself."""
         if self.completed:
             return ""
-        if not self.sources:
-            return WAIT_ONLY_BAD if any(source.quarantined for source in self._gone.values()) else WAIT_NO_SOURCE
-        board = self.board
-        if board is None or not self.storage or board.flying:
-            return ""
-        if any(one.state is DownloaderState.NEGOTIATING or one.retry_at > now for one in self.sources.values()):
-            return ""
-        tainted = [one for one in self.sources.values() if one.active and one.tainted]
-        held_by_somebody = False
-        for leaf in board.map.missing():
-            if board.rarity(leaf):
-                return ""
-            for source in tainted:
-                if source.has(leaf):
-                    if not source.barred and source.bad_tries.get(leaf, 0) < MAX_BAD_TRIES:
-                        return ""
-                    held_by_somebody = True
-        return WAIT_ONLY_BAD if held_by_somebody else WAIT_INCOMPLETE
+        return waits_for(
+            self.sources.values(), self._gone.values(), board=self.board if self.storage else None, now=now
+        )
 
     # ---- private: trace
 
