@@ -1,7 +1,8 @@
 """`./slskdn test`: verify, every test on SQLite, and every test that writes rows on Postgres.
 
-The lanes are processes of their own with their own databases, Valkey and folders. Two run side by side, because each of them spends
-much of its time waiting; what a lane printed is shown when it ends.
+The lanes are processes of their own with their own databases, Valkey and folders. Three run side by side: the one with real processes waits
+for much of its time and comes first whenever it does not, the others compute in what it leaves. What a lane printed is shown when it ends,
+with its slowest tests.
 """
 
 from __future__ import annotations
@@ -21,8 +22,12 @@ SUMMARY = "Run all tests: verify, pytest on SQLite, pytest on Postgres (--quick:
 
 PASSES_ON = True  # unknown arguments are pytest's; verify is left out then
 QUICK_MARKS = "not e2e and not browser and not interop"
-OUTSIDE_MARKS = "e2e or browser"
-LANES_AT_ONCE = 2
+PROCESS_MARKS = "e2e and not browser"
+INSIDE_MARKS = "not (e2e or browser)"
+SLOWEST = ["--durations=15", "--durations-min=3"]
+LANES_AT_ONCE = 3
+AFTER_PROCESSES = 5  # steps of niceness
+AFTER_BROWSER = 10
 LANE_SECONDS = 3600
 NO_TESTS_COLLECTED = 5  # pytest's exit status
 
@@ -69,9 +74,10 @@ def run(args: argparse.Namespace) -> int:
         ]
     else:
         plans = [  # the longest first
-            _Plan("processes and browser, on SQLite", "sqlite", ["-m", OUTSIDE_MARKS, *long]),
-            _Plan("everything else, on SQLite", "sqlite", ["-m", f"not ({OUTSIDE_MARKS})"]),
-            _Plan("rows on Postgres", "postgres", ["--rows-only"]),
+            _Plan("processes, on SQLite", "sqlite", ["-m", PROCESS_MARKS, *long]),
+            _Plan("everything else, on SQLite", "sqlite", ["-m", INSIDE_MARKS, *long], AFTER_BROWSER),
+            _Plan("browser, on SQLite", "sqlite", ["-m", "browser", *long], AFTER_PROCESSES),
+            _Plan("rows on Postgres", "postgres", ["--rows-only"], AFTER_BROWSER),
         ]
     with ThreadPoolExecutor(max_workers=LANES_AT_ONCE) as pool:
         lanes = list(pool.map(_lane, plans))
@@ -91,6 +97,8 @@ class _Plan:
     name: str
     database: str
     arguments: list[str]
+    nice: int = 0
+    """Where cores are few: those with more give way."""
 
 
 def _lane(plan: _Plan) -> Counts:
@@ -105,7 +113,7 @@ def _lane(plan: _Plan) -> Counts:
             "SLSKDN_TEST_REPORT": str(report),
             "PYTHONPATH": str(PROJECT),
         }
-        command = [sys.executable, "-m", "pytest", "-q", *plan.arguments]
+        command = ["nice", "-n", str(plan.nice), sys.executable, "-m", "pytest", "-q", *SLOWEST, *plan.arguments]
         with lines.open("wb") as output:
             try:
                 status = subprocess.run(
