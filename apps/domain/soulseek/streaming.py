@@ -30,6 +30,8 @@ AHEAD: Final = 20
 """Files that wait at one sharer at the same time."""
 AWAY_BREAKS: Final = 3
 """Breaks after which a sharer that is not online, and gave most of the file already, is left where somebody else has it."""
+AWAY_GRACE_S: Final = 15.0
+"""So long it is given to come back then: a client that is started anew is there sooner."""
 RETURN_S: Final = 1.0
 """After a sharer came online: its client is given a moment before it is asked."""
 
@@ -230,6 +232,8 @@ class StreamCore:
             self.end(DownloadState.ABORTED, code, attempts=self.attempts)
             return
         first = self.rules.away_s if away else self.rules.pause_s
+        if away and self.elsewhere:
+            pause_s = min(self.rules.away_s, AWAY_GRACE_S)
         pause = pause_s if pause_s is not None else min(first * 2 ** (self.attempts - 1), MAX_PAUSE_S)
         self._to(DownloadState.INTERRUPTED, code)
         self.next_try = now + pause * jitter

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from apps.domain.soulseek.states import DOWNLOAD_ENDS, DownloadState, Outcome
 from apps.domain.soulseek.streaming import (
     AHEAD,
+    AWAY_GRACE_S,
     FRESH_BYTES,
     FULL_THERE_S,
     InLine,
@@ -260,6 +261,7 @@ def test_who_gave_most_of_it_gets_another_chance_before_it_is_left() -> None:
     one.ask(5)
     one.broke(8, "went_away", away=True, mostly_here=True)
     assert one.away
+    assert one.next_try == 8 + AWAY_GRACE_S
     one.ask(200)
     one.broke(203, "went_away", away=True, mostly_here=True)
     assert (one.state, one.left) == (DownloadState.ABORTED, True)
