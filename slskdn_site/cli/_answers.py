@@ -10,6 +10,12 @@ from datetime import datetime
 from slskdn_site.logs import one_line
 
 
+def paged(parser: argparse.ArgumentParser) -> None:
+    """A list that is answered page by page: `limit` and `cursor`."""
+    parser.add_argument("--limit", type=int, default=50, help="at most so many (200)")
+    parser.add_argument("--cursor", default=None, help="the next page, as the last one told")
+
+
 def answer_print(args: argparse.Namespace, answer: object, lines: Sequence[str]) -> int:
     """`answer` with --json, otherwise the lines; 0. Names of strangers may stand in both."""
     if args.json:

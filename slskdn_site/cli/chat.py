@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
-from slskdn_site.cli._answers import json_print, more_print, safe
+from slskdn_site.cli._answers import json_print, more_print, paged, safe
 from slskdn_site.cli.main import django_setup
 
 SUMMARY = "Private messages on Soulseek: list, show, send, close, delete."
@@ -36,8 +36,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     deleted.add_argument("user")
     deleted.set_defaults(run=delete)
     for command in (listed, shown):
-        command.add_argument("--limit", type=int, default=50, help="at most so many (200)")
-        command.add_argument("--cursor", default=None, help="the next page, as the last one told")
+        paged(command)
     for command in commands.choices.values():
         command.add_argument("--json", action="store_true", help="one JSON object instead of text")
 

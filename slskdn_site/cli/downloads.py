@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from apps.domain.errors import DomainError
-from slskdn_site.cli._answers import answer_print, clean
+from slskdn_site.cli._answers import answer_print, clean, paged
 from slskdn_site.cli.main import django_setup
 
 if TYPE_CHECKING:  # Django is set up before it is imported
@@ -40,8 +40,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     listed = commands.add_parser("list", help=words, description=words)
     listed.add_argument("--show", choices=("live", "ended", "all"), default="live", help="which; default: live")
     listed.add_argument("--user", default="", help="of this user only")
-    listed.add_argument("--limit", type=int, default=50, help="at most so many (200)")
-    listed.add_argument("--cursor", default=None, help="the next page, as the last one told")
+    paged(listed)
     listed.set_defaults(run=show)
     words = "Ask a user for files; they are delivered raw below the downloads folder."
     added = commands.add_parser("add", help=words, description=words)

@@ -9,6 +9,8 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
+from slskdn_site.cli._answers import paged
+
 if TYPE_CHECKING:
     from apps.soulseek.selectors_hunts import HuntDetail
 
@@ -22,8 +24,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     words = "Hunts, newest first."
     listed = commands.add_parser("list", help=words, description=words)
     listed.add_argument("--state", default="", help="searching, asking, fetching, wishing, paused, done or cancelled")
-    listed.add_argument("--limit", type=int, default=50)
-    listed.add_argument("--cursor", default=None, help="the next page, as the last one told")
+    paged(listed)
     listed.set_defaults(run=_list)
     words = "One hunt with every candidate and its reasons."
     shown = commands.add_parser("show", help=words, description=words)

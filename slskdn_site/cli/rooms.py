@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
-from slskdn_site.cli._answers import json_print, more_print, safe
+from slskdn_site.cli._answers import json_print, more_print, paged, safe
 from slskdn_site.cli.main import django_setup
 
 SUMMARY = "Chat rooms on Soulseek: list, join, leave, show, say."
@@ -35,8 +35,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         command.add_argument("room")
     said.add_argument("text", nargs="+", help="one line; several words are joined")
     for command in (listed, shown):
-        command.add_argument("--limit", type=int, default=50, help="at most so many (200)")
-        command.add_argument("--cursor", default=None, help="the next page, as the last one told")
+        paged(command)
     for command in commands.choices.values():
         command.add_argument("--json", action="store_true", help="one JSON object instead of text")
 

@@ -8,7 +8,7 @@ import json
 import uuid
 
 from apps.domain.errors import DomainError
-from slskdn_site.cli._answers import answer_print, clean
+from slskdn_site.cli._answers import answer_print, clean, paged
 from slskdn_site.cli.main import django_setup
 
 SUMMARY = "What is served to other nodes now; downloads that do badly, and how the mesh rescues them; rate limits for the node, a peer or a job, changed while it runs."
@@ -36,8 +36,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     states = ("live", "looking", "active", "recovered", "finished", "refused", "no_source", "ended")
     helped.add_argument("--state", choices=states, default="", help="only these")
     helped.add_argument("--job", default=None, metavar="ID", help="of this job only")
-    helped.add_argument("--limit", type=int, default=50, help="at most so many (200)")
-    helped.add_argument("--cursor", default=None, help="the next page, as the last one told")
+    paged(helped)
     helped.add_argument("--json", action="store_true", help="one JSON object instead of text")
     helped.set_defaults(run=rescues)
     words = "Rate limits: those that are set, and those that are configured."

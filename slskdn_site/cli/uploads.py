@@ -7,7 +7,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from apps.domain.errors import DomainError
-from slskdn_site.cli._answers import answer_print
+from slskdn_site.cli._answers import answer_print, paged
 from slskdn_site.cli.main import django_setup
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     listed = commands.add_parser("list", help=words, description=words)
     listed.add_argument("--show", choices=("live", "ended", "all"), default="live", help="which; default: live")
     listed.add_argument("--user", default="", help="of this user only")
-    listed.add_argument("--limit", type=int, default=50, help="at most so many (200)")
-    listed.add_argument("--cursor", default=None, help="the next page, as the last one told")
+    paged(listed)
     listed.set_defaults(run=show)
     words = "End uploads; their users are told."
     cancel = commands.add_parser("cancel", help=words, description=words)

@@ -7,6 +7,8 @@ import json
 import uuid
 from typing import TYPE_CHECKING
 
+from slskdn_site.cli._answers import paged
+
 if TYPE_CHECKING:
     from apps.soulseek.selectors_hunts import HuntView
 
@@ -21,8 +23,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     listed.add_argument(
         "--show", choices=("all", "jobs", "words", "asking"), default="all", help="which (default: all)"
     )
-    listed.add_argument("--limit", type=int, default=50, help="at most so many (200)")
-    listed.add_argument("--cursor", default=None, help="the next page, as the last one told")
+    paged(listed)
     listed.set_defaults(run=_list)
     words = "Look for words again and again, at the pace the server asks for."
     added = commands.add_parser("add", help=words, description=words)
