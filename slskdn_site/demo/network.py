@@ -28,7 +28,7 @@ from slskdn_site.demo.plan import NeighbourPlan, Offer
 from slskdn_site.processes import PROJECT
 from slskdn_site.supervise_exec import leashed
 
-START_S = 90.0  # a cold start of Django on a busy machine
+START_S = 240.0  # a cold start of Django and its migrations on a machine that is busy with much else
 STOP_S = 30.0
 PLATFORM_HOST = "127.0.0.1"
 SOULSEEK_NAME = "tidewrack"
