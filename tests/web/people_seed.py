@@ -22,12 +22,16 @@ def fill(count: int) -> None:
     from apps.domain.contracts.node_work import Heartbeat
     from apps.domain.contracts.soulseek_session import SessionReport
     from apps.domain.soulseek.session import Health, Phase
+    from apps.nodelink.models import NodeHeartbeat
     from apps.nodelink.services import heartbeat_record
     from apps.soulseek.services_node_session import session_record
     from tests.apps.soulseek.people_rows import GIF, HOSTILE, came, known, listed, room, share_of, went
 
     now = timezone.now()
     heartbeat_record(Heartbeat(peer_id="me", boot_id="b", started_at=now, version="1", report={"acting": "hybrid"}))
+    NodeHeartbeat.objects.update(
+        beat_at=now + timedelta(days=1)
+    )  # on a busy machine the tests take longer than a beat holds
     session_record(SessionReport(phase=Phase.ONLINE, health=Health.HEALTHY, username="alice"), [])
     if not count:
         return

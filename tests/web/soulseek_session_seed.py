@@ -15,6 +15,7 @@ def fill(count: int) -> None:
     from apps.domain.contracts.node_work import Heartbeat
     from apps.domain.contracts.soulseek_session import SessionHappening, SessionReport
     from apps.domain.soulseek.session import Health, Phase
+    from apps.nodelink.models import NodeHeartbeat
     from apps.nodelink.services import heartbeat_record
     from apps.soulseek.services_node_session import session_record
     from apps.soulseek.web.session import EVENT_LOOKS
@@ -33,6 +34,9 @@ def fill(count: int) -> None:
             report={"acting": "hybrid", "soulseek": told, "loop": {"p99_ms": 1.5}},
         )
     )
+    NodeHeartbeat.objects.update(
+        beat_at=now + timedelta(days=1)
+    )  # on a busy machine the tests take longer than a beat holds
     kinds = list(EVENT_LOOKS)
     happenings = [
         SessionHappening(kind="server_said", params={"text": HOSTILE}, at=now)
