@@ -368,6 +368,13 @@ class Stream:
             self.let_go()
         look = self.watch.look(now) if core.asked else self.performance
         if look != self.performance:
+            if look.trouble != self.performance.trouble:
+                log.info(
+                    "stream_underperforms download=%s reason=%s %s",
+                    self.work.id,
+                    look.trouble.value if look.trouble is not None else "over",
+                    " ".join(f"{name}={value}" for name, value in look.params.items()),
+                )
             self.performance, self.changed = look, True
 
     def _look_for_sharer(self, now: float) -> None:

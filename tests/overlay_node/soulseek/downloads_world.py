@@ -61,8 +61,17 @@ def download(
 class Node:
     """A plane with the downloads part; `again` is the same node after a restart."""
 
-    def __init__(self, world: World, folder: Path, *, rules: StreamRules = RULES, name: str = "alice") -> None:
+    def __init__(
+        self,
+        world: World,
+        folder: Path,
+        *,
+        rules: StreamRules = RULES,
+        rescue: RescueRules | None = None,
+        name: str = "alice",
+    ) -> None:
         self.world, self.folder, self.rules, self.name = world, folder, rules, name
+        self.rescue = rescue or RescueRules()
         self.rows = MemoryDownloads()
         self.told: list[Sequence[DownloadReport]] = []
         self.counted: Counter[str] = Counter()
@@ -83,7 +92,7 @@ class Node:
                 context,
                 self.rows,
                 rules=self.rules,
-                rescue=RescueRules(),
+                rescue=self.rescue,
                 counted=lambda user, count, _job: self.counted.update({user: count}),
                 partial_dir=self.folder / "partial",
                 downloads_dir=self.folder / "downloads",

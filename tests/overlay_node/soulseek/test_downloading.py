@@ -16,6 +16,7 @@ from aioslsk.protocol.messages import PeerTransferQueue
 
 from apps.domain.audio.payload import find_span_in_bytes, leaf_hashes, payload_root
 from apps.domain.jobs.lifecycle import TransferState, WantDesired
+from apps.domain.soulseek.performance import RescueRules
 from apps.domain.soulseek.states import DownloadDesired, DownloadState
 from overlay_node.soulseek.stream import Stream
 from tests.overlay_node.soulseek.downloads_world import RULES, SOUND, Node, download
@@ -142,6 +143,26 @@ def test_a_file_that_is_not_shared_is_refused_and_not_asked_for_again(tmp_path: 
             assert node.rows.reports[one].code == "not_shared"
 
     played(scene)
+
+
+@pytest.mark.e2e
+def test_what_does_badly_is_logged_once_with_its_reason(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def logged() -> list[str]:
+        told = [one.getMessage() for one in caplog.records]
+        return [line for line in told if line.startswith("stream_underperforms")]
+
+    async def scene() -> None:
+        async with soulseek_world(tmp_path) as world, world.user("bob", shares=shared(tmp_path / "s", "1.flac")) as bob:
+            bob.settings.transfers.limits.upload_slots = 0
+            rescue = RescueRules(max_queue_s=0.5)
+            node = await Node(world, tmp_path / "node", rescue=rescue).start()
+            one = node.rows.put(download(path_of(bob, "1.flac"), want=False))
+            await world.until(lambda: one in node.rows.reports and node.rows.reports[one].trouble == "queued_too_long")
+            assert f"download={one} reason=queued_too_long" in logged()[0]
+            assert len(logged()) == 1
+
+    with caplog.at_level("INFO", logger="overlay_node.soulseek.stream"):
+        played(scene)
 
 
 @pytest.mark.e2e
