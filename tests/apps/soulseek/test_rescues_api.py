@@ -74,6 +74,18 @@ def test_the_queue_and_the_list_of_rescues_show_them(client: Client) -> None:
 
 
 @pytest.mark.usefixtures("two")
+def test_a_rescued_file_is_not_said_to_have_come_another_way_as_well(client: Client) -> None:
+    client.force_login(User.objects.create_superuser("admin", password="x"))
+    for download in Download.objects.all():
+        DownloadProgress.objects.create(download=download, state="enough", code="want_satisfied")
+    assert "Came another way" in client.get("/soulseek/downloads").content.decode()
+    Rescue.objects.update(state="finished", code="rescued")
+    queue = client.get("/soulseek/downloads").content.decode()
+    assert "Came another way" not in queue
+    assert "Rescued" in queue
+
+
+@pytest.mark.usefixtures("two")
 def test_the_command_line_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["transfers", "rescues", "--json", "--state", "refused"]) == 0
     (one,) = json.loads(capsys.readouterr().out)["items"]
