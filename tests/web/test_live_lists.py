@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import pytest
 from django.http import QueryDict
 from django.test import Client
+from django.utils import timezone
 
 from apps.domain.contracts.soulseek_downloads import DownloadReport
 from apps.domain.soulseek.states import DownloadState
@@ -30,7 +31,11 @@ def differing(before: Mapping[str, object], after: Mapping[str, object]) -> set[
     return {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
 
 
-def test_what_is_sent_is_on_the_page_and_equal_while_nothing_changes(viewer: Client) -> None:
+def test_what_is_sent_is_on_the_page_and_equal_while_nothing_changes(
+    viewer: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: now)
     seed.fill(8)
     batch = downloads_seed.batch("bob", "Album", 3)[0].batch_id
     pages: dict[str, Parts] = {
