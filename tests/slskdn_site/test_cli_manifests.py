@@ -53,8 +53,8 @@ def test_an_import_says_what_it_made_and_logs_nothing_beside_it(tmp_path: Path) 
     job = made()
     file, data = tmp_path / "job.yaml", tmp_path / "data"
     assert main(["jobs", "export", str(job), str(file)]) == 0
-    quiet = {key: value for key, value in os.environ.items() if key != "SLSKDN_LOG_LEVEL"}
-    environment = {**quiet, "SLSKDN_DATA": str(data), "SLSKDN_TEST_DATABASE": "sqlite"}
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("SLSKDN_", "DJANGO_"))}
+    environment = {**inherited, "SLSKDN_DATA": str(data)}
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", *words]
