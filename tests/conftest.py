@@ -6,8 +6,12 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.services import LANE, SQLITE
+
+settings.register_profile("no-deadline", settings.default, deadline=None)
+settings.load_profile("no-deadline")  # how fast an example was says how busy the machine is
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.test import Client
@@ -66,7 +67,9 @@ def test_operators_steer_it_and_viewers_do_not(operator: Client, viewer: Client)
 
 def test_live_parts_are_equal_while_nothing_changes(viewer: Client) -> None:
     _beat(health="healthy", code="")
-    session_record(SessionReport(phase=Phase.ONLINE, health=Health.HEALTHY, since=timezone.now()), [])
+    session_record(
+        SessionReport(phase=Phase.ONLINE, health=Health.HEALTHY, since=timezone.now() - timedelta(days=3)), []
+    )
     first, second = _parts(), _parts()
     assert first == second
     assert set(first) == {"frame-status", "soulseek-status", "soulseek-events"}
