@@ -155,14 +155,6 @@ def may_equal(*, stream_bytes: int, claimed_bytes: int) -> bool:
     return 0 <= stream_bytes - claimed_bytes <= TAGS_BYTES
 
 
-def first_difference(stream: Sequence[bytes], manifest: Sequence[bytes]) -> int | None:
-    """The first whole leaf of a stream that is not the manifest's. None: all of them are."""
-    for leaf, found in enumerate(stream):
-        if leaf >= len(manifest) or manifest[leaf] != found:
-            return leaf
-    return None
-
-
 def stop_leaf(held: Sequence[tuple[int, int]], *, streamed: int, leaves: int, mesh_goes_on: bool) -> int | None:
     """The leaf before which a stream that brought `streamed` whole ones may stop; None: it goes on.
 

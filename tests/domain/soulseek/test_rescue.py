@@ -17,7 +17,6 @@ from apps.domain.soulseek.rescue import (
     Mesh,
     RescueCore,
     Sight,
-    first_difference,
     may_equal,
     stop_leaf,
 )
@@ -113,13 +112,6 @@ def test_a_claim_may_be_shorter_by_tags_and_never_longer() -> None:
     assert may_equal(stream_bytes=TAGS_BYTES + 1, claimed_bytes=1)
     assert not may_equal(stream_bytes=TAGS_BYTES + 2, claimed_bytes=1)
     assert not may_equal(stream_bytes=1000, claimed_bytes=1001)
-
-
-def test_the_first_leaf_that_differs_is_found() -> None:
-    manifest = [b"a", b"b", b"c"]
-    assert first_difference([b"a", b"b"], manifest) is None
-    assert first_difference([b"a", b"x"], manifest) == 1
-    assert first_difference([b"a", b"b", b"c", b"d"], manifest) == 3
 
 
 def test_a_stream_stops_where_all_the_rest_is_held() -> None:
